@@ -1,0 +1,63 @@
+# Two commands do everything: make demo, make test. Both set up first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+MEMBERS ?= 16500
+SEED ?= 7
+AS_OF ?= 2026-06-30
+export OMP_WAIT_POLICY := PASSIVE
+export DO_NOT_TRACK := 1
+export DAGSTER_DISABLE_TELEMETRY := 1
+export UV_LINK_MODE := copy
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help setup demo dash test test-all lint types lock bench clean
+
+help:            ## Show the commands
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
+
+setup: $(VENV)/.installed   ## Make .venv and install the locked dependencies
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Puntual needs Python 3.11 or newer; this is " + sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked dependencies (a minute or two the first time)"
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; then \
+	  $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements.lock; \
+	else \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+	fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup     ## Play a demo cooperative, run its day, say where to look
+	@$(BIN)/puntual demo $(DEMO) --members $(MEMBERS) --seed $(SEED) --as-of $(AS_OF)
+	@$(BIN)/puntual run $(DEMO) --as-of $(AS_OF)
+
+dash: setup     ## Open the dashboards on the demo
+	@$(BIN)/puntual dash $(DEMO)
+
+test: setup     ## All tests that fit in ten minutes, fast ones first
+	@$(BIN)/python -m tests.prepare
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup ## And the long ones
+	@$(BIN)/python -m tests.prepare
+	@$(BIN)/python -m pytest
+
+lint: setup     ## Style, import rules and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+
+lock: setup     ## Compile requirements.lock again from pyproject.toml, without index addresses
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --extra dev --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 --output-file requirements.lock pyproject.toml requirements.build.in
+
+bench: setup    ## Wall time and peak memory by step, for the demo and for 100 thousand members
+	@$(BIN)/python -m tests.bench --homes $(DEMO)-bench
+
+clean:          ## Remove the demo and the environment
+	rm -rf $(VENV) $(DEMO) $(DEMO)-bench

@@ -1,0 +1,1 @@
+"""Streamlit only: pages over the published snapshot. Imports the kernel."""

@@ -1,0 +1,1 @@
+"""Machine learning only: estimators, datasets, evaluation, registry and the laboratory. Imports the kernel."""

@@ -1,0 +1,68 @@
+"""Where things are: in the product's own checkout, and in an institution's home."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+POLICIES = PROJECT_ROOT / "data" / "policies"
+
+
+@dataclass(frozen=True)
+class Home:
+    """An institution's folder. Nothing is ever written outside it."""
+
+    root: Path
+
+    @property
+    def settings_file(self) -> Path:
+        return self.root / "puntual.yaml"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / "warehouse"
+
+    @property
+    def policies(self) -> Path:
+        """The institution's own rules: they may only tighten the shipped ones."""
+        return self.root / "policies"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "quarantine"
+
+    @property
+    def validation_reports(self) -> Path:
+        return self.root / "reports" / "validation"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "artifacts" / "models"
+
+    @property
+    def published(self) -> Path:
+        return self.root / "published"
+
+    @property
+    def current(self) -> Path:
+        """The snapshot that readers see: a link, flipped in one step."""
+        return self.published / "current"
+
+    @property
+    def truth(self) -> Path:
+        """Only in a demo: what the simulated world knows and no institution does. Never an input."""
+        return self.root / "truth"
+
+    @property
+    def dagster(self) -> Path:
+        return self.root / "dagster"
+
+    @property
+    def dbt(self) -> Path:
+        return self.root / ".dbt"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / ".lock"

@@ -1,0 +1,162 @@
+"""Puts a finished day where readers see it: complete or not at all.
+
+A snapshot is written beside the current one under a name made of its date and content, checked, and made current by one
+rename of a link. A crash before that rename leaves yesterday's standing; a crash after it leaves the new one complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from puntual.errors import PublishError
+from puntual.paths import Home
+from puntual.snapshot import MANIFEST, Snapshot
+
+_BUILDING = ".building-"
+
+# Its pages carry no meaning of their own: the same tables may be laid out differently, so it does not name the content.
+_NOT_CONTENT = {"published.duckdb"}
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What publishing did.
+
+    Attributes:
+        snapshot: the complete snapshot of the day.
+        is_current: readers see it now; False when a newer business date is already published.
+        is_new: False when the same content had been published before and nothing was written.
+    """
+
+    snapshot: Snapshot
+    is_current: bool
+    is_new: bool
+
+
+def sha256_of(file: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def publish(home: Home, as_of: date, fill: Callable[[Path], dict[str, Any]], *, run_id: str, keep: int) -> Publication:
+    """Publish what ``fill`` writes into an empty folder; ``fill`` returns the manifest without its ``files``.
+
+    Args:
+        home: the institution's home.
+        as_of: business date of the snapshot.
+        fill: writes every file of the snapshot; an exception of it publishes nothing.
+        run_id: names the folder under construction.
+        keep: how many snapshots stay, the current one included.
+
+    Raises:
+        PublishError: the disk is full or the folder cannot be written; the previous snapshot still stands.
+    """
+    home.published.mkdir(parents=True, exist_ok=True)
+    _remove(home.published.glob(f"{_BUILDING}*"))
+    building = home.published / f"{_BUILDING}{run_id}"
+    try:
+        building.mkdir()
+        manifest = fill(building)
+        files = _digests(building)
+        manifest = {**manifest, "files": files}
+        target = home.published / f"{as_of.isoformat()}_{_content_name(as_of, manifest)}"
+        is_new = not (target / MANIFEST).exists()
+        if is_new:
+            _write_json(building / MANIFEST, manifest)
+            if target.exists():
+                shutil.rmtree(target)  # a crash left it without a manifest: it was never published
+            building.replace(target)
+            _sync(home.published)
+    except OSError as error:
+        _remove([building])
+        raise PublishError(
+            f"The snapshot of {as_of} could not be written to {home.published}: {error}. "
+            "The previous one still stands; free space or mend the permissions and run the day again."
+        ) from error
+    except BaseException:
+        _remove([building])
+        raise
+    _remove([building])
+    is_current = _flip(home, target, as_of)
+    _prune(home, keep)
+    return Publication(Snapshot.at(target), is_current, is_new)
+
+
+def verify(snapshot: Snapshot) -> list[str]:
+    """Files of a snapshot that are absent or whose bytes are not those that were published; empty when it is whole."""
+    problems = []
+    for name, entry in sorted(snapshot.manifest["files"].items()):
+        file = snapshot.folder / name
+        if not file.exists():
+            problems.append(f"{name}: absent")
+        elif sha256_of(file) != entry["sha256"]:
+            problems.append(f"{name}: altered")
+    return problems
+
+
+def _digests(folder: Path) -> dict[str, dict[str, Any]]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): {"sha256": sha256_of(path), "bytes": path.stat().st_size} for path in files
+    }
+
+
+def _content_name(as_of: date, manifest: dict[str, Any]) -> str:
+    content = {name: entry["sha256"] for name, entry in manifest["files"].items() if name not in _NOT_CONTENT}
+    named = [as_of.isoformat(), content, manifest.get("model_versions"), manifest.get("rule_versions")]
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    with file.open("w", encoding="utf-8") as stream:
+        json.dump(content, stream, ensure_ascii=False, indent=2, sort_keys=True)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flip(home: Home, target: Path, as_of: date) -> bool:
+    """Make ``target`` current unless a newer business date already is."""
+    if home.current.exists():
+        current = Snapshot.at(home.current.resolve())
+        if current.as_of_date > as_of:
+            return False
+        if current.folder == target.resolve():
+            return True
+    link = home.published / f".current-{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(target.name)
+    link.replace(home.current)
+    _sync(home.published)
+    return True
+
+
+def _prune(home: Home, keep: int) -> None:
+    current = home.current.resolve()
+    others = sorted(
+        (path for path in home.published.iterdir() if path.is_dir() and not path.is_symlink() and path != current),
+        key=lambda path: (path / MANIFEST).stat().st_mtime if (path / MANIFEST).exists() else 0.0,
+        reverse=True,
+    )
+    _remove(others[max(keep - 1, 0) :])
+
+
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,353 @@
+"""``puntual.yaml`` as frozen settings, and the only reader of environment variables.
+
+An unknown or wrong key is an error that names the file, the line and the key: a misspelt cap that is silently ignored
+is a list that breaks a rule.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from puntual.errors import UsageError
+from puntual.paths import Home
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Institution(_Settings):
+    """Who this is, and the calendar, money and language that it lives in."""
+
+    name: str = Field(min_length=1)
+    country: str = Field(pattern=r"^[A-Z]{2}$")
+    timezone: str
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    language: Literal["es", "en"] = "es"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is not a time zone; for example America/Guayaquil") from error
+        return value
+
+
+class WarehouseSettings(_Settings):
+    """Where the working tables live: ``duckdb:///path`` (relative to the home) or ``postgresql://...``."""
+
+    url: str = "duckdb:///warehouse/puntual.duckdb"
+
+    @field_validator("url")
+    @classmethod
+    def _known_engine(cls, value: str) -> str:
+        if not value.startswith(("duckdb:///", "postgresql://")):
+            raise ValueError("must start with duckdb:/// or postgresql://")
+        return value
+
+
+class LandingSettings(_Settings):
+    """Where the institution puts its files, and how many bad rows a load may bring before it is stopped."""
+
+    path: str = "landing"
+    max_rejected_share: Share = 0.01
+
+
+class ChannelSettings(_Settings):
+    """Cost of one contact in the institution's currency, and what may be sent in a day (None: no limit of its own)."""
+
+    cost: float = Field(ge=0)
+    daily_capacity: int | None = Field(default=None, ge=0)
+
+
+class DecisionSettings(_Settings):
+    """How today's contacts are chosen."""
+
+    response_window_days: int = Field(default=7, ge=1, le=31)
+    exploration_share: Share = 0.05
+    reading: Literal["strict_default", "alternative_reading"] = "strict_default"
+    seed: int = 0
+
+
+class DefaultRiskSettings(_Settings):
+    """What default means, and when a model counts as old."""
+
+    past_due_days: int = Field(default=90, ge=1)
+    horizon_days: int = Field(default=182, ge=1)
+    early_past_due_days: int = Field(default=30, ge=1)
+    early_horizon_days: int = Field(default=91, ge=1)
+    retrain_after_days: int = Field(default=30, ge=1)
+    training_rows: int = Field(default=250_000, ge=1_000)
+
+
+class ContactChannelSettings(_Settings):
+    """How the effect of contacts is learnt."""
+
+    retrain_after_days: int = Field(default=30, ge=1)
+    training_weeks: int = Field(default=78, ge=8)
+    training_rows: int = Field(default=250_000, ge=1_000)
+
+
+class ArrearsSettings(_Settings):
+    """How payments meet the schedule."""
+
+    tolerance: Decimal = Field(default=Decimal("0.01"), ge=0)
+    allocation_order: tuple[str, str, str] = ("fees", "interest", "principal")
+    promise_grace_days: int = Field(default=2, ge=0)
+    history_months: int = Field(default=24, ge=1)
+
+    @model_validator(mode="after")
+    def _each_component_once(self) -> ArrearsSettings:
+        if sorted(self.allocation_order) != ["fees", "interest", "principal"]:
+            raise ValueError("allocation_order must name fees, interest and principal once each")
+        return self
+
+
+class PublishSettings(_Settings):
+    """How many snapshots stay on disk, the current one included."""
+
+    keep_snapshots: int = Field(default=7, ge=1)
+
+
+class RuntimeSettings(_Settings):
+    """What one run may use of the machine."""
+
+    threads: int = Field(default=2, ge=1)
+    memory_limit_gb: float = Field(default=8, gt=0)
+
+
+DEFAULT_CHANNELS: dict[str, ChannelSettings] = {
+    "call": ChannelSettings(cost=0.45),
+    "ivr": ChannelSettings(cost=0.04, daily_capacity=1000),
+    "whatsapp": ChannelSettings(cost=0.06, daily_capacity=5000),
+    "sms": ChannelSettings(cost=0.03, daily_capacity=5000),
+    "email": ChannelSettings(cost=0.004, daily_capacity=5000),
+    "visit": ChannelSettings(cost=4.50),
+}
+
+
+class Settings(_Settings):
+    """Everything that an institution decides, as one frozen value."""
+
+    institution: Institution
+    warehouse: WarehouseSettings = WarehouseSettings()
+    landing: LandingSettings = LandingSettings()
+    channels: dict[str, ChannelSettings] = Field(default_factory=lambda: dict(DEFAULT_CHANNELS), min_length=1)
+    decision: DecisionSettings = DecisionSettings()
+    default_risk: DefaultRiskSettings = DefaultRiskSettings()
+    contact_channel: ContactChannelSettings = ContactChannelSettings()
+    arrears: ArrearsSettings = ArrearsSettings()
+    publish: PublishSettings = PublishSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
+
+    @field_validator("channels")
+    @classmethod
+    def _known_channels(cls, value: dict[str, ChannelSettings]) -> dict[str, ChannelSettings]:
+        known = {"call", "ivr", "whatsapp", "sms", "email", "visit"}
+        for name in value:
+            if name not in known:
+                raise ValueError(f"{name!r} is not a channel that can be chosen; known: {', '.join(sorted(known))}")
+        return value
+
+    def landing_path(self, home: Home) -> Path:
+        """The folder of the institution's files, absolute."""
+        return home.root / self.landing.path
+
+
+def _line_of(node: yaml.Node | None, location: tuple[Any, ...]) -> int | None:
+    """Line (from 1) of the deepest part of ``location`` that the file has."""
+    line = None
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    line, node = key.start_mark.line + 1, value
+                    break
+            else:
+                return line
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
+
+
+def load_settings(home: Home) -> Settings:
+    """Settings of the institution whose home is ``home``.
+
+    Raises:
+        UsageError: the file is absent, is not YAML, or has an unknown or wrong key; names the line.
+    """
+    file = home.settings_file
+    if not file.exists():
+        raise UsageError(f"{file} does not exist. Create it with: puntual init {home.root}")
+    text = file.read_text(encoding="utf-8")
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{file} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{file} must hold settings such as 'institution:'; it holds {type(content).__name__}")
+    try:
+        settings = Settings.model_validate(content)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            location = problem["loc"]
+            line = _line_of(tree, location)
+            key = ".".join(str(part) for part in location)
+            what = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
+            problems.append(f"{file}, line {line or 1}: {key}: {what}")
+        raise UsageError("\n".join(problems)) from error
+    _check_inside_home(home, settings, file)
+    return settings
+
+
+def _check_inside_home(home: Home, settings: Settings, file: Path) -> None:
+    relative = {"landing.path": settings.landing.path}
+    if settings.warehouse.url.startswith("duckdb:///"):
+        relative["warehouse.url"] = settings.warehouse.url.removeprefix("duckdb:///")
+    for key, value in relative.items():
+        if not (home.root / value).resolve().is_relative_to(home.root.resolve()):
+            raise UsageError(f"{file}: {key}: {value} lies outside the home; paths are relative to it")
+
+
+def home_from_environment() -> Path:
+    """The home that a page, a notebook or the Dagster UI works on: the variable ``PUNTUAL_HOME``.
+
+    Raises:
+        UsageError: the variable is not set.
+    """
+    value = os.environ.get("PUNTUAL_HOME")
+    if not value:
+        raise UsageError("PUNTUAL_HOME is not set. Open the pages with: puntual dash HOME")
+    return Path(value).resolve()
+
+
+def quiet_environment(home: Home | None = None, *, threads: int = 2) -> dict[str, str]:
+    """Set and return the variables that libraries read: no telemetry, and threads that wait without spinning.
+
+    Must run before dagster, dbt or lightgbm are imported. ``OMP_WAIT_POLICY``: with another job on the machine, spinning
+    OpenMP threads make LightGBM ten times slower.
+    """
+    variables = {
+        "DO_NOT_TRACK": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        "GX_ANALYTICS_ENABLED": "false",
+        "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "OMP_NUM_THREADS": str(threads),
+    }
+    if home is not None:
+        variables |= {"PUNTUAL_HOME": str(home.root), "DAGSTER_HOME": str(home.dagster)}
+    os.environ.update(variables)
+    return variables
+
+
+def set_environment(variables: dict[str, str]) -> None:
+    """Set variables that a library reads from the environment and nowhere else (the dbt profile)."""
+    os.environ.update(variables)
+
+
+def current_environment() -> dict[str, str]:
+    """A copy of the environment, for a child process."""
+    return dict(os.environ)
+
+
+SETTINGS_TEMPLATE = """\
+# {name}: settings of Puntual. Paths are relative to this folder. An unknown key is an error.
+institution:
+  name: {name_quoted}
+  country: {country}                  # contact rules and holidays come from here
+  timezone: {timezone}
+  currency: {currency}
+  language: {language}                     # es or en: lists and reasons
+
+warehouse:
+  url: "duckdb:///warehouse/puntual.duckdb"   # or postgresql://user:password@host:5432/database
+
+landing:
+  path: landing                    # <table>.parquet, <table>.csv or <table>/... of several files
+  max_rejected_share: 0.01         # more bad rows than this in a table stop the run
+
+channels:                          # cost of one contact; calls and visits: capacity comes from collectors
+{channels}
+decision:
+  response_window_days: 7          # the gain of a contact is the extra money within this window
+  exploration_share: 0.05          # share of members whose action is drawn, so that the next model can learn
+  reading: strict_default          # where sources of a rule differ: strict_default or alternative_reading
+
+default_risk:
+  past_due_days: 90
+  horizon_days: 182
+  retrain_after_days: 30
+
+contact_channel:
+  retrain_after_days: 30
+
+arrears:
+  tolerance: 0.01                  # open amounts up to this count as paid
+  allocation_order: [fees, interest, principal]
+  promise_grace_days: 2
+
+publish:
+  keep_snapshots: 7
+
+runtime:
+  threads: 2
+  memory_limit_gb: 8
+"""
+
+
+def settings_text(
+    *,
+    name: str = "Mi cooperativa",
+    country: str = "EC",
+    timezone: str = "America/Guayaquil",
+    currency: str = "USD",
+    language: str = "es",
+    channels: dict[str, ChannelSettings] | None = None,
+) -> str:
+    """A commented ``puntual.yaml`` that :func:`load_settings` accepts."""
+    lines = []
+    for channel, setting in (channels or DEFAULT_CHANNELS).items():
+        capacity = f", daily_capacity: {setting.daily_capacity}" if setting.daily_capacity is not None else ""
+        lines.append(f"  {channel}: {{cost: {setting.cost:g}{capacity}}}\n")
+    quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return SETTINGS_TEMPLATE.format(
+        name=name.replace("\n", " "),
+        name_quoted=quoted,
+        country=country,
+        timezone=timezone,
+        currency=currency,
+        language=language,
+        channels="".join(lines),
+    )
+
+
+def business_date(text: str) -> date:
+    """A date written as YYYY-MM-DD.
+
+    Raises:
+        UsageError: anything else.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not a date; write it as 2026-06-30") from error

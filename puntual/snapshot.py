@@ -1,0 +1,69 @@
+"""What readers see: one complete, immutable day that a run published."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from puntual.errors import PublishError
+from puntual.paths import Home
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A published folder. It never changes: a new run publishes a new one and flips the link.
+
+    Attributes:
+        folder: the snapshot's own folder, with the link resolved, so that a reader keeps one day through a flip.
+        manifest: what was published: as-of date, run, input digests, versions, row counts, sha256 of every file.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def current(cls, home: Path) -> Snapshot:
+        """The snapshot that is published now.
+
+        Raises:
+            PublishError: nothing is published yet, or the snapshot has no readable manifest.
+        """
+        link = Home(home).current
+        if not link.exists():
+            raise PublishError(f"Nothing is published in {home} yet. Run the day first: puntual run {home} --as-of DATE")
+        return cls.at(link.resolve())
+
+    @classmethod
+    def at(cls, folder: Path) -> Snapshot:
+        """The snapshot in ``folder``.
+
+        Raises:
+            PublishError: no readable manifest.
+        """
+        file = folder / MANIFEST
+        try:
+            manifest = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise PublishError(f"{file} cannot be read: {error}. Publish again: puntual run {folder.parent.parent}") from error
+        return cls(folder, manifest)
+
+    @property
+    def as_of_date(self) -> date:
+        """The business date whose end this snapshot shows."""
+        return date.fromisoformat(self.manifest["as_of_date"])
+
+    def table_path(self, name: str) -> Path:
+        """The Parquet file of a published table.
+
+        Raises:
+            PublishError: the snapshot has no such table.
+        """
+        path = self.folder / "bi" / f"{name}.parquet"
+        if not path.exists():
+            raise PublishError(f"The snapshot of {self.as_of_date} has no table {name!r} ({path}). Publish again.")
+        return path
