@@ -1,0 +1,40 @@
+-- Periods in which an instalment stood open for at least the threshold of the default label, or of the early warning.
+-- A loan is that late on a day exactly when one of its instalments is, so a label only asks for an overlap. An open
+-- instalment crosses the threshold by itself on its due date plus the threshold; one that a reversal opened again does so
+-- on the day of the reversal, or later by itself.
+{{ config(tags=['training']) }}
+
+{% set thresholds = [var('default_past_due_days'), var('early_past_due_days')] | unique | list %}
+
+with open_spans as (
+    -- covered_date ends the first span of an instalment; the later ones end where they are closed again.
+    select
+        loan_id,
+        due_date,
+        valid_from_date as open_from_date,
+        case
+            when valid_to_date = cast('9999-12-31' as date) then coalesce(covered_date, valid_to_date)
+            else valid_to_date
+        end as open_to_date
+    from {{ ref('int_installments__coverage_spans') }}
+    where covered_date is null or valid_from_date = cast('1900-01-01' as date)
+),
+
+thresholds as (
+    {% for threshold in thresholds %}
+    select {{ threshold }} as threshold_days
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+)
+
+select
+    open_spans.loan_id,
+    cast(thresholds.threshold_days as bigint) as threshold_days,
+    greatest(open_spans.open_from_date, {{ add_days('open_spans.due_date', 'thresholds.threshold_days') }}) as entered_date,
+    open_spans.open_to_date as left_date
+from open_spans
+cross join thresholds
+cross join {{ source('control', 'run_parameters') }} as run
+where
+    {{ add_days('open_spans.due_date', 'thresholds.threshold_days') }} < open_spans.open_to_date
+    and {{ add_days('open_spans.due_date', 'thresholds.threshold_days') }} <= run.as_of_date

@@ -1,0 +1,7 @@
+{{ newest_version(source('raw', 'branches'), ['branch_id'], [
+    'branch_id',
+    'name as branch_name',
+    'province',
+    'latitude',
+    'longitude',
+]) }}

@@ -1,0 +1,17 @@
+{{ newest_version(source('raw', 'customers'), ['customer_id'], [
+    'customer_id',
+    'national_id',
+    'full_name',
+    'birth_date',
+    'gender',
+    'province',
+    'city',
+    'urban as is_urban',
+    'occupation',
+    'monthly_income as monthly_income_amount',
+    'member_since as member_since_date',
+    'branch_id',
+    'language as language_code',
+    'timezone',
+    'status as customer_status_code',
+]) }}

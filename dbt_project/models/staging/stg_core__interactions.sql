@@ -1,0 +1,15 @@
+{{ newest_version(source('raw', 'interactions'), ['interaction_id'], [
+    'interaction_id',
+    'customer_id',
+    'loan_id',
+    'occurred_at',
+    'channel as channel_code',
+    'direction as direction_code',
+    'collector_id',
+    'campaign_id',
+    'outcome as outcome_code',
+    'duration_s as duration_seconds',
+    'cost as cost_amount',
+    'propensity',
+    'notes',
+]) }}
