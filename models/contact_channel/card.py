@@ -1,0 +1,130 @@
+"""The card of a channel model: what it learnt from, which learner was chosen and why, and what it may not be asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models import cards
+from models.contact_channel.evaluate import decide_promotion
+from models.contact_channel.learners import NONE, ChannelRows
+from models.contact_channel.score import ContactChannelModel
+from models.features import CUSTOMER_FEATURES
+
+NAMES = {
+    "effect_through_reach": "Efecto a través del contacto logrado / Effect through reach",
+    "intention_to_treat": "Efecto del intento / Effect of the attempt",
+    "constant_effect": "Un efecto fijo por canal / One constant effect per channel",
+    "response_score": "Puntaje de respuesta (solo comparación) / Response score (comparison only)",
+    "habit": "Lo que hace hoy la institución / The institution's present habit",
+}
+
+
+def build_card(model: ContactChannelModel, rows: ChannelRows, judged: dict[str, Any]) -> dict[str, Any]:
+    """The card as data; :func:`render` makes the page."""
+    channels: list[dict[str, Any]] = []
+    for place, channel in enumerate(model.channels):
+        mine = rows.treatment == place
+        tried, reached = int(mine.sum()), int((mine & rows.reached).sum())
+        channels.append(
+            {
+                "channel_code": channel,
+                "attempt_count": tried,
+                "reached_count": reached,
+                "reach_rate": reached / tried if tried else None,
+                "constant_log_odds": model.fit.constants.get(channel),
+                "has_model": channel in model.fit.constants,
+            }
+        )
+    return {
+        "model": model.name,
+        "learner": model.fit.learner,
+        "trained_as_of": model.trained_as_of,
+        "schema_hash": CUSTOMER_FEATURES.schema_hash(),
+        "feature_count": len(CUSTOMER_FEATURES.features),
+        "protected_attributes_used": [],
+        "row_count": len(rows),
+        "member_count": int(len(np.unique(rows.member))),
+        "first_week": pd.Timestamp(rows.week.min()).date(),
+        "last_week": pd.Timestamp(rows.week.max()).date(),
+        "untreated_count": int((rows.treatment == NONE).sum()),
+        "channels": channels,
+        "evaluation": judged,
+        "decision": decide_promotion(judged),
+        "limits": [
+            "The first contact of a week counts as its treatment; a payment made earlier in the same week is not told apart.",
+            "What made collectors choose and is not in the data can still bias the effects; randomised contacts remove it.",
+        ],
+    }
+
+
+def render(card: dict[str, Any]) -> str:
+    """The card as one HTML page without any outside file; Spanish first, then English."""
+    page = cards.Page("Mejor canal", "Best channel", str(card["trained_as_of"]))
+    decision = card["decision"]
+    page.facts(
+        [
+            ("Método elegido", "Chosen learner", NAMES[card["learner"]]),
+            ("Entrenado con datos hasta", "Trained on data up to", card["trained_as_of"]),
+            ("Semanas-socio, socios", "Member-weeks, members", f"{card['row_count']:,}, {card['member_count']:,}"),
+            ("Semanas", "Weeks", f"{card['first_week']} – {card['last_week']}"),
+            ("¿Reemplaza al modo actual?", "Replaces the present policy?", "sí / yes" if decision["promote"] else "no"),
+        ]
+    )
+    page.note("Decisión por valor doblemente robusto en semanas no vistas.", decision["reason"])
+    page.heading("Canales", "Channels")
+    page.table(
+        [
+            "Canal / Channel",
+            "Intentos / Attempts",
+            "Logrados / Reached",
+            "Tasa / Rate",
+            "Efecto medio (log-odds) / Mean effect",
+        ],
+        [
+            [
+                row["channel_code"],
+                f"{row['attempt_count']:,}",
+                f"{row['reached_count']:,}",
+                "–" if row["reach_rate"] is None else f"{row['reach_rate']:.2f}",
+                "sin datos / no data" if row["constant_log_odds"] is None else f"{row['constant_log_odds']:+.3f}",
+            ]
+            for row in card["channels"]
+        ],
+    )
+    found = card["evaluation"]
+    page.heading("Evaluación en semanas posteriores", "Evaluation on later weeks")
+    if found.get("split") is None:
+        page.note("No hay historia suficiente para evaluar.", f"Not judged: {found['reason']}.")
+        return page.html()
+    page.note(
+        "Valor por socio y semana con la misma cantidad de contactos por canal; intervalos del 95 % por socios.",
+        "Value per member and week with the same number of contacts per channel; 95 % intervals by members.",
+    )
+    nothing: dict[str, float | None] = {}
+    page.table(
+        ["Plan", "Valor / Value", "Frente al hábito / Against habit", "R-gain"],
+        [
+            [
+                NAMES[name],
+                cards.interval(value),
+                cards.interval(found["against_habit"].get(name, nothing)),
+                cards.interval(found["r_gain"].get(name, nothing)),
+            ]
+            for name, value in found["value_per_member_week"].items()
+        ],
+    )
+    page.picture(
+        "Frente al hábito, por socio y semana",
+        "Against habit, per member and week",
+        cards.bar_chart([(name, value["value"]) for name, value in found["against_habit"].items()]),
+    )
+    page.table(
+        ["Canal / Channel", "No logrados frente a no contactados / Not reached against left alone", "z"],
+        [[name, f"{v['difference']:+.3f}", f"{v['z']:+.1f}"] for name, v in found["reach_check"].items()],
+    )
+    for limit in card["limits"]:
+        page.note("Límite", limit)
+    return page.html()

@@ -1,0 +1,38 @@
+"""How the channel model is grown and judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from models.estimators import BoosterSettings
+
+
+@dataclass(frozen=True)
+class ContactChannelSettings:
+    """Size of the model, what counts as enough evidence, and how a plan is judged.
+
+    ``least_attempts`` and ``least_reached``: below them a channel has no effect model of its own and its gain is 0.
+    ``booster_rows``: a booster of a response is grown on at most so many rows, drawn; more do not make it better.
+    ``support_propensity``: a member for whom the past chose a channel less often than this is not supported there.
+    """
+
+    response_window_days: int = 7
+    test_weeks: int = 8
+    least_attempts: int = 200
+    least_reached: int = 100
+    support_propensity: float = 0.005
+    support_rows: int = 60_000
+    evaluation_rows: int = 160_000
+    booster_rows: int = 120_000
+    weight_clip: float = 20.0
+    bootstrap_draws: int = 400
+    n_jobs: int = 2
+    base: BoosterSettings = field(default_factory=lambda: BoosterSettings(min_rows_in_leaf=200, l2=20.0))
+    reach: BoosterSettings = field(default_factory=lambda: BoosterSettings(rounds=60, min_rows_in_leaf=100, l2=20.0))
+    effect: BoosterSettings = field(
+        default_factory=lambda: BoosterSettings(rounds=80, learning_rate=0.05, feature_share=0.6, min_rows_in_leaf=200, l2=30.0)
+    )
+    amount: BoosterSettings = field(default_factory=lambda: BoosterSettings(rounds=60, min_rows_in_leaf=200, l2=20.0))
+    propensity: BoosterSettings = field(
+        default_factory=lambda: BoosterSettings(rounds=40, learning_rate=0.1, min_rows_in_leaf=100, l2=20.0)
+    )

@@ -1,0 +1,151 @@
+"""Training of the channel model: the learner is chosen on held-out weeks, then fitted on all that has matured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from models.contact_channel.card import build_card
+from models.contact_channel.evaluate import compare
+from models.contact_channel.learners import (
+    CONSTANT,
+    NONE,
+    THROUGH_REACH,
+    ChannelRows,
+    bin_rows,
+    draw,
+    fit_amount,
+    fit_learner,
+    fit_propensity,
+)
+from models.contact_channel.score import ChannelModelOff, ContactChannelModel
+from models.contact_channel.settings import ContactChannelSettings
+from models.datasets import training_rows
+from models.features import CUSTOMER_FEATURES, check_spec, encode, learn_categories, number
+
+LEAST_PAYING_ROWS = 50
+
+
+def train(
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    as_of: date,
+    channels: Sequence[str],
+    settings: ContactChannelSettings | None = None,
+    seed: int = 0,
+) -> ContactChannelModel | ChannelModelOff:
+    """The channel model trained on everything that has matured by ``as_of``, or why there is none.
+
+    Args:
+        features: rows of ``feat_customer__as_of``; those with ``is_channel_training`` and ``is_eligible`` are used.
+        labels: rows of ``label_customer__contact_response``.
+        as_of: the run's date; a week counts when its response window ends on or before it.
+        channels: the candidate channels. Weeks whose first contact went through another one are left out.
+        settings: size of the model, limits of support, judging.
+        seed: seed of everything drawn.
+
+    Raises:
+        ModelError: the columns are not those of the tables, a key repeats, or a row is later than ``as_of``.
+    """
+    check_spec(CUSTOMER_FEATURES)
+    settings = settings or ContactChannelSettings()
+    channels = sorted(set(channels))
+    frame = training_rows(
+        CUSTOMER_FEATURES.check(features),
+        labels,
+        on=("as_of_date", "customer_id"),
+        flag="is_channel_training",
+        as_of=as_of,
+        model="contact_channel",
+    )
+    frame = _matured(frame, as_of=as_of, channels=channels, window=settings.response_window_days)
+    reason = why_off(frame, settings)
+    if reason:
+        return ChannelModelOff(reason)
+    table = frame.loc[:, list(CUSTOMER_FEATURES.names)]
+    categories = learn_categories(CUSTOMER_FEATURES, table)
+    rows = channel_rows(frame, encode(CUSTOMER_FEATURES, table, categories), channels)
+    judged = compare(rows, channels, settings, seed=seed)
+    learner = judged.get("chosen", THROUGH_REACH)
+
+    binned = bin_rows(rows.matrix, settings, seed=seed)
+    fit = fit_learner(
+        THROUGH_REACH if learner == CONSTANT else learner,
+        rows,
+        binned,
+        channels,
+        settings,
+        amount=fit_amount(rows, binned, settings, seed=seed),
+        seed=seed,
+    )
+    if not fit.constants:
+        return ChannelModelOff(
+            f"no channel has {settings.least_attempts} attempts and {settings.least_reached} people reached in the history"
+        )
+    if learner == CONSTANT:
+        fit = fit.only_constants()
+    places = newest(rows, settings.support_rows, seed=seed)
+    propensity = None
+    if len(np.unique(rows.treatment[places])) > 1:
+        propensity = fit_propensity(rows, binned, places, len(channels) + 1, settings, seed=seed)
+    model = ContactChannelModel(as_of, settings, categories, fit, propensity)
+    card = build_card(model, rows, judged)
+    return replace(model, card=card, promote=card["decision"]["promote"], decision=card["decision"]["reason"])
+
+
+def why_off(frame: pd.DataFrame, settings: ContactChannelSettings) -> str:
+    """Why there can be no channel model on these rows, or an empty text."""
+    if frame.empty:
+        return "no eligible member-week with a matured response window"
+    contacted = frame["channel_code"].ne("none")
+    if not contacted.any():
+        return "no outbound contact is recorded, so no effect of a contact can be learnt"
+    if contacted.sum() < settings.least_attempts:
+        return f"only {int(contacted.sum())} contacts in the history, fewer than {settings.least_attempts}"
+    if (~contacted).sum() < settings.least_attempts:
+        return "almost everybody was contacted, so there is nothing to compare with"
+    if frame["paid_7d_amount"].gt(0).sum() < LEAST_PAYING_ROWS:
+        return f"fewer than {LEAST_PAYING_ROWS} member-weeks with a payment"
+    return ""
+
+
+def channel_rows(frame: pd.DataFrame, matrix: np.ndarray, channels: Sequence[str]) -> ChannelRows:
+    """The joined frame as arrays; a week's net repayment below zero (a reversal) counts as no payment."""
+    spec = CUSTOMER_FEATURES
+    treatment = pd.Index(list(channels)).get_indexer(frame["channel_code"].astype("object"))
+    money = np.maximum(np.nan_to_num(number(spec, frame["paid_7d_amount"])), 0.0)
+    return ChannelRows(
+        matrix=matrix,
+        collectable=number(spec, frame["collectable_amount"]),
+        installment=number(spec, frame["installment_amount"]),
+        treatment=np.where(frame["channel_code"].to_numpy() == "none", NONE, treatment).astype(np.int64),
+        reached=frame["was_reached"].fillna(False).to_numpy(dtype=bool),
+        paid=(money > 0).astype(float),
+        paid_amount=money,
+        propensity=number(spec, frame["propensity"]),
+        week=frame["as_of_date"].to_numpy(),
+        member=pd.factorize(frame["customer_id"].astype("object"), sort=True)[0],
+    )
+
+
+def newest(rows: ChannelRows, most: int, *, seed: int) -> np.ndarray:
+    """Places of rows of the newest half of the weeks, at most ``most`` of them drawn, in order."""
+    weeks = np.unique(rows.week)
+    return draw(np.flatnonzero(rows.week >= weeks[len(weeks) // 2]), most, seed=seed)
+
+
+def _matured(frame: pd.DataFrame, *, as_of: date, channels: Sequence[str], window: int) -> pd.DataFrame:
+    whole = frame["as_of_date"] + pd.Timedelta(days=window) <= pd.Timestamp(as_of)
+    code = frame["channel_code"].astype("object")
+    keep = (
+        whole
+        & frame["is_matured"].fillna(False).astype(bool)
+        & frame["is_eligible"].fillna(False).astype(bool)
+        & (code.eq("none") | code.isin(list(channels)))
+    )
+    return frame.loc[keep].reset_index(drop=True)

@@ -1,0 +1,215 @@
+"""A trained default-risk model: probabilities, reason codes, and its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import Any, Protocol
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+
+from models.artifacts import content_version, json_bytes
+from models.datasets import as_dates
+from models.default_risk.settings import DefaultRiskSettings
+from models.estimators import (
+    BoosterSettings,
+    Calibration,
+    Season,
+    booster_from_text,
+    booster_text,
+    contributions,
+    raw_score,
+)
+from models.features import ALREADY_PAST_THRESHOLD, LOAN_FEATURES, encode, explain_groups, number
+from puntual.errors import ModelError
+
+FORMAT = "default_risk/1"
+TARGETS = ("default", "early_warning")
+REASONED_FROM = 0.1
+"""Reasons are worked out for loans that owe something now or soon, and for any other at or above this probability."""
+
+
+class TargetModel(Protocol):
+    """What gives the probability of one target."""
+
+    kind: str
+
+    def probability(self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:
+        """Calibrated probability of every row; the threshold itself is the caller's matter."""
+        ...
+
+
+@dataclass(frozen=True)
+class BoostedTarget:
+    """Boosted trees on top of a yearly season, with their calibration."""
+
+    booster: lgb.Booster
+    season: Season
+    calibration: Calibration
+    n_jobs: int = 2
+    kind: str = "boosted"
+
+    def probability(self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        """Calibrated probability of every row."""
+        score = raw_score(self.booster, matrix, n_jobs=self.n_jobs) + self.season.log_odds(day_of_year)
+        return self.calibration.apply(score)
+
+
+@dataclass(frozen=True)
+class CurveTarget:
+    """Past-due days alone: knots joined by lines. ``kind`` is ``curve`` (learnt, drawn to the prior) or ``prior``."""
+
+    days: tuple[float, ...]
+    probabilities: tuple[float, ...]
+    kind: str = "prior"
+
+    def probability(self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        """Probability of every row by its past-due days."""
+        return np.interp(past_due_days, self.days, self.probabilities)
+
+
+@dataclass(frozen=True)
+class DefaultRiskModel:
+    """Both targets, ready to score. ``card`` says how good they are and is not part of the version."""
+
+    trained_as_of: date
+    settings: DefaultRiskSettings
+    categories: dict[str, list[str]]
+    targets: dict[str, TargetModel]
+    card: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    name = "default_risk"
+
+    @property
+    def kind(self) -> str:
+        """``boosted``, ``curve`` or ``prior``: what stands behind the default probability."""
+        return self.targets["default"].kind
+
+    @cached_property
+    def version(self) -> str:
+        """Digest of the model's files."""
+        return content_version(self.to_files())
+
+    def predict(self, features: pd.DataFrame) -> pd.DataFrame:
+        """One row per row of the feature table, sorted by as_of_date and loan_id.
+
+        1. ``default_probability``: 1 for loans already at or past the threshold, the calibrated probability for others.
+        2. ``early_warning_probability``: likewise for the early threshold.
+        3. ``reason_codes``: JSON list of at most four groups that raised the default score, strongest first; empty for
+           loans that owe nothing now or soon and are below ``REASONED_FROM``.
+
+        Raises:
+            ModelError: the columns are not those that the model was trained on.
+        """
+        spec = LOAN_FEATURES
+        rows = spec.check(features)
+        matrix = encode(spec, rows, self.categories)
+        days = np.nan_to_num(number(spec, rows["past_due_days"]), nan=0.0)
+        day_of_year = number(spec, rows["day_of_year"])
+        limits = {"default": self.settings.past_due_days, "early_warning": self.settings.early_past_due_days}
+        probability = {
+            target: np.where(days >= limits[target], 1.0, self.targets[target].probability(matrix, days, day_of_year))
+            for target in TARGETS
+        }
+        result = pd.DataFrame(
+            {
+                "as_of_date": as_dates(rows["as_of_date"]).to_numpy(),
+                "loan_id": rows["loan_id"].to_numpy(),
+                "default_probability": probability["default"],
+                "early_warning_probability": probability["early_warning"],
+                "model_version": self.version,
+                "reason_codes": self._reasons(rows, matrix, days, probability["default"]),
+            }
+        )
+        return result.sort_values(["as_of_date", "loan_id"], kind="stable", ignore_index=True)
+
+    def explain(self, features: pd.DataFrame, target: str = "default") -> pd.DataFrame:
+        """Exact tree SHAP values in log odds: one row per row of the feature table, one column per feature."""
+        model = self.targets[target]
+        if not isinstance(model, BoostedTarget):
+            raise ModelError(
+                f"default_risk: the {target} model is a {model.kind} of past-due days; only that moves it."
+            )
+        matrix = encode(LOAN_FEATURES, features, self.categories)
+        values = contributions(model.booster, matrix, n_jobs=self.settings.n_jobs)
+        return pd.DataFrame(values, columns=list(LOAN_FEATURES.feature_names), index=features.index)
+
+    def _reasons(self, rows: pd.DataFrame, matrix: np.ndarray, days: np.ndarray, probability: np.ndarray) -> np.ndarray:
+        reasons = np.full(len(rows), "[]", dtype=object)
+        past = days >= self.settings.past_due_days
+        reasons[past] = json.dumps([ALREADY_PAST_THRESHOLD.code])
+        due_soon = np.nan_to_num(number(LOAN_FEATURES, rows["due_next_window_amount"]), nan=0.0) > 0
+        wanted = np.flatnonzero(~past & ((days > 0) | due_soon | (probability >= REASONED_FROM)))
+        model = self.targets["default"]
+        if isinstance(model, BoostedTarget):
+            values = contributions(model.booster, matrix[wanted], n_jobs=self.settings.n_jobs)
+            codes = explain_groups(LOAN_FEATURES, values, rows.iloc[wanted])
+            reasons[wanted] = [json.dumps(found) for found in codes]
+        else:
+            reasons[wanted[days[wanted] > 0]] = json.dumps(["OVERDUE_NOW"])
+        return reasons
+
+    def to_files(self) -> dict[str, bytes]:
+        """The model as LightGBM text and JSON; :meth:`from_files` reads it back."""
+        files: dict[str, bytes] = {}
+        targets: dict[str, Any] = {}
+        for target in TARGETS:
+            model = self.targets[target]
+            if isinstance(model, BoostedTarget):
+                files[f"{target}.txt"] = booster_text(model.booster).encode()
+                targets[target] = {
+                    "kind": model.kind,
+                    "season": model.season.coefficients,
+                    "calibration": model.calibration.to_json(),
+                }
+            elif isinstance(model, CurveTarget):
+                targets[target] = {"kind": model.kind, "days": model.days, "probabilities": model.probabilities}
+            else:
+                raise ModelError(f"default_risk: a {type(model).__name__} cannot be stored.")
+        head = {
+            "format": FORMAT,
+            "trained_as_of": self.trained_as_of,
+            "schema_hash": LOAN_FEATURES.schema_hash(),
+            "settings": asdict(self.settings),
+            "categories": self.categories,
+            "targets": targets,
+        }
+        return files | {"model.json": json_bytes(head)}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], card: dict[str, Any] | None = None) -> DefaultRiskModel:
+        """The model that :meth:`to_files` wrote.
+
+        Raises:
+            ModelError: it was trained on other columns than the present ones.
+        """
+        head = json.loads(files["model.json"])
+        if head["format"] != FORMAT:
+            raise ModelError(
+                f"default_risk: the stored model has format {head['format']}, this version reads {FORMAT}; train again."
+            )
+        if head["schema_hash"] != LOAN_FEATURES.schema_hash():
+            raise ModelError(
+                f"default_risk: the stored model was trained on another version of {LOAN_FEATURES.table}; train again."
+            )
+        settings = head["settings"] | {"booster": BoosterSettings(**head["settings"]["booster"])}
+        targets: dict[str, TargetModel] = {}
+        for target, stored in head["targets"].items():
+            if stored["kind"] == "boosted":
+                booster = booster_from_text(files[f"{target}.txt"].decode())
+                season, calibration = Season(tuple(stored["season"])), Calibration.from_json(stored["calibration"])
+                targets[target] = BoostedTarget(booster, season, calibration, settings["n_jobs"])
+            else:
+                targets[target] = CurveTarget(tuple(stored["days"]), tuple(stored["probabilities"]), stored["kind"])
+        return cls(
+            trained_as_of=date.fromisoformat(head["trained_as_of"]),
+            settings=DefaultRiskSettings(**settings),
+            categories=head["categories"],
+            targets=targets,
+            card=card or {},
+        )

@@ -1,0 +1,491 @@
+"""What every model column means: type, source, sign, reason, leakage note and the words that explain it.
+
+The numbers are made in dbt (`dbt_project/models/features`); this module says what a model may use and why. A frame that
+does not carry exactly the columns of its table is refused: a missing column is never filled. Gender, age and marital
+state are in no table that a model reads, so they cannot become features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from puntual.errors import ModelError
+
+FeatureType = Literal["number", "boolean", "category"]
+Role = Literal["key", "flag", "feature", "season", "context"]
+
+KNOWN_AT_AS_OF = "only events with a local date on or before as_of_date"
+STATIC_TERMS = "fixed in the contract of the loan before as_of_date"
+PROTECTED = frozenset({"gender", "sex", "birth_date", "age", "marital_state", "marital_status", "civil_status"})
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of a feature table.
+
+    ``monotone`` is the sign that the prediction must keep when the column grows (0 = free) and ``monotone_reason`` says
+    why it is known. ``role``: ``key`` identifies the row, ``flag`` selects it, ``feature`` may be learnt from, ``season``
+    enters as a smooth yearly shift and is never split on (with two years of history a tree would learn dates by heart),
+    ``context`` is used for segments and amounts but never learnt from.
+    """
+
+    name: str
+    type: FeatureType
+    why: str
+    role: Role = "feature"
+    monotone: int = 0
+    monotone_reason: str = ""
+    leakage: str = KNOWN_AT_AS_OF
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class ReasonGroup:
+    """A group of features that people read as one reason.
+
+    The reason is given only when the group raised the score and, where ``evidence`` names columns, one of them is above 0:
+    nobody is told of a broken promise that never was.
+    """
+
+    code: str
+    es: str
+    en: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """The columns of one feature table, in the table's order, and what a model does with each."""
+
+    model: str
+    table: str
+    columns: tuple[Feature, ...]
+    groups: tuple[ReasonGroup, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every column of the table, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The columns that a model learns from, in order."""
+        return tuple(column for column in self.columns if column.role == "feature")
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns that a model learns from, in order."""
+        return tuple(column.name for column in self.features)
+
+    @property
+    def category_names(self) -> tuple[str, ...]:
+        """Names of the text columns that a model learns from, in order."""
+        return tuple(column.name for column in self.features if column.type == "category")
+
+    @property
+    def monotone(self) -> dict[str, int]:
+        """Sign by feature, for the features whose sign is known."""
+        return {column.name: column.monotone for column in self.features if column.monotone}
+
+    def schema_hash(self) -> str:
+        """Digest of names, types, roles and signs: a model is used only with the schema that it was trained on."""
+        rows = [[c.name, c.type, c.role, c.monotone] for c in self.columns]
+        return hashlib.sha256(json.dumps([self.table, rows]).encode()).hexdigest()
+
+    def check(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame with the table's columns in the table's order.
+
+        Raises:
+            ModelError: a column is missing or not part of the table, or a protected attribute is among them.
+        """
+        given = set(frame.columns)
+        missing = [name for name in self.names if name not in given]
+        extra = sorted(given - set(self.names))
+        if missing or extra:
+            parts = [f"missing {missing}"] if missing else []
+            parts += [f"not part of the table {extra}"] if extra else []
+            raise ModelError(
+                f"{self.model}: the rows are not those of {self.table}: {'; '.join(parts)}. "
+                "Rebuild the features for this date with the present dbt project; a missing column is never filled."
+            )
+        if len(frame.columns) != len(given):
+            raise ModelError(f"{self.model}: the rows of {self.table} carry a column twice; rebuild the features.")
+        return frame.loc[:, list(self.names)]
+
+    def reason_text(self, code: str, language: str) -> str:
+        """The sentence of a reason code in ``es`` or ``en``."""
+        for group in self.groups:
+            if group.code == code:
+                return group.es if language == "es" else group.en
+        raise ModelError(
+            f"{self.model}: the reason code {code!r} is not known; known are {[g.code for g in self.groups]}."
+        )
+
+
+def encode(spec: FeatureSpec, frame: pd.DataFrame, categories: dict[str, list[str]]) -> np.ndarray:
+    """The feature columns as a float32 matrix in the order of the spec; one row per row of the frame.
+
+    Numbers and booleans as they are (NULL is NaN); a text becomes its place in ``categories``, and a text that is not there
+    (or NULL) becomes NaN, which the trees treat as "another one".
+    """
+    checked = spec.check(frame)
+    matrix = np.empty((len(checked), len(spec.features)), dtype=np.float32)
+    for place, feature in enumerate(spec.features):
+        column = checked[feature.name]
+        if feature.type == "category":
+            codes = pd.Index(categories[feature.name]).get_indexer(column.astype("object"))
+            matrix[:, place] = np.where(codes >= 0, codes, np.nan)
+        else:
+            matrix[:, place] = number(spec, column)
+    return matrix
+
+
+def number(spec: FeatureSpec, column: pd.Series) -> np.ndarray:
+    """A numeric or boolean column as float64 with NaN for NULL; text in it is refused."""
+    try:
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"{spec.model}: column {column.name} of {spec.table} is not a number ({error}). "
+            "Cast it in the dbt model; its contract says which type it has."
+        ) from error
+
+
+def learn_categories(spec: FeatureSpec, frame: pd.DataFrame, *, min_rows: int = 50) -> dict[str, list[str]]:
+    """The texts of every category column that at least ``min_rows`` rows carry, sorted; rarer ones are "another one"."""
+    found: dict[str, list[str]] = {}
+    for name in spec.category_names:
+        counts = frame[name].dropna().astype("object").value_counts()
+        found[name] = sorted(str(text) for text, rows in counts.items() if rows >= min_rows)
+    return found
+
+
+def check_no_protected(spec: FeatureSpec) -> None:
+    """Raise unless no protected attribute is a column of the spec."""
+    found = sorted(PROTECTED & set(spec.names))
+    if found:
+        raise ModelError(f"{spec.model}: {found} are protected attributes and may not be features.")
+
+
+def _key(name: str, type_: FeatureType = "category") -> Feature:
+    return Feature(name, type_, "identifies the row", role="key")
+
+
+def _flag(name: str) -> Feature:
+    return Feature(name, "boolean", "selects rows for scoring or training", role="flag")
+
+
+def _number(name: str, group: str, why: str, sign: int = 0, reason: str = "", leakage: str = KNOWN_AT_AS_OF) -> Feature:
+    return Feature(name, "number", why, monotone=sign, monotone_reason=reason, leakage=leakage, group=group)
+
+
+def _truth(name: str, group: str, why: str, sign: int = 0, reason: str = "") -> Feature:
+    return Feature(name, "boolean", why, monotone=sign, monotone_reason=reason, group=group)
+
+
+def _text(name: str, group: str, why: str) -> Feature:
+    return Feature(name, "category", why, group=group)
+
+
+_LATER = "more overdue never makes the threshold farther away"
+_WORSE = "a worse record never speaks for a loan"
+
+LOAN_FEATURES = FeatureSpec(
+    model="default_risk",
+    table="features.feat_loan__as_of",
+    columns=(
+        _key("as_of_date"),
+        _key("loan_id"),
+        _key("customer_id"),
+        _flag("is_score"),
+        _flag("is_risk_training"),
+        _text("product_code", "LOAN_TERMS", "products are granted to different people for different ends"),
+        Feature(
+            "branch_id",
+            "category",
+            "segment of the calibration report; not learnt from, because a new branch has no past and province carries place",
+            role="context",
+        ),
+        _text("province", "PLACE_WORK", "local economy"),
+        _text("collateral_code", "LOAN_TERMS", "what secures the loan changes the will to pay"),
+        _text("occupation", "PLACE_WORK", "how income arrives over the month and the year"),
+        _number("past_due_days", "OVERDUE_NOW", "how far on the way to the threshold", 1, _LATER),
+        _number("past_due_installment_count", "OVERDUE_NOW", "how many instalments must be caught up", 1, _LATER),
+        _number("arrears_amount", "OVERDUE_NOW", "money to catch up"),
+        _number("outstanding_principal_amount", "LOAN_AGE", "what is still to be paid"),
+        _number("installment_amount", "BURDEN", "size of one payment"),
+        _number("arrears_to_installment_rate", "OVERDUE_NOW", "instalments' worth of arrears", 1, _LATER),
+        _number("due_next_window_amount", "CALENDAR", "what falls due in the coming days"),
+        _number("next_due_in_days", "CALENDAR", "where the loan stands between two due dates"),
+        _number("days_since_last_payment", "PAYING_LESS", "silence"),
+        _number("days_since_disbursement", "LOAN_AGE", "young loans have shown little"),
+        _number("remaining_installment_count", "LOAN_AGE", "a loan near its end rarely reaches the threshold"),
+        _number("paid_principal_rate", "LOAN_AGE", "own stake in the loan"),
+        _number("principal_amount", "LOAN_TERMS", "size of the loan", leakage=STATIC_TERMS),
+        _number("annual_rate", "LOAN_TERMS", "price set for the risk seen at granting", leakage=STATIC_TERMS),
+        _number("term_months", "LOAN_TERMS", "length of the commitment", leakage=STATIC_TERMS),
+        _truth("is_restructured", "RESTRUCTURED", "the schedule was changed once already"),
+        _number(
+            "burden_rate", "BURDEN", "instalment over monthly income", 1, "a heavier instalment is not easier to pay"
+        ),
+        _number("paid_28d_rate", "PAYING_LESS", "money in the last four weeks, in instalments"),
+        _number("paid_91d_rate", "PAYING_LESS", "money in the last quarter, in instalments"),
+        _number("paid_364d_rate", "PAYING_LESS", "money in the last year, in instalments"),
+        _number("shortfall_28d_rate", "PAYING_LESS", "dues less payments of four weeks, in instalments"),
+        _number("shortfall_91d_rate", "PAYING_LESS", "dues less payments of a quarter", 1, _WORSE),
+        _number("shortfall_364d_rate", "PAYING_LESS", "dues less payments of a year", 1, _WORSE),
+        _number("max_late_days_91d", "LATE_RECORD", "worst lateness of the last quarter", 1, _WORSE),
+        _number("max_late_days_182d", "LATE_RECORD", "worst lateness of the last half-year", 1, _WORSE),
+        _number("max_late_days_364d", "LATE_RECORD", "worst lateness of the last year", 1, _WORSE),
+        _number("mean_late_days_182d", "LATE_RECORD", "usual lateness", 1, _WORSE),
+        _number("late_installment_count_364d", "LATE_RECORD", "how often late", 1, _WORSE),
+        _number("late_over_30_installment_count_364d", "LATE_RECORD", "how often badly late", 1, _WORSE),
+        _number(
+            "on_time_rate_364d", "LATE_RECORD", "how often on time", -1, "a better record never speaks against a loan"
+        ),
+        _number("payment_count_91d", "PAYING_LESS", "rhythm of payments"),
+        _number("promise_count_182d", "BROKEN_PROMISES", "promises are asked of those who owe"),
+        _number(
+            "kept_promise_rate_364d", "BROKEN_PROMISES", "worth of the member's word", -1, "a kept word is a good sign"
+        ),
+        _number("broken_promise_count_182d", "BROKEN_PROMISES", "worth of the member's word", 1, _WORSE),
+        _number("member_active_loan_count", "OTHER_LOANS", "other loans compete for the same income"),
+        _number("member_max_past_due_days", "OTHER_LOANS", "the member's worst loan", 1, _WORSE),
+        _number("member_tenure_days", "LOAN_AGE", "length of the relation"),
+        _truth("is_urban", "PLACE_WORK", "distance to a branch"),
+        _number("monthly_income_amount", "BURDEN", "means to pay"),
+        _number("attempt_28d_count", "HARD_TO_REACH", "how much effort was spent lately"),
+        _number("attempt_91d_count", "HARD_TO_REACH", "how much effort was spent"),
+        _number("right_party_91d_count", "HARD_TO_REACH", "whether the member answers"),
+        _number("no_answer_91d_count", "HARD_TO_REACH", "whether the member avoids contact"),
+        _number("day_of_month", "CALENDAR", "pay days"),
+        Feature(
+            "day_of_year",
+            "number",
+            "harvests, school fees, year-end bonus",
+            role="season",
+            leakage="the calendar is known",
+        ),
+    ),
+    groups=(
+        ReasonGroup(
+            "OVERDUE_NOW",
+            "Tiene cuotas vencidas hoy.",
+            "Has overdue instalments today.",
+            ("past_due_days",),
+        ),
+        ReasonGroup(
+            "LATE_RECORD",
+            "En los últimos meses ha pagado tarde.",
+            "Has paid late in recent months.",
+            ("late_installment_count_364d", "max_late_days_364d"),
+        ),
+        ReasonGroup(
+            "PAYING_LESS",
+            "Últimamente entra menos dinero de lo que vence.",
+            "Lately less money comes in than falls due.",
+        ),
+        ReasonGroup(
+            "BROKEN_PROMISES",
+            "Ha incumplido promesas de pago.",
+            "Has broken promises to pay.",
+            ("broken_promise_count_182d",),
+        ),
+        ReasonGroup(
+            "OTHER_LOANS",
+            "Tiene otros créditos, o uno de ellos está más atrasado.",
+            "Has other loans, or one of them is further behind.",
+            ("member_max_past_due_days",),
+        ),
+        ReasonGroup(
+            "BURDEN",
+            "La cuota pesa frente a sus ingresos.",
+            "The instalment is heavy against the income.",
+        ),
+        ReasonGroup(
+            "LOAN_AGE",
+            "Lleva poco pagado de este crédito.",
+            "Little of this loan has been paid so far.",
+        ),
+        ReasonGroup(
+            "LOAN_TERMS",
+            "Créditos con estas condiciones se atrasan más.",
+            "Loans on these terms fall behind more often.",
+        ),
+        ReasonGroup(
+            "RESTRUCTURED",
+            "El crédito ya fue reestructurado.",
+            "The loan was restructured before.",
+            ("is_restructured",),
+        ),
+        ReasonGroup(
+            "HARD_TO_REACH",
+            "Se le ha buscado y responde poco.",
+            "Was sought and seldom answers.",
+            ("attempt_91d_count",),
+        ),
+        ReasonGroup(
+            "PLACE_WORK",
+            "En su zona u ocupación los atrasos son más frecuentes.",
+            "Arrears are more frequent in this area or occupation.",
+        ),
+        ReasonGroup(
+            "CALENDAR",
+            "La fecha y la próxima cuota coinciden con semanas difíciles.",
+            "The date and the next instalment fall in difficult weeks.",
+        ),
+    ),
+)
+
+ALREADY_PAST_THRESHOLD = ReasonGroup(
+    "ALREADY_PAST_THRESHOLD",
+    "Ya superó los días de mora que definen el incumplimiento.",
+    "Is already past the overdue days that define default.",
+)
+
+CONTACT_CHANNELS = ("call", "ivr", "whatsapp", "sms", "email", "visit")
+
+
+def _channel_columns(channel: str) -> tuple[Feature, ...]:
+    return (
+        _number(f"{channel}_attempt_28d_count", "FATIGUE", f"recent {channel} attempts wear off"),
+        _number(f"{channel}_attempt_182d_count", "REACH", f"how often {channel} was tried"),
+        _number(f"{channel}_contact_182d_count", "REACH", f"how often {channel} was answered"),
+        _number(f"{channel}_contact_rate_364d", "REACH", f"the member's own record of answers on {channel}"),
+    )
+
+
+CUSTOMER_FEATURES = FeatureSpec(
+    model="contact_channel",
+    table="features.feat_customer__as_of",
+    columns=(
+        _key("as_of_date"),
+        _key("customer_id"),
+        _flag("is_score"),
+        _flag("is_channel_training"),
+        _flag("is_eligible"),
+        Feature("loan_id", "category", "the loan that the contact is about", role="key"),
+        _text("province", "PLACE_WORK", "local economy and distance"),
+        Feature("branch_id", "category", "segment of the report; not learnt from", role="context"),
+        _text("occupation", "PLACE_WORK", "when income arrives and when people can answer"),
+        _text("product_code", "DEBT", "what the money was for"),
+        _number("active_loan_count", "DEBT", "a contact moves all loans of the member"),
+        _number("past_due_days", "DEBT", "stage: what a contact does depends on how late it comes"),
+        _number("arrears_amount", "DEBT", "what is overdue"),
+        _number("collectable_amount", "DEBT", "what can be paid within the window"),
+        _number("due_next_window_amount", "DEBT", "what falls due within the window"),
+        _number("installment_amount", "DEBT", "size of one payment"),
+        _number("outstanding_principal_amount", "DEBT", "what is still to be paid"),
+        _number("past_due_installment_count", "DEBT", "instalments to catch up"),
+        _number("next_due_in_days", "CALENDAR", "nearness of the next due date"),
+        _number("days_since_last_payment", "PAYING", "rhythm"),
+        _number("paid_28d_rate", "PAYING", "money in the last four weeks, in instalments"),
+        _number("paid_91d_rate", "PAYING", "money in the last quarter, in instalments"),
+        _number("shortfall_28d_rate", "PAYING", "dues less payments of four weeks"),
+        _number("shortfall_91d_rate", "PAYING", "dues less payments of a quarter"),
+        _number("shortfall_364d_rate", "PAYING", "dues less payments of a year"),
+        _number("max_late_days_91d", "PAYING", "worst lateness of the last quarter"),
+        _number("max_late_days_182d", "PAYING", "worst lateness of the last half-year"),
+        _number("max_late_days_364d", "PAYING", "worst lateness of the last year"),
+        _number("mean_late_days_182d", "PAYING", "usual lateness"),
+        _number("on_time_rate_364d", "PAYING", "how often on time"),
+        _number("payment_count_91d", "PAYING", "rhythm of payments"),
+        _number("monthly_income_amount", "MEANS", "means to pay"),
+        _number("burden_rate", "MEANS", "instalment over income"),
+        _number("member_tenure_days", "MEANS", "length of the relation"),
+        _truth("is_urban", "PLACE_WORK", "distance to a branch"),
+        _truth("has_open_promise", "PROMISES", "a promise is being waited for"),
+        _number("promise_count_182d", "PROMISES", "promises given"),
+        _number("kept_promise_rate_364d", "PROMISES", "worth of the member's word"),
+        _number("broken_promise_count_182d", "PROMISES", "worth of the member's word"),
+        _number("attempt_7d_count", "FATIGUE", "the fourth message of a week does less"),
+        _number("attempt_14d_count", "FATIGUE", "recent contacts"),
+        _number("attempt_21d_count", "FATIGUE", "recent contacts"),
+        _number("attempt_28d_count", "FATIGUE", "recent contacts"),
+        _number("attempt_42d_count", "FATIGUE", "recent contacts"),
+        _number("attempt_56d_count", "FATIGUE", "recent contacts"),
+        _number("days_since_last_attempt", "FATIGUE", "how long left alone"),
+        _number("days_since_last_contact", "REACH", "how long since an answer"),
+        *(column for channel in CONTACT_CHANNELS for column in _channel_columns(channel)),
+        _truth("has_mobile", "REACH", "a mobile number known to be valid"),
+        _truth("has_whatsapp", "REACH", "a WhatsApp number"),
+        _truth("has_landline", "REACH", "a landline"),
+        _truth("has_email", "REACH", "a mailbox"),
+        _truth("has_address", "REACH", "an address"),
+        _number("day_of_month", "CALENDAR", "pay days"),
+        Feature(
+            "day_of_year",
+            "number",
+            "harvests, school fees, year-end bonus",
+            role="season",
+            leakage="the calendar is known",
+        ),
+    ),
+    groups=(
+        ReasonGroup("REACH", "Suele responder por este canal.", "Usually answers on this channel."),
+        ReasonGroup("FATIGUE", "Se le ha contactado poco últimamente.", "Was seldom contacted lately."),
+        ReasonGroup(
+            "DEBT",
+            "Por el monto y la etapa de la deuda, el contacto ayuda.",
+            "Given amount and stage, a contact helps.",
+        ),
+        ReasonGroup(
+            "PAYING",
+            "Su ritmo de pago indica que un recordatorio sirve.",
+            "The rhythm of payments says a reminder helps.",
+        ),
+        ReasonGroup(
+            "PROMISES", "Tiene promesas de pago recientes.", "Has recent promises to pay.", ("promise_count_182d",)
+        ),
+        ReasonGroup("MEANS", "Tiene con qué pagar.", "Has the means to pay."),
+        ReasonGroup(
+            "PLACE_WORK", "En su zona u ocupación el contacto rinde.", "A contact works in this area or occupation."
+        ),
+        ReasonGroup("CALENDAR", "Es buen momento del mes.", "It is a good time of the month."),
+    ),
+)
+
+
+def explain_groups(
+    spec: FeatureSpec, contributions: np.ndarray, frame: pd.DataFrame, *, most: int = 4, least: float = 0.05
+) -> list[list[str]]:
+    """Per row, the codes of the groups that raised the score most, strongest first.
+
+    ``contributions`` has one column per feature in the order of the spec, in log odds; those of a group are summed. A group
+    counts when its sum is at least ``least`` and its evidence, if it names any, is above 0. Ties go to the spec's order.
+    """
+    codes = [group.code for group in spec.groups]
+    place = {code: index for index, code in enumerate(codes)}
+    totals = np.zeros((len(frame), len(codes)))
+    for index, feature in enumerate(spec.features):
+        totals[:, place[feature.group]] += contributions[:, index]
+    for index, group in enumerate(spec.groups):
+        if group.evidence:
+            seen = np.zeros(len(frame), dtype=bool)
+            for name in group.evidence:
+                seen |= np.nan_to_num(number(spec, frame[name]), nan=0.0) > 0
+            totals[~seen, index] = 0.0
+    order = np.argsort(-totals, axis=1, kind="stable")[:, :most]
+    strong = np.take_along_axis(totals, order, axis=1) >= least
+    names = np.array(codes, dtype=object)[order]
+    return [list(row[mask]) for row, mask in zip(names, strong, strict=True)]
+
+
+def check_spec(spec: FeatureSpec) -> None:
+    """Raise unless names are unique, every feature has a known group and every sign has its reason."""
+    check_no_protected(spec)
+    if len(set(spec.names)) != len(spec.names):
+        raise ModelError(f"{spec.model}: a column is named twice in its spec.")
+    known: Sequence[str] = [group.code for group in spec.groups]
+    for feature in spec.features:
+        if feature.group not in known:
+            raise ModelError(f"{spec.model}: feature {feature.name} has the unknown reason group {feature.group!r}.")
+        if feature.monotone and not feature.monotone_reason:
+            raise ModelError(f"{spec.model}: feature {feature.name} has a sign but no reason for it.")

@@ -1,0 +1,134 @@
+"""The dials of a simulated cooperative: how people pay, what contacts do, and how the institution chose them.
+
+Everything that shapes a world stands here as data, so that another family of worlds is another settings object and
+not another code path. Effects are on the logit scale of paying within one week unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+CHANNELS: tuple[str, ...] = ("call", "ivr", "whatsapp", "sms", "email", "visit")
+CALL, IVR, WHATSAPP, SMS, EMAIL, VISIT = range(len(CHANNELS))
+MESSAGE_CHANNELS: tuple[int, ...] = (WHATSAPP, SMS, EMAIL)
+
+#: Upper ends of the past-due stages that a person passes through; the last stage is open (91 days and more).
+STAGE_UPPER_DAYS: tuple[int, ...] = (0, 5, 15, 30, 60, 90)
+
+WEEKS = 104
+LOGGED_WEEKS = 16
+RESPONSE_DAYS = 7
+DEFAULT_DAYS = 90
+DEFAULT_WEEKS = 26
+WRITE_OFF_DAYS = 360
+TOLERANCE_CENTS = 1
+
+
+def _per_channel(call: float, ivr: float, whatsapp: float, sms: float, email: float, visit: float) -> tuple[float, ...]:
+    return (call, ivr, whatsapp, sms, email, visit)
+
+
+@dataclass(frozen=True)
+class WorldSettings:
+    """One family of worlds. Tuples over channels follow ``CHANNELS``; tuples over stages have seven entries."""
+
+    name: str = "cooperative"
+
+    # paying
+    base_logit: float = 1.38
+    level_sd: float = 1.22
+    stage_logit: tuple[float, ...] = (0.1, -0.1, -0.4, -0.5, -0.6, -0.7, -1.0)
+    trouble_enter_rate: float = 0.005
+    trouble_exit_rate: float = 0.055
+    trouble_mean_depth: float = 1.5
+    macro_sd: float = 0.05
+    macro_drift: float = -0.12
+    season_amplitude: float = 0.22
+    promise_logit: float = 0.45
+
+    # what a contact does to somebody who was reached
+    effect: tuple[float, ...] = _per_channel(2.1, 1.15, 1.9, 1.05, 1.05, 3.4)
+    stage_effect: tuple[tuple[float, ...], ...] = (
+        (0.45, 0.85, 1.15, 1.25, 1.10, 0.85, 0.55),
+        (0.80, 0.90, 0.55, 0.35, 0.15, 0.10, 0.00),
+        (0.75, 1.15, 1.05, 0.80, 0.45, 0.25, 0.15),
+        (1.00, 0.85, 0.60, 0.35, 0.20, 0.10, 0.05),
+        (1.05, 0.80, 0.55, 0.35, 0.20, 0.15, 0.10),
+        (0.00, 0.20, 0.50, 0.90, 1.30, 1.40, 1.10),
+    )
+    effect_spread: float = 0.50
+    persuadable_centre: float = -0.1
+    persuadable_width: float = 1.8
+    trouble_damping: float = 0.5
+    fatigue_damping: float = 0.30
+    fatigue_decay: float = 0.72
+    reactant_share: float = 0.12
+    reactance: tuple[float, ...] = _per_channel(0.50, 0.75, 0.75, 0.55, 0.45, 0.90)
+    annoyance: tuple[float, ...] = _per_channel(0.25, 0.22, 0.18, 0.12, 0.10, 0.40)
+
+    # reaching somebody
+    reach_logit: tuple[float, ...] = _per_channel(-0.10, -0.75, 0.05, -0.05, -1.05, 0.35)
+    reach_spread: tuple[float, ...] = _per_channel(0.85, 0.70, 0.90, 0.60, 0.85, 0.70)
+    reach_fatigue: float = 0.10
+    reach_trouble: float = 0.35
+    hidden_read_share: float = 0.10
+
+    # the habit: how the institution used to choose
+    habit_channel: tuple[float, ...] = _per_channel(-0.35, -1.05, -0.25, -0.55, -1.45, -2.3)
+    habit_none: tuple[float, ...] = (1.0, 0.1, -0.2, -0.2, -0.1, 0.1, 0.6)
+    habit_hidden: float = 0.9
+    habit_fatigue: float = 0.25
+    logged_temperature: float = 2.2
+    logged_floor: float = 0.18
+    logged_hidden: float = 0.45
+
+    # what goes wrong in the files, and costs
+    error_share: float = 0.0005
+    balance_difference_share: float = 0.015
+    cost: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "call": 0.45,
+            "ivr": 0.04,
+            "whatsapp": 0.06,
+            "sms": 0.03,
+            "email": 0.004,
+            "visit": 4.5,
+        }
+    )
+    default_replications: int = 48
+
+    def with_changes(self, **changes: object) -> WorldSettings:
+        """The same world with some dials moved."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+#: Named families. They differ in shape, not only in level: which channels work, for whom, and how the past chose.
+FAMILIES: Mapping[str, WorldSettings] = {
+    "cooperative": WorldSettings(),
+    "digital": WorldSettings(
+        name="digital",
+        effect=_per_channel(0.75, 0.35, 1.35, 0.70, 0.85, 1.1),
+        reach_logit=_per_channel(-0.7, -1.1, 0.75, 0.1, -0.3, -0.1),
+        habit_channel=_per_channel(-1.1, -1.3, 0.1, -0.4, -0.7, -3.2),
+    ),
+    "rural": WorldSettings(
+        name="rural",
+        effect=_per_channel(0.95, 0.30, 0.60, 0.55, 0.20, 2.6),
+        reach_logit=_per_channel(-0.5, -0.9, -0.6, -0.2, -2.0, 0.9),
+        habit_channel=_per_channel(-0.4, -1.0, -0.9, -0.5, -2.6, -1.5),
+        trouble_enter_rate=0.010,
+        trouble_exit_rate=0.10,
+        season_amplitude=0.5,
+    ),
+    "confounded": WorldSettings(
+        name="confounded", habit_hidden=2.2, logged_hidden=0.9, logged_floor=0.08, logged_temperature=1.4
+    ),
+    "sleeping_dogs": WorldSettings(
+        name="sleeping_dogs",
+        reactant_share=0.30,
+        annoyance=_per_channel(0.8, 0.7, 0.6, 0.5, 0.3, 1.0),
+        fatigue_damping=0.55,
+    ),
+    "crisis": WorldSettings(name="crisis", macro_drift=-0.45, macro_sd=0.10, trouble_enter_rate=0.011),
+}

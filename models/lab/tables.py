@@ -1,0 +1,544 @@
+"""A finished history as the tables of the source contract: exact decimals, dates, UTC times, text keys."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.lab.book import CLOSED, COLLATERALS, OPEN, PRODUCTS, WRITTEN_OFF
+from models.lab.calendar import public_holidays
+from models.lab.columns import UNIT_COST, chosen, days, decimals_or_null, keys, moments, money, nothing
+from models.lab.contacts import OUTCOMES, O
+from models.lab.people import (
+    FAMILY_NAMES,
+    GIVEN_MEN,
+    GIVEN_WOMEN,
+    KICHWA_PROVINCES,
+    OCCUPATIONS,
+    PROVINCES,
+    STATUSES,
+    STREETS,
+    date_of,
+)
+from models.lab.settings import CALL, CHANNELS, EMAIL, IVR, MESSAGE_CHANNELS, SMS, TOLERANCE_CENTS, VISIT, WHATSAPP
+from models.lab.simulate import History
+
+_EVENT_CHANNELS = (*CHANNELS, "web_chat")
+_MESSAGE_EVENT_WEEKS = 8
+
+
+def make_tables(history: History) -> dict[str, pa.Table]:
+    """All twelve tables of the contract, each in the order of its key. Deterministic for a given history."""
+    rng = np.random.default_rng([history.seed, 3])
+    tables: dict[str, pa.Table] = {}
+    tables["branches"] = _branches(history, rng)
+    staff = make_collectors(history, rng)
+    tables["collectors"] = staff.table
+    tables["holidays"] = _holidays(history)
+    tables["customers"] = _customers(history)
+    tables["contact_points"] = _contact_points(history, rng)
+    tables["loans"] = _loans(history, rng)
+    tables["installments"] = _installments(history)
+    tables["interactions"], tables["promises"], tables["message_events"] = _interactions(history, staff, rng)
+    tables["payments"], sorted_payments = _payments(history, staff, rng)
+    tables["loan_balances"] = _loan_balances(history, sorted_payments, rng)
+    return tables
+
+
+def _branches(history: History, rng: np.random.Generator) -> pa.Table:
+    province = history.world.people.branch_province
+    n = len(province)
+    nth = np.array([np.sum(province[:i] == province[i]) for i in range(n)])
+    names = []
+    for code, order in zip(province, nth, strict=True):
+        capital, second = PROVINCES[code][5], PROVINCES[code][6]
+        names.append("Agencia " + (capital if order == 0 else second if order == 1 else f"{capital} {order}"))
+    lat = np.array([PROVINCES[code][3] for code in province]) + rng.normal(0, 0.03, n)
+    lon = np.array([PROVINCES[code][4] for code in province]) + rng.normal(0, 0.03, n)
+    return pa.table(
+        {
+            "branch_id": keys("B", np.arange(n) + 1, 2),
+            "name": pa.array(names, pa.string()),
+            "province": chosen([row[0] for row in PROVINCES], province),
+            "latitude": np.round(lat, 6),
+            "longitude": np.round(lon, 6),
+        }
+    )
+
+
+class Staff:
+    """Collectors as arrays for the draws, and as a table. Callers serve every zone, visitors one province each."""
+
+    def __init__(self, table: pa.Table, callers: np.ndarray, visitors: dict[int, np.ndarray], agency: np.ndarray):
+        self.table = table
+        self.callers = callers
+        self.visitors = visitors
+        self.agency = agency
+
+
+def make_collectors(history: History, rng: np.random.Generator) -> Staff:
+    """About one caller per 1 300 members, one visitor per 3 500 members of a province, and some of an agency."""
+    people = history.world.people
+    provinces = int(people.province.max()) + 1
+    caller_count = max(2, round(people.count / 1300))
+    agency_callers = max(1, caller_count // 4)
+    visitors_of = np.maximum(1, np.round(np.bincount(people.province, minlength=provinces) / 3500)).astype(int)
+    total = caller_count + agency_callers + int(visitors_of.sum())
+    zone: list[str | None] = []
+    channels: list[str] = []
+    kind: list[str] = []
+    languages: list[str] = []
+    capacity: list[int] = []
+    team: list[str] = []
+    for i in range(caller_count + agency_callers):
+        internal = i < caller_count
+        zone.append(None)
+        channels.append("call")
+        kind.append("internal" if internal else "agency")
+        languages.append("es,qu" if i % 5 == 2 else "es")
+        capacity.append(24 if internal else 18)
+        team.append("telefónico" if internal else "externo")
+    visitors: dict[int, np.ndarray] = {}
+    at = caller_count + agency_callers
+    for code in range(provinces):
+        name = PROVINCES[code][0]
+        visitors[code] = np.arange(at, at + visitors_of[code])
+        for i in range(visitors_of[code]):
+            agency = i % 3 == 2
+            zone.append(name)
+            channels.append("visit")
+            kind.append("agency" if agency else "internal")
+            languages.append("es,qu" if name in KICHWA_PROVINCES else "es")
+            capacity.append(6)
+            team.append("externo" if agency else "campo")
+        at += visitors_of[code]
+    given = np.array(GIVEN_WOMEN + GIVEN_MEN, object)
+    family = np.array(FAMILY_NAMES, object)
+    names = given[rng.integers(0, len(given), total)] + " " + family[rng.integers(0, len(family), total)]
+    is_agency = np.array([value == "agency" for value in kind])
+    started = history.first_day - rng.integers(30, 2500, total)
+    # one caller left in the meantime and must not be given work any more
+    left = np.full(total, -1)
+    if caller_count > 3:
+        left[caller_count - 1] = history.last_day - 120
+    table = pa.table(
+        {
+            "collector_id": keys("G", np.arange(total) + 1, 3),
+            "full_name": pa.array(names, pa.string()),
+            "team": pa.array(team, pa.string()),
+            "kind": pa.array(kind, pa.string()),
+            "agency": pa.array(["Recuperaciones Andinas" if flag else None for flag in is_agency], pa.string()),
+            "channels": pa.array(channels, pa.string()),
+            "zone": pa.array(zone, pa.string()),
+            "languages": pa.array(languages, pa.string()),
+            "daily_capacity": pa.array(capacity, pa.int64()),
+            "active_from": days(started),
+            "active_to": days(left),
+        }
+    )
+    return Staff(table, np.arange(caller_count + agency_callers), visitors, is_agency)
+
+
+def _holidays(history: History) -> pa.Table:
+    found = public_holidays(date_of(history.first_day).year, history.as_of.year + 1)
+    return pa.table(
+        {
+            "country": pa.array(["EC"] * len(found), pa.string()),
+            "date": pa.array(list(found), pa.date32()),
+            "name": pa.array(list(found.values()), pa.string()),
+        }
+    )
+
+
+def _customers(history: History) -> pa.Table:
+    people = history.world.people
+    n = people.count
+    city = [(row[5], row[6]) for row in PROVINCES]
+    flat_city = [name for pair in city for name in pair]
+    status = np.where(people.status_week <= (history.last_day - history.first_day) // 7, people.status, 0)
+    return pa.table(
+        {
+            "customer_id": keys("C", people.customer_number),
+            "national_id": pa.array(people.national_id, pa.string()),
+            "full_name": pa.array(people.names, pa.string()),
+            "birth_date": days(people.birth_day),
+            "gender": chosen(("F", "M"), np.where(people.woman, 0, 1)),
+            "province": chosen([row[0] for row in PROVINCES], people.province),
+            "city": chosen(flat_city, people.province * 2 + ~people.urban),
+            "urban": pa.array(people.urban),
+            "occupation": chosen([row[0] for row in OCCUPATIONS], people.occupation),
+            "monthly_income": money(people.income_cents),
+            "member_since": days(np.minimum(people.member_since_day, _first_disbursed(history))),
+            "branch_id": keys("B", people.branch + 1, 2),
+            "language": chosen(("es", "qu"), people.kichwa.astype(int)),
+            "timezone": pa.array(["America/Guayaquil"] * n, pa.string()),
+            "status": chosen(STATUSES, status),
+        }
+    )
+
+
+def _first_disbursed(history: History) -> np.ndarray:
+    book = history.world.book
+    first = np.full(history.world.people.count, 10**6)
+    np.minimum.at(first, book.member, book.disbursed_day)
+    return first
+
+
+def _contact_points(history: History, rng: np.random.Generator) -> pa.Table:
+    people, records = history.world.people, history.records
+    n = people.count
+    everyone = np.arange(n)
+    phone_out = np.full(n, -1)
+    mail_out = np.full(n, -1)
+    for member, channel, day in records.opt_outs:
+        is_mail = channel == EMAIL
+        mail_out[member[is_mail]] = np.where(mail_out[member[is_mail]] < 0, day[is_mail], mail_out[member[is_mail]])
+        phone = member[~is_mail]
+        phone_out[phone] = np.where(phone_out[phone] < 0, day[~is_mail], phone_out[phone])
+    bad_day = np.where(people.mobile_known_bad, history.first_day, -1)
+    for member, day in records.bad_numbers:
+        bad_day[member] = np.where(bad_day[member] < 0, day, bad_day[member])
+    second_number = n + np.cumsum(people.has_second_mobile)
+
+    def phone_text(number: np.ndarray) -> pa.Array:
+        text = pc.utf8_lpad(pc.cast(pa.array(number), pa.string()), 8, "0")
+        return pc.binary_join_element_wise(pa.scalar("+5939"), text, pa.scalar(""))
+
+    landline = pc.binary_join_element_wise(
+        pa.scalar("+593"),
+        pc.cast(pa.array(np.where(people.province == 1, 2, 3)), pa.string()),
+        pc.utf8_lpad(pc.cast(pa.array(2_000_000 + everyone % 900_000), pa.string()), 7, "0"),
+        pa.scalar(""),
+    )
+    mail = pc.binary_join_element_wise(
+        pa.scalar("socia"), pc.cast(pa.array(everyone + 1), pa.string()), pa.scalar("@correo.example"), pa.scalar("")
+    )
+    street = chosen(STREETS, rng.integers(0, len(STREETS), n))
+    cross = chosen(STREETS, rng.integers(0, len(STREETS), n))
+    address = pc.binary_join_element_wise(
+        pa.scalar("Calle"),
+        street,
+        pc.cast(pa.array(rng.integers(1, 900, n)), pa.string()),
+        pa.scalar("y"),
+        cross,
+        pa.scalar(" "),
+    )
+    consent_day = np.maximum(people.member_since_day, history.first_day - 1500)
+    no_day = np.full(n, -1)
+    blocks = [
+        (0, people.has_mobile, phone_text(everyone + 1), people.has_whatsapp, bad_day < 0, phone_out, bad_day),
+        (
+            0,
+            people.has_second_mobile,
+            phone_text(second_number),
+            people.has_second_mobile,
+            np.ones(n, bool),
+            no_day,
+            no_day,
+        ),
+        (1, people.has_landline, landline, np.zeros(n, bool), np.ones(n, bool), no_day, no_day),
+        (2, people.has_email, mail, np.zeros(n, bool), np.ones(n, bool), mail_out, no_day),
+        (3, np.ones(n, bool), address, np.zeros(n, bool), np.ones(n, bool), no_day, no_day),
+    ]
+    parts = []
+    for kind, has, value, whatsapp, valid, opted_out, changed in blocks:
+        rows = np.flatnonzero(has)
+        m = len(rows)
+        at_home = kind == 3
+        consent = people.consent[rows]
+        updated = np.maximum.reduce([consent_day[rows], opted_out[rows], changed[rows]])
+        noon = np.full(m, 12 * 3600)
+        parts.append(
+            pa.table(
+                {
+                    "_member": rows,
+                    "_kind": np.full(m, kind),
+                    "customer_id": keys("C", people.customer_number[rows]),
+                    "kind": chosen(("mobile", "landline", "email", "address"), np.full(m, kind)),
+                    "value": pc.take(value, pa.array(rows)),
+                    "whatsapp": pa.array(whatsapp[rows], pa.bool_(), mask=np.full(m, kind != 0)),
+                    "latitude": pa.array(people.latitude[rows], mask=np.full(m, not at_home)),
+                    "longitude": pa.array(people.longitude[rows], mask=np.full(m, not at_home)),
+                    "valid": pa.array(valid[rows]),
+                    "consent": pa.array(consent == 1, pa.bool_(), mask=consent < 0),
+                    "consent_at": moments(np.where(consent == 1, consent_day[rows], -1), noon),
+                    "opted_out_at": moments(opted_out[rows], np.full(m, 19 * 3600)),
+                    "updated_at": moments(updated, np.full(m, 20 * 3600)),
+                }
+            )
+        )
+    table = pa.concat_tables(parts)
+    order = np.lexsort((np.arange(len(table)), table["_kind"].to_numpy(), table["_member"].to_numpy()))
+    table = table.take(pa.array(order)).drop_columns(["_member", "_kind"])
+    return table.add_column(0, "contact_point_id", keys("K", np.arange(len(table)) + 1))
+
+
+def _loans(history: History, rng: np.random.Generator) -> pa.Table:
+    book, people, state = history.world.book, history.world.people, history.state
+    n = book.count
+    last_due = book.due_day[book.last - 1]
+    officer = people.branch[book.member] * 3 + rng.integers(0, 3, n) + 1
+    changed = np.maximum.reduce(
+        [book.disbursed_day, history.closed_day, history.written_off_day, history.restructured_day]
+    )
+    status = np.select([state.status == CLOSED, state.status == WRITTEN_OFF], [1, 2], 0)
+    return pa.table(
+        {
+            "loan_id": keys("L", np.arange(n) + 1),
+            "customer_id": keys("C", people.customer_number[book.member]),
+            "product": chosen(PRODUCTS, book.product),
+            "branch_id": keys("B", people.branch[book.member] + 1, 2),
+            "officer_id": keys("OF", officer, 3),
+            "currency": pa.array(["USD"] * n, pa.string()),
+            "principal": money(book.principal),
+            "annual_rate": book.annual_rate,
+            "term_months": pa.array(book.term_months, pa.int64()),
+            "disbursed_on": days(book.disbursed_day),
+            "maturity_on": days(last_due),
+            "collateral": chosen(COLLATERALS, book.collateral),
+            "guarantor_id": keys("C", np.where(book.guarantor >= 0, book.guarantor + 1, -1)),
+            "status": chosen(("active", "closed", "written_off"), status),
+            "closed_on": days(history.closed_day),
+            "written_off_on": days(history.written_off_day),
+            "restructured_on": days(history.restructured_day),
+            "updated_at": moments(changed, np.full(n, 18 * 3600)),
+        }
+    )
+
+
+def _schedule_rows(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Loan, instalment number and flat position of every instalment now in force."""
+    book = history.world.book
+    length = book.last - book.first
+    loan = np.repeat(np.arange(book.count), length)
+    start = np.concatenate([[0], np.cumsum(length)])[:-1]
+    number = np.arange(len(loan)) - start[loan]
+    return loan, number + 1, book.first[loan] + number
+
+
+def _installments(history: History) -> pa.Table:
+    book = history.world.book
+    loan, number, at = _schedule_rows(history)
+    return pa.table(
+        {
+            "loan_id": keys("L", loan + 1),
+            "installment_no": pa.array(number, pa.int64()),
+            "due_on": days(book.due_day[at]),
+            "principal_due": money(book.principal_due[at]),
+            "interest_due": money(book.interest_due[at]),
+            "fees_due": money(book.fees_due[at]),
+        }
+    )
+
+
+def _interactions(history: History, staff: Staff, rng: np.random.Generator) -> tuple[pa.Table, pa.Table, pa.Table]:
+    people, settings = history.world.people, history.world.settings
+    columns = {
+        name: np.concatenate([week[name] for week in history.records.contacts]) for name in history.records.contacts[0]
+    }
+    second = columns["second_of_day"]
+    order = np.lexsort((columns["member"], second, columns["day"]))
+    columns = {name: values[order] for name, values in columns.items()}
+    second = columns["second_of_day"]
+    n = len(order)
+    channel, member, outbound = columns["channel"], columns["member"], ~columns["inbound"]
+
+    collector = np.full(n, -1)
+    calls = np.flatnonzero((channel == CALL) & outbound)
+    # two times in three the member's usual caller, otherwise whoever is free
+    usual = (member[calls] * 7919 + 13) % len(staff.callers)
+    collector[calls] = np.where(
+        rng.random(len(calls)) < 0.66,
+        staff.callers[usual],
+        staff.callers[rng.integers(0, len(staff.callers), len(calls))],
+    )
+    visits = np.flatnonzero((channel == VISIT) & outbound)
+    for code, visitors in staff.visitors.items():
+        here = visits[people.province[member[visits]] == code]
+        collector[here] = visitors[rng.integers(0, len(visitors), len(here))]
+
+    unit_cost = np.array([*(round(settings.cost[name] * 10_000) for name in CHANNELS), 0])
+    campaign = np.isin(channel, (IVR, WHATSAPP, SMS, EMAIL)) & outbound
+    week_text = pc.utf8_lpad(pc.cast(pa.array(columns["week"] + 1), pa.string()), 3, "0")
+    campaign_id = pc.binary_join_element_wise(
+        pa.scalar("CAMP"), chosen(_EVENT_CHANNELS, channel), week_text, pa.scalar("-")
+    )
+    promise_rows = np.flatnonzero(columns["promise_due"] >= 0)
+    identifier = keys("I", np.arange(n) + 1, 9)
+    occurred = moments(columns["day"], second)
+    table = pa.table(
+        {
+            "interaction_id": identifier,
+            "customer_id": keys("C", people.customer_number[member]),
+            "loan_id": keys("L", columns["loan"] + 1),
+            "occurred_at": occurred,
+            "channel": chosen(_EVENT_CHANNELS, channel),
+            "direction": chosen(("outbound", "inbound"), columns["inbound"].astype(int)),
+            "collector_id": keys("G", np.where(collector >= 0, collector + 1, -1), 3),
+            "campaign_id": pc.if_else(pa.array(campaign), campaign_id, pa.scalar(None, pa.string())),
+            "outcome": chosen(OUTCOMES, columns["outcome"]),
+            "duration_s": decimals_or_null(columns["duration"]),
+            "cost": money(unit_cost[channel] * outbound, kind=UNIT_COST),
+            "propensity": decimals_or_null(columns["propensity"]),
+            "notes": nothing(n),
+        }
+    )
+    at = pa.array(promise_rows)
+    promises = pa.table(
+        {
+            "promise_id": keys("PR", np.arange(len(promise_rows)) + 1),
+            "interaction_id": pc.take(identifier, at),
+            "loan_id": keys("L", columns["loan"][promise_rows] + 1),
+            "made_at": pc.take(occurred, at),
+            "due_on": days(columns["promise_due"][promise_rows]),
+            "amount": money(columns["promise_cents"][promise_rows]),
+        }
+    )
+    newest = int(columns["week"].max()) if n else 0
+    sent = np.flatnonzero(
+        np.isin(channel, MESSAGE_CHANNELS) & outbound & (columns["week"] > newest - _MESSAGE_EVENT_WEEKS)
+    )
+    return table, promises, _message_events(columns, sent, rng)
+
+
+def _message_events(columns: dict[str, np.ndarray], sent: np.ndarray, rng: np.random.Generator) -> pa.Table:
+    """Receipts: sent at once, then delivered or failed within minutes, then read, replied or opted out within hours."""
+    outcome = columns["outcome"][sent]
+    failed = outcome == O["failed"]
+    reacted = np.isin(outcome, (O["read"], O["replied"], O["promise"], O["opt_out"], O["complaint"]))
+    last = np.select(
+        [outcome == O["opt_out"], np.isin(outcome, (O["replied"], O["promise"], O["complaint"]))], [5, 4], 3
+    )
+    status = np.concatenate([np.full(len(sent), 0), np.where(failed, 2, 1), last[reacted]])
+    row = np.concatenate([sent, sent, sent[reacted]])
+    step = np.concatenate([np.zeros(len(sent), int), np.ones(len(sent), int), np.full(int(reacted.sum()), 2)])
+    wait = np.array([1, 25, 2400])[step] * rng.exponential(1.0, len(row)) + np.array([0, 1, 30])[step]
+    second = np.minimum(columns["second_of_day"][row] + wait.astype(np.int64), 86_399)
+    order = np.lexsort((step, row))
+    status, row, second = status[order], row[order], second[order]
+    error = np.where(status == 2, 0, -1)
+    return pa.table(
+        {
+            "message_event_id": keys("M", np.arange(len(row)) + 1, 9),
+            "interaction_id": keys("I", row + 1, 9),
+            "status": chosen(("sent", "delivered", "failed", "read", "replied", "opted_out"), status),
+            "at": moments(columns["day"][row], second),
+            "error_code": chosen(("undeliverable",), error),
+        }
+    )
+
+
+_METHODS = ("branch", "transfer", "card", "wallet", "agent", "payroll", "collector")
+
+
+def _payments(
+    history: History, staff: Staff, rng: np.random.Generator
+) -> tuple[pa.Table, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The payments table in order of time, and loan, day and signed cents of every row for the core's own balances."""
+    records, people, book = history.records, history.world.people, history.world.book
+    loan = np.concatenate(records.payment_loan)
+    day = np.concatenate(records.payment_day)
+    cents = np.concatenate(records.payment_cents)
+    taken = np.concatenate(records.payment_collector)
+    reverses = np.concatenate(records.payment_reverses)
+    n = len(loan)
+    member = book.member[loan]
+    usual = (member * 104_729) % 100 / 100
+    # people keep to one way of paying, most of the time
+    draw = np.where(rng.random(n) < 0.7, usual, rng.random(n))
+    method = np.searchsorted(np.cumsum([0.34, 0.27, 0.09, 0.14, 0.11]), draw, side="right")
+    method = np.where((people.occupation[member] != 0) & (method == 5), 0, method)
+    second = np.clip(rng.normal(13 * 3600, 3.1 * 3600, n), 6.5 * 3600, 21.9 * 3600).astype(np.int64)
+    collector = np.full(n, -1)
+    took = np.flatnonzero(taken)
+    for code, visitors in staff.visitors.items():
+        here = took[people.province[member[took]] == code]
+        collector[here] = visitors[rng.integers(0, len(visitors), len(here))]
+    method[took] = 6
+    undo = np.flatnonzero(reverses >= 0)
+    method[undo] = method[reverses[undo]]
+    collector[undo] = -1
+
+    order = np.lexsort((np.arange(n), second, day))
+    place = np.empty(n, np.int64)
+    place[order] = np.arange(n)
+    target = np.where(reverses >= 0, place[np.maximum(reverses, 0)] + 1, -1)
+    table = pa.table(
+        {
+            "payment_id": keys("T", np.arange(n) + 1, 9),
+            "loan_id": keys("L", loan[order] + 1),
+            "paid_at": moments(day[order], second[order]),
+            "amount": money(cents[order]),
+            "method": chosen(_METHODS, method[order]),
+            "reverses_payment_id": keys("T", target[order], 9),
+            "collector_id": keys("G", np.where(collector[order] >= 0, collector[order] + 1, -1), 3),
+        }
+    )
+    signed = np.where(reverses >= 0, -cents, cents)
+    return table, (loan, day, signed)
+
+
+def month_end_before(as_of: date) -> date:
+    """The last day of the last month that is over before ``as_of``."""
+    return as_of.replace(day=1) - timedelta(days=1)
+
+
+def _loan_balances(
+    history: History, payments: tuple[np.ndarray, np.ndarray, np.ndarray], rng: np.random.Generator
+) -> pa.Table:
+    """What the core says at the last month end: the same arithmetic, with a few differences put in on purpose.
+
+    Fees, then interest, then principal, oldest instalment first; loans open on that day only.
+    """
+    book = history.world.book
+    at_day = (month_end_before(history.as_of) - date(1970, 1, 1)).days
+    loan, day, signed = payments
+    paid = np.zeros(book.count, np.int64)
+    until = day <= at_day
+    np.add.at(paid, loan[until], signed[until])
+    due_loan, _, at = _schedule_rows(history)
+    before = book.cumulative_due[at] - book.total_due(at)
+    got = np.clip(paid[due_loan] - before, 0, book.total_due(at))
+    principal_got = np.maximum(got - book.fees_due[at] - book.interest_due[at], 0)
+    principal_paid = np.bincount(due_loan, weights=principal_got, minlength=book.count).astype(np.int64)
+    left = book.total_due(at) - got
+    past = (book.due_day[at] < at_day) & (left > TOLERANCE_CENTS)
+    arrears = np.bincount(due_loan, weights=np.where(past, left, 0), minlength=book.count).astype(np.int64)
+    oldest = np.full(book.count, 10**7)
+    np.minimum.at(oldest, due_loan[past], book.due_day[at][past])
+    days_past = np.where(oldest < 10**7, at_day - oldest, 0)
+
+    gone = (
+        ((history.closed_day >= 0) & (history.closed_day <= at_day))
+        | ((history.written_off_day >= 0) & (history.written_off_day <= at_day))
+        | (book.disbursed_day > at_day)
+    )
+    rows = np.flatnonzero(~gone)
+    outstanding = book.principal[rows] - principal_paid[rows]
+    owed, late = arrears[rows], days_past[rows]
+    # the core's own oddities: a payment not yet booked, days counted from the day after, interest left out
+    odd = rng.random(len(rows)) < history.world.settings.balance_difference_share
+    kind = rng.integers(0, 3, len(rows))
+    instalment = book.total_due(book.first[rows])
+    unbooked = odd & (kind == 0)
+    outstanding = outstanding + np.where(unbooked, instalment // 2, 0)
+    owed = owed + np.where(unbooked, instalment, 0)
+    late = late + np.where(odd & (kind == 1), 1, 0) + np.where(unbooked & (late == 0), 12, 0)
+    owed = np.where(odd & (kind == 2), (owed * 0.8).astype(np.int64), owed)
+    return pa.table(
+        {
+            "loan_id": keys("L", rows + 1),
+            "as_of": days(np.full(len(rows), at_day)),
+            "outstanding_principal": money(outstanding),
+            "arrears_amount": money(owed),
+            "days_past_due": pa.array(late, pa.int64()),
+        }
+    )
+
+
+def open_loans(history: History) -> np.ndarray:
+    """Loans open on the as-of date."""
+    return np.flatnonzero(history.state.status == OPEN)

@@ -1,0 +1,109 @@
+"""What only the world knows: exact gains of every channel today, and the probability of default. Never an input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from models.lab.book import OPEN
+from models.lab.future import continue_to_default
+from models.lab.settings import CHANNELS, DEFAULT_WEEKS, TOLERANCE_CENTS
+from models.lab.simulate import History
+from models.lab.state import oldest_due_day, owed_cents
+from models.lab.world import expected_payment, sigmoid
+
+
+def loan_truth(history: History) -> pd.DataFrame:
+    """The truth per loan at the start of the as-of date, one row for every loan of the book, in loan order.
+
+    ``dpd`` and ``arrears`` count dues before the as-of date; ``eligible`` is an open loan that owes something by seven
+    days after it. ``gain_<channel>`` is the expected extra payment in the seven days from the as-of date on when the
+    member is contacted through that channel on it, against no contact in those days; amounts in currency units.
+    """
+    world, state, book = history.world, history.state, history.world.book
+    settings = world.settings
+    as_of_day = history.last_day + 1
+    count = book.count
+    is_open = state.status == OPEN
+    oldest = oldest_due_day(book, state, np.arange(count))
+    dpd = np.where(is_open, np.maximum(as_of_day - oldest, 0), 0)
+    owed = owed_cents(book, state)
+    arrears = _arrears(history, as_of_day)
+    eligible = owed > TOLERANCE_CENTS
+
+    rows = np.flatnonzero(eligible)
+    member = state.member_row[rows]
+    t = history.last_day
+    past_due = np.maximum(t - oldest[rows], 0)
+    most_days = np.zeros(world.people.count, np.int64)
+    np.maximum.at(most_days, member, past_due)
+    stage = world.stage(most_days[member])
+    instalment = book.total_due(state.covered[rows])
+    remaining = book.cumulative_due[book.last[rows] - 1] - state.paid[rows]
+    trouble, fatigue = state.trouble[member], state.fatigue[member]
+    first_week = (history.last_day - history.first_day) // 7
+    logit = world.pay_logit(
+        loan=rows,
+        member=member,
+        week=first_week,
+        start_day=t,
+        past_due_days=past_due,
+        next_due_day=oldest[rows],
+        owed=owed[rows],
+        instalment=instalment,
+        trouble=trouble,
+        promised=state.promised[member],
+        macro=state.macro[member],
+    )
+    amount = expected_payment(owed[rows], instalment, remaining) / 100
+    pay_none = sigmoid(logit)
+
+    columns: dict[str, np.ndarray] = {
+        "eligible": eligible,
+        "dpd": dpd,
+        "arrears": arrears / 100,
+        "collectable": owed / 100,
+        "expected_amount": _spread(count, rows, amount),
+        "p_pay_none": _spread(count, rows, pay_none),
+    }
+    for code, name in enumerate(CHANNELS):
+        channel = np.full(len(rows), code)
+        reach = world.reach_probability(member, channel, fatigue, trouble, stage)
+        effect = world.effect(member, channel, stage, fatigue, trouble, logit)
+        gain = reach * (sigmoid(logit + effect) - pay_none) * amount
+        columns[f"gain_{name}"] = _spread(count, rows, gain)
+    probability, label = continue_to_default(history, replications=settings.default_replications, weeks=DEFAULT_WEEKS)
+    columns |= {"p_default": probability, "default_label": label, "active": is_open}
+    return pd.DataFrame(columns)
+
+
+def member_truth(loans: pd.DataFrame, customer_ids: pd.Series) -> pd.DataFrame:
+    """The truth per member with at least one loan: sums of amounts and gains, the worst days, any eligible loan."""
+    sums = ["arrears", "collectable", "expected_payment_none", *[f"gain_{name}" for name in CHANNELS]]
+    frame = loans.assign(customer_id=customer_ids, expected_payment_none=loans["p_pay_none"] * loans["expected_amount"])
+    grouped = frame.groupby("customer_id", sort=True)
+    members = grouped[sums].sum()
+    members.insert(0, "eligible", grouped["eligible"].any())
+    members.insert(1, "dpd", grouped["dpd"].max())
+    return members.reset_index()
+
+
+def _arrears(history: History, as_of_day: int) -> np.ndarray:
+    """Cents of dues before the as-of date not covered, per loan; within the tolerance counts as nothing."""
+    state, book = history.state, history.world.book
+    mark = state.seen.copy()
+    first = book.first
+    while True:
+        back = np.flatnonzero((mark > first) & (book.due_day[np.maximum(mark - 1, 0)] >= as_of_day))
+        if not len(back):
+            break
+        mark[back] -= 1
+    due = np.where(mark > first, book.cumulative_due[np.maximum(mark - 1, 0)], 0)
+    arrears = np.where(state.status == OPEN, np.maximum(due - state.paid, 0), 0)
+    return np.where(arrears <= TOLERANCE_CENTS, 0, arrears)
+
+
+def _spread(count: int, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    full = np.zeros(count)
+    full[rows] = values
+    return full

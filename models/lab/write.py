@@ -1,0 +1,147 @@
+"""A demo cooperative on disk: landing files in the source contract, and the truth beside them for judging."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from models.lab.book import OPEN
+from models.lab.columns import keys
+from models.lab.faults import with_faults
+from models.lab.settings import CHANNELS, FAMILIES, WorldSettings
+from models.lab.simulate import simulate
+from models.lab.tables import make_tables
+from models.lab.truth import loan_truth, member_truth
+
+log = logging.getLogger(__name__)
+
+#: Small tables that people edit by hand arrive as CSV, the others as Parquet.
+CSV_TABLES = frozenset({"collectors", "branches", "holidays"})
+
+
+@dataclass(frozen=True)
+class DemoSummary:
+    """What was written, and the channel settings that fit this cooperative."""
+
+    home: Path
+    as_of: date
+    seed: int
+    row_counts: dict[str, int]
+    open_loan_count: int
+    eligible_customer_count: int
+    channels: dict[str, dict[str, float | int]]  # cost, and daily_capacity of messages; people come from collectors
+
+    def __str__(self) -> str:
+        """One line for the person who asked for the demo."""
+        rows = self.row_counts
+        return (
+            f"{rows['customers']:,} members, {rows['loans']:,} loans ({self.open_loan_count:,} open), "
+            f"{rows['payments']:,} payments and {rows['interactions']:,} contacts before {self.as_of}; "
+            f"{self.eligible_customer_count:,} members owe something today or within the week"
+        )
+
+
+def write_demo(
+    home: Path, *, members: int, seed: int, as_of: date, settings: WorldSettings | None = None
+) -> DemoSummary:
+    """Simulate a cooperative and write ``landing/`` and ``truth/`` under ``home``: same arguments, same bytes.
+
+    Files of the same names are replaced. The truth is one row per loan (``truth.parquet``) and per member
+    (``truth_members.parquet``) and is there to judge a finished run, never to feed one.
+
+    Raises:
+        ValueError: when ``members`` is below 30, which is too few for a book.
+    """
+    if members < 30:
+        raise ValueError(f"members={members} is too few for a demo cooperative; use 30 or more")
+    settings = settings or WorldSettings()
+    history = simulate(members=members, seed=seed, as_of=as_of, settings=settings)
+    tables = make_tables(history)
+    loans = loan_truth(history)
+    tables = with_faults(tables, share=settings.error_share, seed=seed, last_day=history.last_day)
+
+    landing = home / "landing"
+    landing.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        if name in CSV_TABLES:
+            pa_csv.write_csv(table, landing / f"{name}.csv", pa_csv.WriteOptions(quoting_style="needed"))
+        else:
+            write_parquet(table, landing / f"{name}.parquet")
+
+    book, people = history.world.book, history.world.people
+    loan_id = keys("L", np.arange(book.count) + 1)
+    customer_id = keys("C", people.customer_number[book.member])
+    truth = pa.Table.from_pandas(loans, preserve_index=False)
+    truth = truth.add_column(0, "customer_id", customer_id).add_column(0, "loan_id", loan_id)
+    per_member = member_truth(loans, pd.Series(customer_id.to_numpy(zero_copy_only=False)))
+    folder = home / "truth"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_parquet(truth.replace_schema_metadata(None), folder / "truth.parquet")
+    write_parquet(
+        pa.Table.from_pandas(per_member, preserve_index=False).replace_schema_metadata(None),
+        folder / "truth_members.parquet",
+    )
+    eligible = int(per_member["eligible"].sum())
+    return DemoSummary(
+        home=home,
+        as_of=as_of,
+        seed=seed,
+        row_counts={name: len(table) for name, table in tables.items()},
+        open_loan_count=int((history.state.status == OPEN).sum()),
+        eligible_customer_count=eligible,
+        channels=suggested_channels(settings, eligible),
+    )
+
+
+def suggested_channels(settings: WorldSettings, eligible_customers: int) -> dict[str, dict[str, float | int]]:
+    """Cost of every channel, and for messages a number a day that cannot reach everybody.
+
+    >>> suggested_channels(WorldSettings(), 4000)["whatsapp"]
+    {'cost': 0.06, 'daily_capacity': 600}
+    >>> suggested_channels(WorldSettings(), 4000)["call"]
+    {'cost': 0.45}
+    """
+    share = {"ivr": 0.08, "whatsapp": 0.15, "sms": 0.12, "email": 0.10}
+    channels: dict[str, dict[str, float | int]] = {}
+    for name in CHANNELS:
+        channels[name] = {"cost": float(settings.cost[name])}
+        if name in share:
+            channels[name]["daily_capacity"] = max(10, round(share[name] * eligible_customers))
+    return channels
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """Parquet with fixed options, so that equal tables give equal bytes."""
+    pq.write_table(table, path, compression="zstd", compression_level=1, row_group_size=1 << 20, store_schema=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Developer entry: ``python -m models.lab.write HOME --members 16500 --seed 1 --as-of 2026-06-30``."""
+    parser = argparse.ArgumentParser(description="Write a simulated cooperative and its truth.")
+    parser.add_argument("home", type=Path)
+    parser.add_argument("--members", type=int, default=16_500)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--as-of", type=date.fromisoformat, default=date(2026, 6, 30))
+    parser.add_argument("--family", choices=sorted(FAMILIES), default="cooperative")
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    summary = write_demo(
+        chosen.home, members=chosen.members, seed=chosen.seed, as_of=chosen.as_of, settings=FAMILIES[chosen.family]
+    )
+    for name, count in summary.row_counts.items():
+        log.info("%-16s %12s", name, f"{count:,}")
+    log.info("%s", summary)
+
+
+if __name__ == "__main__":
+    main()

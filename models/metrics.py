@@ -1,0 +1,130 @@
+"""How good a probability is: ranking, sharpness, calibration, and how sure we are of each.
+
+Intervals come from resampling members, not rows: the rows of one person say the same thing many times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+DRAWS = 200
+
+
+def auc(outcome: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None) -> float:
+    """Share of (event, non-event) pairs that the score puts in the right order, ties counted half; NaN without both.
+
+    >>> auc(np.array([0, 0, 1, 1]), np.array([.1, .4, .4, .8]))
+    0.875
+    """
+    return _auc_from_places(np.asarray(outcome, dtype=float), _places(score), weight)
+
+
+def brier(outcome: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None) -> float:
+    """Mean squared distance between probability and outcome.
+
+    >>> brier(np.array([1, 0]), np.array([.8, .4])).__round__(6)
+    0.1
+    """
+    return float(np.average((probability - outcome) ** 2, weights=weight))
+
+
+def log_loss(outcome: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None) -> float:
+    """Mean negative log likelihood, with probabilities kept off 0 and 1 by 1e-6."""
+    p = np.clip(probability, 1e-6, 1 - 1e-6)
+    return float(-np.average(outcome * np.log(p) + (1 - outcome) * np.log(1 - p), weights=weight))
+
+
+def ece(outcome: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None, *, bins: int = 10) -> float:
+    """Expected calibration error: over ``bins`` groups of equal size by probability, the mean of |rate - mean probability|.
+
+    >>> ece(np.array([0, 1, 1, 1]), np.array([.2, .2, .9, .9]), bins=2).__round__(6)
+    0.2
+    """
+    return _ece_from_bins(outcome, probability, _equal_bins(probability, bins), weight)
+
+
+def calibration_table(outcome: np.ndarray, probability: np.ndarray, *, bins: int = 10) -> pd.DataFrame:
+    """One row per group of equal size by probability: row_count, event_count, mean_probability, event_rate."""
+    index = _equal_bins(probability, bins)
+    frame = pd.DataFrame({"bin": index, "p": probability, "y": np.asarray(outcome, dtype=float)})
+    table = frame.groupby("bin").agg(row_count=("y", "size"), event_count=("y", "sum"), mean_probability=("p", "mean"))
+    table["event_rate"] = table["event_count"] / table["row_count"]
+    return table.reset_index(drop=True)
+
+
+def metrics_with_interval(
+    outcome: np.ndarray, probability: np.ndarray, members: np.ndarray, *, draws: int = DRAWS, seed: int = 0
+) -> dict[str, dict[str, float]]:
+    """AUC, Brier, ECE and log loss, each as value, low and high (95 %, members resampled ``draws`` times)."""
+    y, p = np.asarray(outcome, dtype=float), np.asarray(probability, dtype=float)
+    places, index = _places(p), _equal_bins(p, 10)
+    clipped = np.clip(p, 1e-6, 1 - 1e-6)
+    losses = -(y * np.log(clipped) + (1 - y) * np.log(1 - clipped))
+    squares = (p - y) ** 2
+    measures: dict[str, Callable[[np.ndarray | None], float]] = {
+        "auc": lambda w: _auc_from_places(y, places, w),
+        "brier": lambda w: float(np.average(squares, weights=w)),
+        "ece": lambda w: _ece_from_bins(y, p, index, w),
+        "log_loss": lambda w: float(np.average(losses, weights=w)),
+    }
+    codes, names = pd.factorize(members)
+    random = np.random.default_rng(seed)
+    drawn: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(draws):
+        weight = random.poisson(1.0, len(names)).astype(float)[codes]
+        if weight.sum() == 0:
+            continue
+        for name, measure in measures.items():
+            drawn[name].append(measure(weight))
+    return {name: _interval(measure(None), drawn[name]) for name, measure in measures.items()}
+
+
+def population_stability(expected: np.ndarray, actual: np.ndarray, *, bins: int = 10) -> float:
+    """Population stability index of two samples over the deciles of the first; NaN counts as a group of its own.
+
+    Below 0.1 is usually read as stable and above 0.25 as moved.
+    """
+    known = expected[~np.isnan(expected)]
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])) if len(known) else np.zeros(0)
+    shares = []
+    for sample in (expected, actual):
+        index = np.where(np.isnan(sample), 0, np.searchsorted(edges, sample, side="left") + 1)
+        counts = np.bincount(index, minlength=len(edges) + 2) + 0.5
+        shares.append(counts / counts.sum())
+    return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
+
+
+def _interval(value: float, drawn: list[float]) -> dict[str, float]:
+    known = np.array([d for d in drawn if not np.isnan(d)])
+    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
+    return {"value": float(value), "low": float(low), "high": float(high)}
+
+
+def _places(score: np.ndarray) -> np.ndarray:
+    return np.unique(np.asarray(score, dtype=float), return_inverse=True)[1].ravel()
+
+
+def _auc_from_places(outcome: np.ndarray, places: np.ndarray, weight: np.ndarray | None) -> float:
+    w = np.ones(len(outcome)) if weight is None else weight
+    events = np.bincount(places, weights=w * outcome)
+    others = np.bincount(places, weights=w * (1 - outcome))
+    pairs = events.sum() * others.sum()
+    if pairs == 0:
+        return float("nan")
+    below = np.cumsum(others) - others
+    return float((events * (below + 0.5 * others)).sum() / pairs)
+
+
+def _equal_bins(probability: np.ndarray, bins: int) -> np.ndarray:
+    rank = np.empty(len(probability), dtype=np.int64)
+    rank[np.argsort(probability, kind="stable")] = np.arange(len(probability))
+    return rank * bins // max(len(probability), 1)
+
+
+def _ece_from_bins(outcome: np.ndarray, probability: np.ndarray, index: np.ndarray, weight: np.ndarray | None) -> float:
+    w = np.ones(len(index)) if weight is None else weight
+    gap = np.bincount(index, weights=w * (np.asarray(outcome, dtype=float) - probability))
+    return float(np.abs(gap).sum() / w.sum())
