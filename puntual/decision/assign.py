@@ -1,0 +1,222 @@
+"""Calls and visits to named collectors: nobody above capacity, nobody in two lists, familiar faces first.
+
+The capacities were respected by the choice already; here each contact gets a person. The units of each group of
+collectors are first split over kinds of contact so that everybody can be served, then handed out inside the split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from puntual.decision.capacity import ZONED_CHANNELS, serve, zone_keys
+from puntual.errors import RuleError
+
+_FAMILIAR_DAYS = 180
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """``collector_id`` and ``is_familiar`` per contact, in the order of the contacts."""
+
+    collector_id: pd.Series
+    is_familiar: pd.Series
+
+
+def familiar_collectors(promises: pd.DataFrame, interactions: pd.DataFrame, *, as_of: date) -> pd.Series:
+    """Collector whom each member knows: who took the newest open promise, else who last spoke with them in 180 days.
+
+    One collector_id per customer_id (the index); members without either are absent.
+    """
+    since = pd.Timestamp(as_of) - pd.Timedelta(days=_FAMILIAR_DAYS)
+    until = pd.Timestamp(as_of) + pd.Timedelta(days=2)
+    spoken = interactions[interactions["occurred_at"].between(since, until)]
+    spoken = spoken[spoken["is_right_party"].to_numpy(dtype=bool) & spoken["collector_id"].notna().to_numpy()]
+    talks = pd.DataFrame(
+        {
+            "customer_id": spoken["customer_id"],
+            "collector_id": spoken["collector_id"],
+            "at": spoken["occurred_at"],
+            "key": spoken["interaction_id"],
+            "rank": 0,
+        }
+    )
+    running = promises[(promises["promise_status_code"] == "open") & promises["collector_id"].notna()]
+    taken = pd.DataFrame(
+        {
+            "customer_id": running["customer_id"],
+            "collector_id": running["collector_id"],
+            "at": running["made_at"],
+            "key": running["promise_id"],
+            "rank": 1,
+        }
+    )
+    both = pd.concat([part for part in (talks, taken) if len(part)] or [talks])
+    newest = both.sort_values(["customer_id", "rank", "at", "key"]).drop_duplicates("customer_id", keep="last")
+    return newest.set_index("customer_id")["collector_id"]
+
+
+def assign(contacts: pd.DataFrame, team: pd.DataFrame, familiar: pd.Series) -> Assignment:
+    """A collector for every contact.
+
+    1. The collector whom the member knows, if at work, able and not full; more valuable contacts first.
+    2. Then by the rarest language first: a collector of the member's language and zone, of the language, any other who
+       is able. A missing language on either side fits all.
+    3. Load is even in proportion to capacity, and so is the value handed out.
+
+    Args:
+        contacts: customer_id (once each), channel_code, zone (key or None), language_code, net_amount.
+        team: :func:`puntual.decision.capacity.roster`.
+        familiar: :func:`familiar_collectors`.
+
+    Raises:
+        RuleError: a member appears twice, or the contacts do not fit the team.
+    """
+    if contacts["customer_id"].duplicated().any():
+        raise RuleError("A member is among the contacts twice; at most one contact a day can be assigned.")
+    chosen = np.full(len(contacts), -1, dtype=np.int64)
+    is_familiar = np.zeros(len(contacts), dtype=bool)
+    if len(contacts):
+        table = _Table(contacts, team)
+        table.take_familiar(familiar, chosen, is_familiar)
+        table.deal(chosen)
+    people = np.array([*team["collector_id"], None], dtype=object)
+    return Assignment(
+        pd.Series(people[chosen], index=contacts.index, dtype=object), pd.Series(is_familiar, index=contacts.index)
+    )
+
+
+class _Table:
+    """Contacts by cell, collectors by pool, and how many contacts of each cell each pool takes."""
+
+    def __init__(self, contacts: pd.DataFrame, team: pd.DataFrame) -> None:
+        self.order = np.lexsort(
+            (contacts["customer_id"].astype(str).to_numpy(), -contacts["net_amount"].fillna(0.0).to_numpy(dtype=float))
+        )
+        self.zone = contacts["zone"].astype(object).to_numpy()
+        self.customer = contacts["customer_id"].to_numpy(dtype=object)
+        language = contacts["language_code"].astype(object)
+        self.language = language.where(language.notna(), None).to_numpy(dtype=object)
+        self.team_zone = team["zone"].astype(object).where(team["zone"].notna(), None).to_numpy(dtype=object)
+        self.team_languages: list[tuple[str, ...]] = team["languages"].tolist()
+        self.people = pd.Index(team["collector_id"])
+        self.capacity = team["daily_capacity"].to_numpy(dtype=np.int64)
+        self.load = np.zeros(len(team), dtype=np.int64)
+
+        channels = sorted(set(contacts["channel_code"]))
+        zones = sorted({zone for zone in self.zone if zone is not None})
+        channel = pd.Index(channels).get_indexer(pd.Index(contacts["channel_code"]))
+        place = pd.Index([*zones, "\0elsewhere"]).get_indexer(pd.Index(pd.Series(self.zone).fillna("\0elsewhere")))
+        pools = team.groupby("pool", sort=True)
+        self.pool_of = pd.Index(sorted(set(team["pool"]))).get_indexer(pd.Index(team["pool"]))
+        able = np.zeros((pools.ngroups, len(channels), len(zones) + 1), dtype=bool)
+        for number, (_, group) in enumerate(pools):
+            first = group.iloc[0]
+            for name in set(first["channels"]) & set(channels):
+                where: Sequence[int] | slice = slice(None)
+                if name in ZONED_CHANNELS and isinstance(first["zone"], str):
+                    where = [zones.index(first["zone"])] if first["zone"] in zones else []
+                able[number, channels.index(name), where] = True
+        counts = np.zeros(able.shape[1:], dtype=np.int64)
+        np.add.at(counts, (channel, place), 1)
+        units = pools["daily_capacity"].sum().to_numpy(dtype=np.int64)
+        self.quota = serve(counts, able, units).reshape(len(units), -1)
+        self.cell = channel * (len(zones) + 1) + place
+        missing = counts.reshape(-1) - self.quota.sum(axis=0)
+        if missing.any():
+            at = int(np.flatnonzero(missing)[0])
+            raise RuleError(
+                f"{missing[at]} contacts by {channels[at // (len(zones) + 1)]} have no collector with capacity left; "
+                "the choice does not fit the team."
+            )
+
+    def take_familiar(self, familiar: pd.Series, chosen: np.ndarray, is_familiar: np.ndarray) -> None:
+        known = pd.Series(self.customer).map(familiar)
+        person = self.people.get_indexer(pd.Index(known))
+        person[known.isna().to_numpy()] = -1
+        rows = self.order[person[self.order] >= 0]
+        # first as many as each collector has room for, then as many as each pool gives to the cell
+        rows = rows[_number_within(person[rows]) < self.capacity[person[rows]]]
+        pool = self.pool_of[person[rows]]
+        pair = pool * self.quota.shape[1] + self.cell[rows]
+        rows = rows[_number_within(pair) < self.quota.reshape(-1)[pair]]
+        chosen[rows] = person[rows]
+        is_familiar[rows] = True
+        np.add.at(self.load, person[rows], 1)
+        np.subtract.at(self.quota, (self.pool_of[person[rows]], self.cell[rows]), 1)
+
+    def deal(self, chosen: np.ndarray) -> None:
+        for cell in np.unique(self.cell):
+            waiting = self.order[(self.cell[self.order] == cell) & (chosen[self.order] < 0)]
+            slots = np.concatenate(
+                [self._slots(int(pool), int(self.quota[pool, cell])) for pool in np.flatnonzero(self.quota[:, cell])]
+                or [np.zeros(0, dtype=np.int64)]
+            )
+            self._match(waiting, slots, chosen)
+
+    def _slots(self, pool: int, wanted: int) -> np.ndarray:
+        """Collectors of a pool, one entry per contact to take, the least loaded (for their capacity) first."""
+        people = np.flatnonzero((self.pool_of == pool) & (self.capacity > self.load))
+        left = self.capacity[people] - self.load[people]
+        person = np.repeat(people, left)
+        step = np.arange(person.size) - np.repeat(np.cumsum(left) - left, left) + 1
+        fullness = (self.load[person] + step) / self.capacity[person]
+        taken = person[np.lexsort((person, fullness))][:wanted]
+        np.add.at(self.load, taken, 1)
+        return taken
+
+    def _match(self, waiting: np.ndarray, slots: np.ndarray, chosen: np.ndarray) -> None:
+        free_row = np.ones(waiting.size, dtype=bool)
+        free_slot = np.ones(slots.size, dtype=bool)
+        languages = sorted({word for word in self.language[waiting] if word is not None})
+        speaks = {
+            word: np.array(
+                [not self.team_languages[one] or word in self.team_languages[one] for one in slots], dtype=bool
+            )
+            for word in languages
+        }
+        languages.sort(key=lambda word: (int(speaks[word].sum()), word))
+        fits_all = np.ones(slots.size, dtype=bool)
+        speakers = [(word, speaks[word]) for word in languages] + [(None, fits_all)]
+        for word, fits in speakers:
+            spoken = self.language[waiting]
+            of_language = pd.isna(spoken) if word is None else spoken == word
+            zones = sorted({zone for zone in self.zone[waiting] if zone is not None})
+            for zone in zones:
+                rows = of_language & (self.zone[waiting] == zone)
+                places = fits & (self.team_zone[slots] == zone)
+                self._pair(waiting, slots, free_row, free_slot, rows, places, chosen)
+            self._pair(waiting, slots, free_row, free_slot, of_language, fits, chosen)
+        everyone = np.ones(waiting.size, dtype=bool)
+        self._pair(waiting, slots, free_row, free_slot, everyone, fits_all, chosen)
+
+    @staticmethod
+    def _pair(
+        waiting: np.ndarray,
+        slots: np.ndarray,
+        free_row: np.ndarray,
+        free_slot: np.ndarray,
+        rows: np.ndarray,
+        places: np.ndarray,
+        chosen: np.ndarray,
+    ) -> None:
+        row = np.flatnonzero(rows & free_row)
+        place = np.flatnonzero(places & free_slot)
+        many = min(row.size, place.size)
+        chosen[waiting[row[:many]]] = slots[place[:many]]
+        free_row[row[:many]] = False
+        free_slot[place[:many]] = False
+
+
+def _number_within(group: np.ndarray) -> np.ndarray:
+    """Position of each entry among the entries of its group, from 0, in order."""
+    return pd.Series(group).groupby(group, sort=False).cumcount().to_numpy()
+
+
+def member_zones(customers: pd.DataFrame) -> np.ndarray:
+    """Zone key of each member: the province."""
+    return zone_keys(customers["province"])

@@ -1,0 +1,193 @@
+"""What can be done in a day: collectors as pools of contacts by channel and zone, messages as daily limits.
+
+A pool is a group of collectors with the same skills and, for visits, the same zone. A collector who both calls and
+visits is one pool over both kinds of contact, so that nobody's hours are counted twice.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_flow
+
+from puntual.errors import RuleError
+
+Ints = npt.NDArray[np.int64]
+
+COLLECTOR_CHANNELS = ("call", "visit")
+"""Channels that a named person works; the others are sent."""
+ZONED_CHANNELS = frozenset({"visit"})
+"""Channels that reach only the collector's own zone; a call reaches everywhere."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Contacts through one channel in one zone; ``zone`` None stands for every zone, an unknown one included."""
+
+    channel: str
+    zone: str | None = None
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """``count`` contacts a day in these cells.
+
+    ``limit``: all contacts of the cells together stay within it (a message budget). ``pool``: people who can do any of
+    the cells; a contact in a cell that some pool serves needs one unit of one pool that serves it. Several pools over
+    one cell are alternatives, several limits hold at once.
+    """
+
+    name: str
+    cells: tuple[Cell, ...]
+    count: int
+    kind: Literal["limit", "pool"] = "limit"
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels of the cells, each once, in order."""
+        return tuple(dict.fromkeys(cell.channel for cell in self.cells))
+
+    @property
+    def zone(self) -> str | None:
+        """The one zone that the capacity names, if it names one."""
+        zones = {cell.zone for cell in self.cells if cell.zone is not None}
+        return min(zones) if len(zones) == 1 else None
+
+
+def zone_key(name: object) -> str | None:
+    """Name of a zone in the form in which zones are compared: no accents, no case, single spaces; None if unknown.
+
+    >>> zone_key(" Manabí ") == zone_key("MANABI")
+    True
+    """
+    if name is None or name is pd.NaT or (isinstance(name, float) and np.isnan(name)):
+        return None
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", str(name)) if not unicodedata.combining(letter))
+    return " ".join(plain.casefold().split()) or None
+
+
+def zone_keys(names: pd.Series) -> npt.NDArray[np.object_]:
+    """:func:`zone_key` of every row; each different name is looked at once."""
+    codes, found = pd.factorize(names.astype(object), use_na_sentinel=True)
+    return np.array([*(zone_key(name) for name in found), None], dtype=object)[codes]
+
+
+def roster(collectors: pd.DataFrame, channels: Sequence[str], as_of: date) -> pd.DataFrame:
+    """Collectors at work on ``as_of``, by collector_id, with what they can take on.
+
+    Columns: collector_id, channels (tuple of those offered), zone (key or None), languages (tuple, empty: any),
+    daily_capacity, pool (name of the group they belong to). Collectors without capacity or without an offered channel
+    are left out; a missing capacity counts as none.
+    """
+    today = pd.Timestamp(as_of)
+    begun = ~(pd.to_datetime(collectors["active_from"]) > today)
+    not_ended = ~(pd.to_datetime(collectors["active_to"]) < today)
+    capacity = pd.to_numeric(collectors["daily_capacity"]).fillna(0).astype("int64")
+    active = collectors[begun & not_ended & (capacity > 0)].assign(daily_capacity=capacity)
+    offered = [channel for channel in COLLECTOR_CHANNELS if channel in channels]
+    rows = []
+    for person in active.sort_values("collector_id").itertuples(index=False):
+        skills = _words(person.channels)
+        mine = tuple(channel for channel in offered if channel in skills)
+        if not mine:
+            continue
+        zone = zone_key(person.zone)
+        rows.append(
+            {
+                "collector_id": person.collector_id,
+                "channels": mine,
+                "zone": zone,
+                "languages": _words(person.languages),
+                "daily_capacity": int(person.daily_capacity),
+                "pool": _pool_name(mine, zone),
+            }
+        )
+    names = ["collector_id", "channels", "zone", "languages", "daily_capacity", "pool"]
+    frame = pd.DataFrame(rows, columns=names)
+    if frame["collector_id"].duplicated().any():
+        repeated = frame.loc[frame["collector_id"].duplicated(), "collector_id"].iloc[0]
+        raise RuleError(f"The collector {repeated} appears twice among the active collectors; one row each is needed.")
+    return frame
+
+
+def _words(text: object) -> tuple[str, ...]:
+    if not isinstance(text, str):
+        return ()
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _pool_name(channels: tuple[str, ...], zone: str | None) -> str:
+    place = f"@{zone}" if zone is not None and ZONED_CHANNELS & set(channels) else ""
+    return f"collectors:{'+'.join(channels)}{place}"
+
+
+def capacities(team: pd.DataFrame, channels: Sequence[str], daily: Mapping[str, int | None]) -> list[Capacity]:
+    """Capacities of one day, in a fixed order: pools of the team (by name), then daily limits of channels.
+
+    Args:
+        team: :func:`roster`.
+        channels: channels offered.
+        daily: contacts a day by channel; None or absent means no limit of its own. A limit on calls or visits, if
+            one is set, is ignored in favour of the collectors: they are who can do it.
+    """
+    result = []
+    for name, group in team.groupby("pool", sort=True):
+        first = group.iloc[0]
+        cells = tuple(
+            Cell(channel, first["zone"] if channel in ZONED_CHANNELS else None) for channel in first["channels"]
+        )
+        result.append(Capacity(str(name), cells, int(group["daily_capacity"].sum()), "pool"))
+    served = {channel for capacity in result for channel in capacity.channels}
+    for channel in channels:
+        if channel in COLLECTOR_CHANNELS:
+            if channel not in served:
+                result.append(Capacity(f"collectors:{channel}", (Cell(channel),), 0))
+        elif daily.get(channel) is not None:
+            result.append(Capacity(f"messages:{channel}", (Cell(channel),), int(daily[channel] or 0)))
+    return result
+
+
+def serve(counts: Ints, member: npt.NDArray[np.bool_], units: Ints) -> Ints:
+    """Units of each pool spent on each cell so that as many contacts as possible are served.
+
+    Args:
+        counts: contacts wanted, channels x zones.
+        member: which pool serves which cell, pools x channels x zones.
+        units: what each pool has.
+
+    Returns:
+        pools x channels x zones.
+    """
+    split = np.zeros(member.shape, dtype=np.int64)
+    cells = [tuple(cell) for cell in np.argwhere(member.any(axis=0) & (counts > 0))] if len(member) else []
+    if not cells:
+        return split
+    # 0 is the source, then cells, pools, and the sink
+    sink = 1 + len(cells) + len(member)
+    start, end, room = [], [], []
+    for position, cell in enumerate(cells):
+        start.append(0)
+        end.append(1 + position)
+        room.append(counts[cell])
+        for pool in np.flatnonzero(member[(slice(None), *cell)]):
+            start.append(1 + position)
+            end.append(1 + len(cells) + int(pool))
+            room.append(counts[cell])
+    for number, available in enumerate(units):
+        start.append(1 + len(cells) + number)
+        end.append(sink)
+        room.append(available)
+    graph = csr_array((np.array(room, dtype=np.int32), (start, end)), shape=(sink + 1, sink + 1))
+    flow = maximum_flow(graph, 0, sink).flow.tocoo()
+    for here, there, amount in zip(flow.row, flow.col, flow.data, strict=True):
+        if 1 <= here <= len(cells) < there < sink and amount > 0:
+            split[(there - 1 - len(cells), *cells[here - 1])] = amount
+    return split

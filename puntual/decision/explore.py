@@ -1,0 +1,118 @@
+"""A small share of random decisions inside the rules, with the exact probability of each: how the next model learns.
+
+Whether a member is explored, and what is drawn, are hashes of (seed, date, member): the same day gives the same draw,
+and nobody's draw depends on another's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+_MOST_OF_A_CAPACITY = 0.5
+_TIMES_THE_SHARE = 2.0
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """Who is explored, what was drawn for them, and with which probabilities each member would be.
+
+    ``drawn``: column of the drawn action, -1 for none; only meaningful where ``is_explored``.
+    ``probability``: rows x (actions + 1); the last column is none. Rows sum to 1.
+    ``priority``: a number in [0, 1) per row; where too many draws meet one capacity the lowest keep theirs.
+    """
+
+    is_explored: npt.NDArray[np.bool_]
+    drawn: npt.NDArray[np.int64]
+    probability: Floats
+    priority: Floats
+
+
+def uniform(keys: pd.Series, *, seed: int, as_of: date, purpose: str) -> Floats:
+    """A number in [0, 1) for each key: a keyed hash, equal on every machine and independent between purposes."""
+    digest = hashlib.sha256(f"{seed}|{as_of.isoformat()}|{purpose}".encode()).hexdigest()
+    hashed = pd.util.hash_array(keys.astype(str).to_numpy(dtype=object), hash_key=digest[:16], categorize=False)
+    # 53 bits: what a double holds exactly
+    return (hashed >> np.uint64(11)).astype(np.float64) / float(1 << 53)
+
+
+def explore(
+    customer_ids: pd.Series,
+    allowed: npt.NDArray[np.bool_],
+    cell: npt.NDArray[np.int64],
+    member: npt.NDArray[np.bool_],
+    is_pool: npt.NDArray[np.bool_],
+    counts: npt.NDArray[np.int64],
+    *,
+    share: float,
+    seed: int,
+    as_of: date,
+) -> Exploration:
+    """Draws for a share of the members among their permitted actions, none included.
+
+    1. A member with m permitted actions draws each with probability 1 / (m + 1), and none with what is left.
+    2. The probabilities of a channel (and zone) are scaled down where the contacts expected from drawing would pass
+       twice the share of a capacity, and never more than half of it: a scarce visit is worth too much to be drawn.
+
+    Args:
+        customer_ids: one per row.
+        allowed: rows x actions.
+        cell: zone number of each row.
+        member: capacities x actions x zones; which capacity each action in each zone uses.
+        is_pool: capacities that are alternatives (pools) rather than limits.
+        counts: what each capacity has.
+        share: probability with which a member is explored.
+        seed: of the institution.
+        as_of: contact day.
+    """
+    base = allowed / (allowed.sum(axis=1, keepdims=True) + 1.0)
+    zones = member.shape[2]
+    expected = np.zeros((allowed.shape[1], zones))
+    for zone in range(zones):
+        expected[:, zone] = share * base[cell == zone].sum(axis=0)
+    scale = _scale(
+        expected, member, is_pool, min(_MOST_OF_A_CAPACITY, _TIMES_THE_SHARE * share) * counts.astype(np.float64)
+    )
+    action = base * scale[:, cell].T
+    none = 1.0 - action.sum(axis=1, keepdims=True)
+    probability = np.hstack([action, none])
+
+    is_explored = uniform(customer_ids, seed=seed, as_of=as_of, purpose="explore") < share
+    ticket = uniform(customer_ids, seed=seed, as_of=as_of, purpose="action")
+    edges = np.cumsum(action, axis=1)
+    drawn = (ticket[:, None] >= edges).sum(axis=1)
+    drawn = np.where(drawn >= allowed.shape[1], -1, drawn).astype(np.int64)
+    return Exploration(
+        is_explored, drawn, probability, uniform(customer_ids, seed=seed, as_of=as_of, purpose="priority")
+    )
+
+
+def _scale(expected: Floats, member: npt.NDArray[np.bool_], is_pool: npt.NDArray[np.bool_], most: Floats) -> Floats:
+    """Factor per action and zone that keeps the expected use of every capacity within ``most`` units of it."""
+    scale = np.ones_like(expected)
+    for limit in np.flatnonzero(~is_pool):
+        use = expected[member[limit]].sum()
+        if use > most[limit]:
+            scale[member[limit]] = np.minimum(scale[member[limit]], most[limit] / use)
+    if is_pool.any():
+        pools = member[is_pool]
+        units = most[is_pool]
+        supply = np.tensordot(units, pools, axes=1)
+        pooled_action = pools.any(axis=(0, 2))
+        # each cell leans on its pools in proportion to their size
+        share = np.divide(
+            pools * units[:, None, None], supply[None], out=np.zeros(pools.shape), where=(supply > 0)[None]
+        )
+        load = (share * expected[None]).sum(axis=(1, 2))
+        factor = np.ones(load.size)
+        np.divide(units, load, out=factor, where=load > units)
+        tightest = np.where(pools, factor[:, None, None], np.inf).min(axis=0)
+        tightest = np.where(supply > 0, np.minimum(tightest, 1.0), 0.0)
+        scale = np.where(pooled_action[:, None], np.minimum(scale, tightest), scale)
+    return scale

@@ -1,0 +1,51 @@
+"""Public holidays of a country: the shipped table and what the institution adds, and which years are known at all."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from puntual.errors import RuleError
+
+
+@dataclass(frozen=True)
+class HolidayCalendar:
+    """Holidays and the years for which they are known. A day of an unknown year counts as blocked, not as a workday."""
+
+    dates: frozenset[date]
+    years: frozenset[int]
+
+    def is_blocked(self, day: date) -> bool:
+        """True on a holiday and on any day of a year whose holidays are not known."""
+        return day.year not in self.years or day in self.dates
+
+    def with_frame(self, holidays: pd.DataFrame | None, country: str) -> HolidayCalendar:
+        """The same calendar with the institution's own rows (columns ``country``, ``date``) added.
+
+        A year becomes known when the institution delivers at least one holiday of it. Nothing is taken away: local
+        holidays come on top of the national ones.
+        """
+        if holidays is None or holidays.empty:
+            return self
+        rows = holidays[holidays["country"].eq(country)]
+        added = {day.date() for day in pd.to_datetime(rows["date"]).dropna()}
+        return HolidayCalendar(self.dates | added, self.years | {day.year for day in added})
+
+
+def shipped_holidays(shipped_dir: Path, country: str) -> HolidayCalendar:
+    """National holidays of ``country`` from ``holidays.csv``; a country without rows has no known year.
+
+    Raises:
+        RuleError: the file is missing or a row of it is not a date.
+    """
+    file = shipped_dir / "holidays.csv"
+    try:
+        with file.open(encoding="utf-8", newline="") as handle:
+            days = {date.fromisoformat(row["date"]) for row in csv.DictReader(handle) if row["country"] == country}
+    except (OSError, KeyError, ValueError) as error:
+        raise RuleError(f"{file} is not a table country,date,name: {error}") from error
+    return HolidayCalendar(frozenset(days), frozenset(day.year for day in days))

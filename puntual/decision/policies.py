@@ -1,0 +1,541 @@
+"""Contact policies: validated YAML files, put together for one country, day and reading.
+
+A policy is data with an id, a version, a scope and a list of rules of the kinds below. What the files ask for and the
+engine cannot see to (wording, telephone settings, duties) stands in ``obligations`` and comes out in
+:attr:`PolicySet.not_enforced`: nothing is accepted in silence. How rules are evaluated is in ``rules.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from puntual.errors import RuleError
+
+CHANNELS = ("call", "ivr", "whatsapp", "sms", "email", "visit", "letter", "web_chat")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+OTHER_FILES = frozenset({"ladder", "reasons"})
+"""Files of the same folders that are not policies."""
+
+Reading = Literal["strict_default", "alternative_reading"]
+Channel = Literal["call", "ivr", "whatsapp", "sms", "email", "visit", "letter", "web_chat"]
+PointKind = Literal["mobile", "mobile_with_whatsapp", "landline", "email", "address"]
+_INTERVAL = re.compile(r"^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$")
+_MINUTES_A_DAY = 24 * 60
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Rule(_Data):
+    id: str = Field(pattern=r"^[A-Z0-9][A-Z0-9_-]*/[a-z0-9_]+$")
+    channels: tuple[Channel, ...]
+    readings: tuple[Reading, ...] = Field(default=("strict_default", "alternative_reading"), min_length=1)
+    sources: tuple[str, ...] = ()
+    note: str | None = None
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _all_channels(cls, value: Any) -> Any:
+        return CHANNELS if value == "all" else value
+
+    @field_validator("channels")
+    @classmethod
+    def _some_channel(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) != len(value):
+            raise ValueError("must be 'all' or a list of different channels")
+        return value
+
+
+def _minutes(interval: str) -> tuple[int, int]:
+    match = _INTERVAL.match(interval)
+    if not match:
+        raise ValueError(f"{interval!r} is not an interval such as '07:00-20:00'")
+    first_hour, first_minute, last_hour, last_minute = map(int, match.groups())
+    first, last = first_hour * 60 + first_minute, last_hour * 60 + last_minute
+    if not 0 <= first < last <= _MINUTES_A_DAY:
+        raise ValueError(f"{interval!r} must begin before it ends, within one day")
+    return first, last
+
+
+class WindowRule(_Rule):
+    """Contact is permitted in these local hours only, start included, end excluded; ``holidays`` blocked or open."""
+
+    kind: Literal["window"]
+    weekdays: dict[str, tuple[str, ...]]
+    holidays: Literal["blocked", "open"]
+
+    @model_validator(mode="after")
+    def _whole_week(self) -> WindowRule:
+        if set(self.weekdays) != set(WEEKDAYS):
+            raise ValueError(f"weekdays must name {', '.join(WEEKDAYS)}; an empty list closes a day")
+        for intervals in self.weekdays.values():
+            spans = sorted(_minutes(interval) for interval in intervals)
+            if any(later[0] < earlier[1] for earlier, later in pairwise(spans)):
+                raise ValueError(f"intervals overlap: {intervals}")
+        return self
+
+    def spans(self, weekday: int) -> list[tuple[int, int]]:
+        """Open minutes since midnight of ``weekday`` (Monday 0), in order."""
+        return sorted(_minutes(interval) for interval in self.weekdays[WEEKDAYS[weekday]])
+
+
+class MaxCountRule(_Rule):
+    """At most ``n`` outbound attempts (or right-party contacts: ``effective``) of a person in the window.
+
+    ``together`` counts all of ``channels`` as one, ``each`` every channel alone. ``rolling_days:k`` is the contact day
+    and the k - 1 days before it.
+    """
+
+    kind: Literal["max_count"]
+    window: str
+    n: int = Field(ge=1)
+    across: Literal["together", "each"] = "together"
+    counts: Literal["attempt", "effective"] = "attempt"
+
+    @field_validator("window")
+    @classmethod
+    def _known_window(cls, value: str) -> str:
+        if value in {"calendar_day", "iso_week"}:
+            return value
+        match = re.match(r"^rolling_days:([1-9]\d{0,3})$", value)
+        if not match:
+            raise ValueError(f"{value!r} is none of calendar_day, iso_week, rolling_days:<n>")
+        return value
+
+    @property
+    def days(self) -> int:
+        """Length of the window in days; an ISO week counts from its Monday."""
+        if self.window == "calendar_day":
+            return 1
+        return 7 if self.window == "iso_week" else int(self.window.partition(":")[2])
+
+
+class MinSpacingRule(_Rule):
+    """``days`` whole days between two attempts through these channels; or their difference, if the first day counts."""
+
+    kind: Literal["min_spacing"]
+    days: int = Field(ge=1)
+    day_of_event_counts: bool = False
+
+
+class SingleChannelRule(_Rule):
+    """After the first right-party contact of an ISO week, the rest of that week stays with its channel."""
+
+    kind: Literal["single_channel"]
+    window: Literal["iso_week"]
+    event: Literal["right_party_contact"]
+
+
+class CooloffRule(_Rule):
+    """No contact for ``days`` whole days after the event; for an open promise until its due day and grace are over."""
+
+    kind: Literal["cooloff"]
+    event: Literal["promise_open", "payment", "right_party_contact", "complaint"]
+    days: int | None = Field(default=None, ge=1)
+    day_of_event_counts: bool = False
+
+    @model_validator(mode="after")
+    def _days_unless_promise(self) -> CooloffRule:
+        if (self.days is None) != (self.event == "promise_open"):
+            raise ValueError("days is needed, except for promise_open, which lasts until due date plus grace")
+        return self
+
+
+class RequireRule(_Rule):
+    """What must be known of the contact point that is used. Unknown does not pass."""
+
+    kind: Literal["require"]
+    what: Literal["contact_point", "valid", "not_opted_out", "consent", "consent_not_refused"]
+    point_kinds: dict[Channel, tuple[PointKind, ...]] | None = None
+
+    @model_validator(mode="after")
+    def _point_kinds_of_every_channel(self) -> RequireRule:
+        if (self.point_kinds is not None) != (self.what == "contact_point"):
+            raise ValueError("point_kinds belongs to what: contact_point, and only there")
+        if self.point_kinds is not None and set(self.point_kinds) != set(self.channels):
+            raise ValueError("point_kinds must name exactly the channels of the rule")
+        return self
+
+
+class ForbidRule(_Rule):
+    """These channels are closed: to members of ``status``, or to everyone if no status is given."""
+
+    kind: Literal["forbid"]
+    status: str | None = None
+    route: str | None = None
+
+
+class KnownStatusRule(_Rule):
+    """Members whose status is missing or none of these are not contacted."""
+
+    kind: Literal["known_status"]
+    statuses: tuple[str, ...] = Field(min_length=1)
+
+
+class MinAmountRule(_Rule):
+    """Nobody is contacted for less: what is owed today and falls due in the response window, over all loans."""
+
+    kind: Literal["min_amount"]
+    basis: Literal["collectable_amount"]
+    amount: float = Field(gt=0)
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+
+
+Rule = Annotated[
+    WindowRule
+    | MaxCountRule
+    | MinSpacingRule
+    | SingleChannelRule
+    | CooloffRule
+    | RequireRule
+    | ForbidRule
+    | KnownStatusRule
+    | MinAmountRule,
+    Field(discriminator="kind"),
+]
+
+
+class Obligation(_Data):
+    """Something the policy asks for that no list can enforce, and why."""
+
+    id: str = Field(pattern=r"^[A-Z0-9][A-Z0-9_-]*/[a-z0-9_]+$")
+    text: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
+
+
+class Scope(_Data):
+    """Where a policy holds: one jurisdiction, one channel, one institution, or everywhere."""
+
+    jurisdiction: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    channel: Channel | None = None
+    institution: str | None = None
+    everyone: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Scope:
+        if sum(part is not None for part in (self.jurisdiction, self.channel, self.institution, self.everyone)) != 1:
+            raise ValueError("scope must name exactly one of jurisdiction, channel, institution, everyone")
+        return self
+
+
+class Policy(_Data):
+    """One policy file."""
+
+    id: str = Field(pattern=r"^[A-Z0-9][A-Z0-9_-]*$")
+    version: int = Field(ge=1)
+    title: str
+    scope: Scope
+    timezone: str
+    effective_from: date | None
+    effective_to: date | None
+    confidence: Literal["primary", "secondary", "memory"]
+    sources: tuple[str, ...] = Field(min_length=1)
+    rules: tuple[Rule, ...]
+    obligations: tuple[Obligation, ...] = ()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        if value not in {"per_person", "institution"}:
+            try:
+                ZoneInfo(value)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                raise ValueError(f"{value!r} is no time zone, nor per_person, nor institution") from error
+        return value
+
+    @model_validator(mode="after")
+    def _ids_begin_with_the_policy(self) -> Policy:
+        for part in (*self.rules, *self.obligations):
+            if not part.id.startswith(f"{self.id}/"):
+                raise ValueError(f"the id {part.id} must begin with {self.id}/")
+        if self.effective_from and self.effective_to and self.effective_to < self.effective_from:
+            raise ValueError("effective_to lies before effective_from")
+        if self.scope.channel is not None:
+            for rule in self.rules:
+                if rule.channels != (self.scope.channel,):
+                    raise ValueError(f"{rule.id} must keep to the channel of the policy, {self.scope.channel}")
+        return self
+
+    def in_force(self, day: date) -> bool:
+        """Whether the policy holds on ``day``; both ends included, an open end is always."""
+        return (self.effective_from is None or self.effective_from <= day) and (
+            self.effective_to is None or day <= self.effective_to
+        )
+
+
+class NotEnforced(_Data):
+    """A part of a policy that the engine does not see to, and why."""
+
+    id: str
+    text: str
+    reason: str
+
+
+class EnforcedRule(_Data):
+    """A rule in force, with what it inherits from its policy."""
+
+    policy_id: str
+    timezone: str
+    sources: tuple[str, ...]
+    rule: Rule
+
+
+class PolicySet(_Data):
+    """The rules in force for one country, day and reading, in a fixed order.
+
+    ``has_jurisdiction`` False: no policy of the country is in force, and every contact is blocked by
+    ``no_jurisdiction_id``. ``digests`` has the sha256 of each file that takes part.
+    """
+
+    country: str
+    as_of: date
+    reading: Reading
+    rules: tuple[EnforcedRule, ...]
+    not_enforced: tuple[NotEnforced, ...]
+    digests: dict[str, str]
+    files: tuple[Path, ...]
+    has_jurisdiction: bool
+
+    @property
+    def no_jurisdiction_id(self) -> str:
+        """Rule id of members of a country whose law is not known."""
+        return f"NO-POLICY-{self.country}"
+
+    def of_kind(self, kind: str) -> list[tuple[int, EnforcedRule]]:
+        """Rules of one kind with their position in the set."""
+        return [(index, entry) for index, entry in enumerate(self.rules) if entry.rule.kind == kind]
+
+    @property
+    def fixed_timezone(self) -> str | None:
+        """Zone that the country's policy gives to a person whose own is not recorded; None: it gives none."""
+        zones = {entry.timezone for entry in self.rules if entry.timezone not in {"per_person", "institution"}}
+        return min(zones) if len(zones) == 1 else None
+
+
+class _Read(NamedTuple):
+    policy: Policy
+    digest: str
+    file: Path
+
+
+def _read(file: Path) -> _Read:
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RuleError(f"{file} cannot be read as YAML: {error}") from error
+    try:
+        policy = Policy.model_validate(content)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            place = ".".join(str(part) for part in problem["loc"])
+            what = problem["msg"]
+            if problem["type"] == "extra_forbidden":
+                what = "unknown key"
+            elif problem["type"] == "union_tag_invalid":
+                what = (
+                    "this kind of rule is not enforced; move it to 'obligations' with a reason, or use one of "
+                    f"{problem['ctx']['expected_tags']}"
+                )
+            problems.append(f"{file}: {place or 'file'}: {what}")
+        raise RuleError("\n".join(problems)) from error
+    if policy.id != file.stem:
+        raise RuleError(f"{file}: the id {policy.id} must be the name of the file")
+    return _Read(policy, hashlib.sha256(text.encode("utf-8")).hexdigest(), file)
+
+
+def _policy_files(folder: Path) -> list[Path]:
+    files = [file for file in folder.iterdir() if file.suffix in {".yaml", ".yml"}]
+    return sorted(file for file in files if file.stem not in OTHER_FILES)
+
+
+def load_policies(
+    shipped_dir: Path,
+    institution_dir: Path | None,
+    country: str,
+    as_of: date,
+    *,
+    currency: str = "USD",
+    reading: Reading = "strict_default",
+) -> PolicySet:
+    """Rules in force on ``as_of`` in ``country``: country, channels, statuses and institution together.
+
+    Args:
+        shipped_dir: the project's policies.
+        institution_dir: the institution's own; may be None or absent. They may only tighten what is shipped.
+        country: ISO code of the institution's country.
+        as_of: contact day.
+        currency: minimum amounts in another currency are not enforced, and listed as such.
+        reading: which of two readings holds where sources differ.
+
+    Raises:
+        RuleError: a file is not valid, has a kind of rule that the engine does not enforce, repeats an id, or is
+            looser than a shipped rule; names the file, or both rules.
+    """
+    shipped = [_read(file) for file in _policy_files(shipped_dir)]
+    own = []
+    if institution_dir is not None and institution_dir.is_dir():
+        own = [_read(file) for file in _policy_files(institution_dir)]
+    _check_ids_once([read.policy for read in (*shipped, *own)])
+
+    taking_part = sorted(
+        (
+            read
+            for read in (*shipped, *own)
+            if read.policy.in_force(as_of) and read.policy.scope.jurisdiction in {None, country}
+        ),
+        key=lambda read: read.policy.id,
+    )
+    shipped_ids = {read.policy.id for read in shipped}
+    rules: list[EnforcedRule] = []
+    not_enforced: list[NotEnforced] = []
+    for policy in (read.policy for read in taking_part):
+        not_enforced += [NotEnforced(**obligation.model_dump()) for obligation in policy.obligations]
+        for rule in policy.rules:
+            if reading not in rule.readings:
+                continue
+            if isinstance(rule, MinAmountRule) and rule.currency != currency:
+                not_enforced.append(
+                    NotEnforced(
+                        id=rule.id,
+                        text=f"Minimum amount of {rule.amount} {rule.currency}.",
+                        reason=f"The institution's money is {currency}; give a minimum in it in the home's policies.",
+                    )
+                )
+                continue
+            sources = rule.sources or policy.sources
+            rules.append(EnforcedRule(policy_id=policy.id, timezone=policy.timezone, sources=sources, rule=rule))
+    _check_only_tightened(
+        [entry.rule for entry in rules if entry.policy_id in shipped_ids],
+        [entry.rule for entry in rules if entry.policy_id not in shipped_ids],
+    )
+    return PolicySet(
+        country=country,
+        as_of=as_of,
+        reading=reading,
+        rules=tuple(rules),
+        not_enforced=tuple(not_enforced),
+        digests={read.policy.id: read.digest for read in taking_part},
+        files=tuple(read.file for read in taking_part),
+        has_jurisdiction=any(read.policy.scope.jurisdiction == country for read in taking_part),
+    )
+
+
+def _check_ids_once(policies: Iterable[Policy]) -> None:
+    seen: set[str] = set()
+    for policy in policies:
+        for name in (policy.id, *(part.id for part in (*policy.rules, *policy.obligations))):
+            if name in seen:
+                raise RuleError(f"The id {name} stands twice in the policies; rename the institution's one.")
+            seen.add(name)
+
+
+def _check_only_tightened(shipped: list[Any], own: list[Any]) -> None:
+    """Raise if a rule of the institution allows what a shipped rule of the same kind does not.
+
+    Rules add up, so a looser one would change nothing; it is refused because its author believes that it does.
+    """
+    for mine in own:
+        for theirs in shipped:
+            if type(mine) is not type(theirs) or not set(mine.channels) & set(theirs.channels):
+                continue
+            problem = _looser(mine, theirs)
+            if problem:
+                raise RuleError(
+                    f"{mine.id} is looser than {theirs.id}: {problem}. An institution may only tighten; "
+                    f"change or remove {mine.id}."
+                )
+
+
+def _looser(mine: Any, theirs: Any) -> str | None:
+    if isinstance(mine, WindowRule):
+        return _looser_window(mine, theirs)
+    if isinstance(mine, MaxCountRule):
+        same = (mine.window, mine.across, mine.counts) == (theirs.window, theirs.across, theirs.counts)
+        covers = set(theirs.channels) <= set(mine.channels) or theirs.across == "each"
+        if same and covers and mine.n > theirs.n:
+            return f"{mine.n} instead of {theirs.n} in {mine.window}"
+    if isinstance(mine, MinSpacingRule) and (mine.days - mine.day_of_event_counts) < (
+        theirs.days - theirs.day_of_event_counts
+    ):
+        return f"{mine.days} days instead of {theirs.days}"
+    if (
+        isinstance(mine, CooloffRule)
+        and mine.event == theirs.event
+        and mine.days is not None
+        and (mine.days - mine.day_of_event_counts) < (theirs.days - theirs.day_of_event_counts)
+    ):
+        return f"{mine.days} days instead of {theirs.days} after {mine.event}"
+    if isinstance(mine, MinAmountRule) and mine.currency == theirs.currency and mine.amount < theirs.amount:
+        return f"{mine.amount} instead of {theirs.amount} {mine.currency}"
+    if isinstance(mine, KnownStatusRule) and not set(mine.statuses) <= set(theirs.statuses):
+        return f"it also knows {sorted(set(mine.statuses) - set(theirs.statuses))}"
+    return None
+
+
+def _looser_window(mine: WindowRule, theirs: WindowRule) -> str | None:
+    for weekday, name in enumerate(WEEKDAYS):
+        allowed = theirs.spans(weekday)
+        for first, last in mine.spans(weekday):
+            if not any(start <= first and last <= end for start, end in allowed):
+                return f"on {name} it opens {mine.weekdays[name]}, the other {theirs.weekdays[name]}"
+    if mine.holidays == "open" and theirs.holidays == "blocked":
+        return "it opens holidays"
+    return None
+
+
+class LadderStep(_Data):
+    """Channels in order for past-due days from ``min_days`` to ``max_days``, both included."""
+
+    min_days: int = Field(ge=0)
+    max_days: int | None
+    channels: tuple[Channel, ...] = Field(min_length=1)
+
+
+class Ladder(_Data):
+    """The written order of channels by past-due days: used while no channel model is on."""
+
+    id: str
+    version: int = Field(ge=1)
+    steps: tuple[LadderStep, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _no_gap(self) -> Ladder:
+        if self.steps[0].min_days != 0 or self.steps[-1].max_days is not None:
+            raise ValueError("the ladder must start at day 0 and be open at the top")
+        for lower, upper in pairwise(self.steps):
+            if lower.max_days is None or upper.min_days != lower.max_days + 1:
+                raise ValueError(f"gap or overlap between day {lower.min_days} and day {upper.min_days}")
+        return self
+
+
+def load_ladder(shipped_dir: Path, institution_dir: Path | None = None) -> Ladder:
+    """The institution's ``ladder.yaml`` if it has one, else the shipped one.
+
+    Raises:
+        RuleError: the file is not valid; says where.
+    """
+    own = institution_dir / "ladder.yaml" if institution_dir is not None else None
+    file = own if own is not None and own.exists() else shipped_dir / "ladder.yaml"
+    try:
+        return Ladder.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise RuleError(f"{file} is not a valid ladder: {error}") from error
+
+
+def as_json(values: Iterable[str]) -> str:
+    """Compact JSON list, the form in which lists of ids and codes are stored."""
+    return json.dumps(list(values), ensure_ascii=False, separators=(",", ":"))

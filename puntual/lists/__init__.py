@@ -1,0 +1,1 @@
+"""What people work from: work lists per collector and message campaigns, as files that are built once."""

@@ -1,0 +1,310 @@
+"""One row per chosen contact with everything that a person needs to make it, and the masked form for screens."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from typing import Any
+
+import pandas as pd
+
+from puntual.lists.texts import LANGUAGES, days_in_words, money, reason_sentences, texts, word
+
+COLLECTOR_CHANNELS = ("call", "visit")
+_LAST_CONTACTS = 3
+_LATE_FROM_DAYS = 31
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+
+WORKLIST_COLUMNS = (
+    "as_of_date",
+    "rank",
+    "collector_id",
+    "collector_name",
+    "customer_id",
+    "full_name",
+    "national_id_masked",
+    "channel_code",
+    "contact_value_masked",
+    "loan_id",
+    "product_code",
+    "branch_id",
+    "arrears_amount",
+    "past_due_days",
+    "bucket_code",
+    "window_start_local",
+    "window_end_local",
+    "expected_gain_amount",
+    "default_probability",
+    "is_exploration",
+    "reasons",
+    "reasons_en",
+    "file",
+)
+
+
+@dataclass(frozen=True)
+class ListSettings:
+    """How the lists are written: language of headings and sentences, currency of amounts, the institution's name, zone.
+
+    ``csv_separator`` and ``csv_decimal`` are what spreadsheets of the language expect when None.
+    """
+
+    institution: str
+    language: str
+    currency: str
+    timezone: str
+    csv_separator: str | None = None
+    csv_decimal: str | None = None
+
+    @property
+    def separator(self) -> str:
+        """``;`` in Spanish, where the comma is the decimal sign; ``,`` in English."""
+        return self.csv_separator or (";" if self.language == "es" else ",")
+
+    @property
+    def decimal(self) -> str:
+        """Decimal sign of the CSV files."""
+        return self.csv_decimal or ("," if self.language == "es" else ".")
+
+
+def file_stem(identifier: object) -> str:
+    """A file name for an identifier from outside: letters, digits, - and _; different identifiers, different names.
+
+    >>> file_stem("G-12")
+    'G-12'
+    >>> file_stem("../boss").startswith("___boss_")
+    True
+    """
+    text = str(identifier)
+    safe = _UNSAFE.sub("_", text)
+    return safe if safe == text and text else f"{safe}_{sha256(text.encode('utf-8')).hexdigest()[:8]}"
+
+
+def contact_rows(
+    decisions: pd.DataFrame,
+    details: pd.DataFrame,
+    *,
+    features: pd.DataFrame,
+    customers: pd.DataFrame,
+    loans: pd.DataFrame,
+    contact_points: pd.DataFrame,
+    collectors: pd.DataFrame,
+    interactions: pd.DataFrame,
+    promises: pd.DataFrame,
+    buckets: pd.DataFrame,
+    reason_texts: Mapping[str, Mapping[str, str]],
+    settings: ListSettings,
+) -> pd.DataFrame:
+    """One row per chosen contact, by list and rank, with personal data: the source of every list and campaign.
+
+    Amounts are the member's (all loans), the loan is the main one. Local times are the member's; reasons come in both
+    languages (``reasons`` in Spanish, ``reasons_en``), ``script``, ``last_contacts`` and ``open_promise`` in that of
+    ``settings``. ``file`` is the path of the list within the snapshot.
+
+    Args:
+        decisions: of :func:`puntual.decision.decide.decide`.
+        details: of the same.
+        features: feat_customer__as_of rows of the day (collectable_amount).
+        customers: dim_customers.
+        loans: dim_loans.
+        contact_points: dim_contact_points.
+        collectors: dim_collectors.
+        interactions: fct_interactions.
+        promises: fct_promises.
+        buckets: bucket_code, min_days, max_days.
+        reason_texts: code -> language -> sentence, of the decision and of the risk model.
+        settings: how the lists are written.
+    """
+    chosen = decisions[decisions["action"] != "none"].copy()
+    chosen = chosen.rename(columns={"action": "channel_code"})
+    points = details.loc[details["is_chosen"].to_numpy(dtype=bool), ["customer_id", "contact_point_id"]]
+    rows = (
+        chosen.merge(points, on="customer_id", how="left")
+        .merge(features[["customer_id", "collectable_amount"]], on="customer_id", how="left")
+        .merge(
+            customers[["customer_id", "full_name", "national_id", "province", "city", "timezone"]],
+            on="customer_id",
+            how="left",
+        )
+        .merge(loans[["loan_id", "product_code", "branch_id"]], on="loan_id", how="left")
+        .merge(
+            contact_points[["contact_point_id", "value", "latitude", "longitude"]].rename(
+                columns={"value": "contact_value"}
+            ),
+            on="contact_point_id",
+            how="left",
+        )
+        .merge(
+            collectors[["collector_id", "full_name"]].rename(columns={"full_name": "collector_name"}),
+            on="collector_id",
+            how="left",
+        )
+    )
+    rows = _texts_as_objects(rows)
+    rows["bucket_code"] = _bucket(rows["past_due_days"], buckets)
+    rows["window_start_local"] = _local_time(rows, "window_start", settings)
+    rows["window_end_local"] = _local_time(rows, "window_end", settings)
+    for language, name in zip(LANGUAGES, ("reasons", "reasons_en"), strict=True):
+        rows[name] = _reasons(rows["reason_codes"], reason_texts, language)
+    # whoever works the list is not told that a contact was drawn: another tone would spoil the measurement
+    rows["reasons_on_list"] = _reasons(_without_draw(rows["reason_codes"]), reason_texts, settings.language)
+    rows["stage"] = _stage(rows["past_due_days"])
+    rows["amount_text"] = _amount_text(rows, settings)
+    rows["script"] = fill("scripts", rows, settings)
+    rows["last_contacts"] = _last_contacts(rows, interactions, settings)
+    rows["open_promise"] = _open_promises(rows, promises, settings)
+    rows["place"] = _joined(rows["city"], rows["province"])
+    is_personal = rows["channel_code"].isin(COLLECTOR_CHANNELS)
+    owner = rows["collector_id"].where(is_personal, rows["channel_code"])
+    names = {one: file_stem(one) for one in owner.unique()}
+    stem = owner.map(names)
+    rows["file"] = ("worklists/" + stem + ".xlsx").where(is_personal, "campaigns/" + stem + ".csv")
+    rows = rows.assign(is_message=~is_personal)
+    order = ["is_message", "file", "rank", "customer_id"]
+    return rows.sort_values(order).drop(columns="is_message").reset_index(drop=True)
+
+
+def masked_worklist(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of :func:`contact_rows` for screens: document and contact value masked, columns as the snapshot has them."""
+    masked = rows.assign(
+        national_id_masked=_mask_end(rows["national_id"], 3),
+        contact_value_masked=_mask_contact(rows["contact_value"], rows["channel_code"]),
+        rank=rows["rank"].astype("int64"),
+    )
+    return masked[list(WORKLIST_COLUMNS)]
+
+
+def fill(group: str, rows: pd.DataFrame, settings: ListSettings) -> pd.Series:
+    """The texts of ``group`` (scripts or templates) by stage with each row's name, amount and days in them."""
+    lines = texts()[group]
+    filled = [
+        lines[stage][settings.language].format(
+            name=name or "",
+            institution=settings.institution,
+            amount=amount,
+            days=days_in_words(days, settings.language),
+        )
+        for stage, name, amount, days in zip(
+            rows["stage"], rows["full_name"], rows["amount_text"], rows["past_due_days"], strict=True
+        )
+    ]
+    return pd.Series(filled, index=rows.index, dtype=object)
+
+
+def _texts_as_objects(frame: pd.DataFrame) -> pd.DataFrame:
+    for name in frame.columns:
+        if frame[name].dtype == object or isinstance(frame[name].dtype, pd.StringDtype):
+            values = frame[name].astype(object)
+            frame[name] = values.where(values.notna(), None)
+    return frame
+
+
+def _bucket(days: pd.Series, buckets: pd.DataFrame) -> pd.Series:
+    ladder = buckets.sort_values("min_days")
+    place = ladder["min_days"].searchsorted(days.to_numpy(), side="right") - 1
+    return pd.Series(ladder["bucket_code"].to_numpy(dtype=object)[place], index=days.index, dtype=object)
+
+
+def _local_time(rows: pd.DataFrame, column: str, settings: ListSettings) -> pd.Series:
+    zone = rows["timezone"].where(rows["timezone"].notna(), settings.timezone)
+    result = pd.Series(None, index=rows.index, dtype=object)
+    for name, group in rows.groupby(zone, sort=True):
+        local = group[column].dt.tz_localize("UTC").dt.tz_convert(str(name))
+        result.loc[group.index] = local.dt.strftime("%H:%M").astype(object)
+    return result
+
+
+def _reasons(codes: pd.Series, reason_texts: Mapping[str, Mapping[str, str]], language: str) -> pd.Series:
+    sentences = {text: reason_sentences(json.loads(text), reason_texts, language) for text in codes.unique()}
+    return codes.map(sentences).astype(object)
+
+
+def _without_draw(codes: pd.Series) -> pd.Series:
+    shown = {
+        text: json.dumps([code for code in json.loads(text) if code != "EXPLORATION"] or ["FOLLOW_UP"])
+        for text in codes.unique()
+    }
+    return codes.map(shown).astype(object)
+
+
+def _stage(days: pd.Series) -> pd.Series:
+    stage = pd.Series("early", index=days.index, dtype=object)
+    stage[days == 0] = "preventive"
+    stage[days >= _LATE_FROM_DAYS] = "late"
+    return stage
+
+
+def _amount_text(rows: pd.DataFrame, settings: ListSettings) -> pd.Series:
+    """What is asked for: the overdue amount, or what falls due while nothing is overdue."""
+    amount = rows["arrears_amount"].where(rows["past_due_days"] > 0, rows["collectable_amount"])
+    written = [money(value, settings.currency, settings.language) for value in amount]
+    return pd.Series(written, index=rows.index, dtype=object)
+
+
+def _last_contacts(rows: pd.DataFrame, interactions: pd.DataFrame, settings: ListSettings) -> pd.Series:
+    mine = interactions[interactions["customer_id"].isin(rows["customer_id"])]
+    mine = mine.sort_values(["customer_id", "occurred_at", "interaction_id"], ascending=[True, False, False])
+    mine = mine[mine.groupby("customer_id").cumcount() < _LAST_CONTACTS]
+    channel = mine["channel_code"].map(lambda code: word("channels", code, settings.language))
+    outcome = mine["outcome_code"].map(lambda code: word("outcomes", code, settings.language))
+    day = pd.to_datetime(mine["occurred_date"]).dt.strftime("%Y-%m-%d")
+    lines = (day.astype(str) + " " + channel.astype(str) + ": " + outcome.astype(str)).groupby(mine["customer_id"])
+    return rows["customer_id"].map(lines.agg("; ".join)).fillna("").astype(object)
+
+
+def _open_promises(rows: pd.DataFrame, promises: pd.DataFrame, settings: ListSettings) -> pd.Series:
+    running = promises[
+        (promises["promise_status_code"] == "open") & promises["customer_id"].isin(rows["customer_id"])
+    ].sort_values(["customer_id", "due_date", "promise_id"])
+    until = word("words", "until", settings.language)
+    lines = pd.Series(
+        [
+            f"{money(amount, settings.currency, settings.language)} {until} {pd.Timestamp(due):%Y-%m-%d}"
+            for amount, due in zip(running["promised_amount"], running["due_date"], strict=True)
+        ],
+        index=running.index,
+        dtype=object,
+    ).groupby(running["customer_id"])
+    joined: Any = lines.agg("; ".join) if len(running) else {}
+    return rows["customer_id"].map(joined).fillna("").astype(object)
+
+
+def _joined(city: pd.Series, province: pd.Series) -> pd.Series:
+    parts = [
+        ", ".join(str(part) for part in pair if part is not None and part == part)
+        for pair in zip(city, province, strict=True)
+    ]
+    return pd.Series(parts, index=city.index, dtype=object)
+
+
+def _mask_end(values: pd.Series, shown: int) -> pd.Series:
+    text = values.astype(object).where(values.notna(), "").astype(str)
+    hidden = (text.str.len() - shown).clip(lower=0)
+    masked = [
+        "*" * int(count) + value[int(count) :] if len(value) > shown else "*" * len(value)
+        for value, count in zip(text, hidden, strict=True)
+    ]
+    return pd.Series(masked, index=values.index, dtype=object)
+
+
+def _mask_contact(values: pd.Series, channels: pd.Series) -> pd.Series:
+    """The last three digits of a phone, the first letter and the host of a mailbox, nothing of an address."""
+    masked = []
+    for value, channel in zip(values.astype(object).where(values.notna(), "").astype(str), channels, strict=True):
+        if channel == "visit":
+            masked.append("***" if value else "")
+        elif "@" in value:
+            name, _, host = value.partition("@")
+            masked.append(f"{name[:1]}***@{host}")
+        else:
+            masked.append("*" * max(len(value) - 3, 0) + value[-3:] if len(value) > 3 else "*" * len(value))
+    return pd.Series(masked, index=values.index, dtype=object)
+
+
+def day_of(rows: pd.DataFrame, as_of: date) -> date:
+    """The contact day of the rows; ``as_of`` when there are none."""
+    return rows["as_of_date"].iloc[0] if len(rows) else as_of

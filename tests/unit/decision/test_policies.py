@@ -1,0 +1,196 @@
+"""Policy files: what is refused, what is listed as not enforced, and that an institution can only tighten."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from puntual.decision.policies import Ladder, load_ladder, load_policies
+from puntual.errors import RuleError
+from tests.unit.decision.worlds import POLICIES, TUESDAY
+
+COUNTRIES = ["EC", "MX", "CO", "CL", "PE"]
+
+
+def own(folder: Path, *rules: dict[str, Any], **top: Any) -> Path:
+    policy = {
+        "id": "OWN",
+        "version": 1,
+        "title": "own",
+        "scope": {"institution": "own"},
+        "timezone": "institution",
+        "effective_from": None,
+        "effective_to": None,
+        "confidence": "memory",
+        "sources": ["M"],
+        "rules": list(rules),
+    } | top
+    (folder / f"{policy['id']}.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
+    return folder
+
+
+def load(folder: Path | None, country: str = "EC", as_of: date = TUESDAY, **options: Any) -> Any:
+    return load_policies(POLICIES, folder, country, as_of, **options)
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+@pytest.mark.parametrize("reading", ["strict_default", "alternative_reading"])
+def test_shipped_policies_load_for_every_country(country: str, reading: str):
+    found = load(None, country, reading=reading)
+    assert found.has_jurisdiction
+    assert {"INST-DEFAULT", "CH-WHATSAPP", "PERSON-STATUS"} <= set(found.digests)
+    assert all(len(digest) == 64 for digest in found.digests.values())
+    assert all(entry.sources for entry in found.rules)
+    assert all(entry.reason for entry in found.not_enforced)
+
+
+def test_a_country_without_policy_says_so():
+    assert not load(None, "CZ").has_jurisdiction
+
+
+def test_a_law_counts_from_its_day():
+    assert load(None, "CO", date(2023, 10, 10)).has_jurisdiction
+    assert not load(None, "CO", date(2023, 10, 9)).has_jurisdiction
+
+
+def test_a_minimum_in_another_currency_is_listed_not_compared():
+    found = load(None, "MX", currency="MXN")
+    assert "INST-DEFAULT/minimum_amount" in {entry.id for entry in found.not_enforced}
+    assert "INST-DEFAULT/minimum_amount" not in {entry.rule.id for entry in found.rules}
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        pytest.param({"id": "OWN/x", "kind": "min_count_by", "channels": "all"}, "not enforced", id="unknown kind"),
+        pytest.param(
+            {"id": "OWN/x", "kind": "max_count", "channels": "all", "window": "calendar_day", "n": 1, "cap": 2},
+            "unknown key",
+            id="unknown key",
+        ),
+        pytest.param(
+            {"id": "OWN/x", "kind": "max_count", "channels": "all", "window": "fortnight", "n": 1},
+            "calendar_day",
+            id="unknown window",
+        ),
+        pytest.param(
+            {"id": "OWN/x", "kind": "max_count", "channels": ["fax"], "window": "iso_week", "n": 1}, "fax", id="channel"
+        ),
+        pytest.param({"id": "OWN/x", "kind": "cooloff", "channels": "all", "event": "payment"}, "days", id="no days"),
+        pytest.param({"id": "MINE/x", "kind": "forbid", "channels": "all"}, "must begin with OWN/", id="foreign id"),
+        pytest.param(
+            {"id": "OWN/x", "kind": "window", "channels": "all", "weekdays": {"mon": []}, "holidays": "open"},
+            "weekdays must name",
+            id="half a week",
+        ),
+    ],
+)
+def test_a_rule_that_cannot_be_enforced_is_refused_with_the_file(rule: dict[str, Any], message: str, tmp_path: Path):
+    with pytest.raises(RuleError, match=message) as caught:
+        load(own(tmp_path, rule))
+    assert "OWN.yaml" in str(caught.value)
+
+
+def test_two_rules_of_one_name_are_refused(tmp_path: Path):
+    rule = {"id": "OWN/x", "kind": "forbid", "channels": ["visit"]}
+    with pytest.raises(RuleError, match="OWN/x stands twice"):
+        load(own(tmp_path, rule, rule))
+
+
+def test_the_name_of_the_file_is_the_id(tmp_path: Path):
+    own(tmp_path)
+    (tmp_path / "OWN.yaml").rename(tmp_path / "OTHER.yaml")
+    with pytest.raises(RuleError, match="must be the name of the file"):
+        load(tmp_path)
+
+
+def test_broken_yaml_names_the_file(tmp_path: Path):
+    (tmp_path / "OWN.yaml").write_text("id: [", encoding="utf-8")
+    with pytest.raises(RuleError, match=r"OWN\.yaml"):
+        load(tmp_path)
+
+
+WEEK = {day: ["07:00-20:00"] for day in ("mon", "tue", "wed", "thu", "fri")} | {"sat": [], "sun": []}
+
+
+@pytest.mark.parametrize(
+    ("rule", "theirs"),
+    [
+        pytest.param(
+            {"kind": "window", "channels": "all", "weekdays": WEEK | {"sat": ["09:00-10:00"]}, "holidays": "blocked"},
+            "EC-BASE/hours",
+            id="saturday",
+        ),
+        pytest.param(
+            {"kind": "window", "channels": ["call"], "weekdays": WEEK | {"mon": ["07:00-20:30"]}, "holidays": "blocked"},
+            "EC-BASE/hours",
+            id="later hours",
+        ),
+        pytest.param(
+            {"kind": "window", "channels": "all", "weekdays": WEEK, "holidays": "open"}, "EC-BASE/hours", id="holidays"
+        ),
+        pytest.param(
+            {"kind": "max_count", "channels": "all", "window": "iso_week", "n": 4}, "INST-DEFAULT/three_a_week", id="count"
+        ),
+        pytest.param(
+            {"kind": "cooloff", "channels": "all", "event": "payment", "days": 1}, "INST-DEFAULT/recent_payment", id="rest"
+        ),
+        pytest.param(
+            {"kind": "min_amount", "channels": "all", "basis": "collectable_amount", "amount": 1, "currency": "USD"},
+            "INST-DEFAULT/minimum_amount",
+            id="amount",
+        ),
+        pytest.param(
+            {"kind": "known_status", "channels": "all", "statuses": ["active", "vip"]}, "PERSON-STATUS/known", id="status"
+        ),
+    ],
+)
+def test_an_institution_cannot_loosen_and_both_rules_are_named(rule: dict[str, Any], theirs: str, tmp_path: Path):
+    with pytest.raises(RuleError, match=f"OWN/x is looser than {theirs}"):
+        load(own(tmp_path, {"id": "OWN/x", **rule}))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"kind": "window", "channels": "all", "weekdays": WEEK | {"mon": ["09:00-18:00"]}, "holidays": "blocked"},
+        {"kind": "max_count", "channels": "all", "window": "iso_week", "n": 2},
+        {"kind": "max_count", "channels": ["call"], "window": "iso_week", "n": 4},
+        {"kind": "cooloff", "channels": "all", "event": "payment", "days": 5},
+        {"kind": "forbid", "channels": ["visit"]},
+    ],
+    ids=["hours", "count", "a count of part of the channels", "rest", "no visits"],
+)
+def test_an_institution_may_tighten(rule: dict[str, Any], tmp_path: Path):
+    found = load(own(tmp_path, {"id": "OWN/x", **rule}))
+    assert "OWN/x" in {entry.rule.id for entry in found.rules}
+    assert tmp_path / "OWN.yaml" in found.files
+
+
+def test_an_institution_may_bring_the_policy_of_a_country_that_is_not_shipped(tmp_path: Path):
+    hours = {"id": "OWN/hours", "kind": "window", "channels": "all", "weekdays": WEEK, "holidays": "open"}
+    found = load(own(tmp_path, hours, scope={"jurisdiction": "CZ"}, timezone="Europe/Prague"), "CZ")
+    assert found.has_jurisdiction
+    assert found.fixed_timezone == "Europe/Prague"
+
+
+def test_the_ladder_has_no_gap(tmp_path: Path):
+    assert load_ladder(POLICIES).steps[0].min_days == 0
+    with pytest.raises(ValueError, match="gap or overlap"):
+        Ladder.model_validate(
+            {
+                "id": "L",
+                "version": 1,
+                "steps": [
+                    {"min_days": 0, "max_days": 5, "channels": ["sms"]},
+                    {"min_days": 7, "max_days": None, "channels": ["call"]},
+                ],
+            }
+        )
+    (tmp_path / "ladder.yaml").write_text("steps: []", encoding="utf-8")
+    with pytest.raises(RuleError, match="not a valid ladder"):
+        load_ladder(POLICIES, tmp_path)
