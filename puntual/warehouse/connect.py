@@ -378,5 +378,8 @@ def _plain_types(frame: pd.DataFrame) -> pd.DataFrame:
         elif pd.api.types.is_float_dtype(values.dtype) and values.dtype != np.float64:
             frame[name] = values.astype("float64")
         elif pd.api.types.is_integer_dtype(values.dtype) and values.dtype != np.int64:
-            frame[name] = values.astype("int64")
+            frame[name] = values.astype("float64" if values.isna().any() else "int64")
+        elif isinstance(values.dtype, pd.BooleanDtype):
+            plain = values.astype(object)
+            frame[name] = plain.where(values.notna(), None) if values.isna().any() else values.astype(bool)
     return frame

@@ -1,0 +1,32 @@
+"""The router: pages, language, and what is said when there is nothing to show. Start it with ``puntual dash HOME``."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboards import components
+from puntual.errors import PuntualError
+
+st.set_page_config(page_title="Puntual", page_icon=str(components.ASSETS / "icon.svg"), layout="wide")
+st.logo(str(components.ASSETS / "logo.svg"), size="large")
+
+texts = components.chosen_language()
+page = st.navigation(
+    [
+        st.Page("views/portfolio.py", title=texts("nav.portfolio"), url_path="portfolio", default=True),
+        st.Page("views/today.py", title=texts("nav.today"), url_path="today"),
+        st.Page("views/operation.py", title=texts("nav.operation"), url_path="operation"),
+    ],
+    position="top",
+)
+try:
+    snapshot = components.published()
+except PuntualError as error:
+    components.failure(error, components.masthead(None))
+    st.stop()
+
+components.masthead(snapshot)
+try:
+    page.run()
+except PuntualError as error:
+    components.failure(error, texts)

@@ -1,0 +1,99 @@
+"""Operation: what was published, from which data, with which versions, and whether the files are still those."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboards import components
+from dashboards.components import Figure, plain
+from dashboards.formats import file_size, long_date, number, percent, short_date
+from dashboards.language import Texts
+from puntual.publish import verify
+
+
+def section(heading: str, frame: pd.DataFrame, names: dict[str, str], texts: Texts, formats: Any = None) -> None:
+    """A table under its heading; says so when it has no rows."""
+    st.subheader(heading, anchor=False)
+    if frame.empty:
+        st.caption(texts("operation.none"))
+    else:
+        components.table(frame, formats or {}, names)
+
+
+def pairs(entries: dict[str, Any], first: str, second: str) -> pd.DataFrame:
+    """A mapping as a frame, in the order of its keys."""
+    return pd.DataFrame({first: sorted(entries), second: [entries[key] for key in sorted(entries)]})
+
+
+texts = components.chosen_language()
+snapshot = components.published()
+manifest, language = snapshot.manifest, texts.language
+
+components.title(texts("operation.title"), texts("operation.subtitle", date=long_date(snapshot.as_of_date, language)))
+model = manifest["channel_model"]
+is_on = model["status"] == "on"
+components.figures(
+    [
+        Figure(texts("operation.as_of"), short_date(snapshot.as_of_date, language), texts("operation.run")),
+        Figure(
+            texts("operation.gap"),
+            percent(manifest["summary"].get("gap_rate"), language, 2),
+            texts("operation.gap_help"),
+        ),
+        Figure(
+            texts("operation.channel_model"),
+            texts("operation.channel_on" if is_on else "operation.channel_off"),
+            plain(str(model.get("reason") or "")) or texts("operation.channel_on"),
+        ),
+        Figure(texts("operation.files"), number(len(manifest["files"]), language), texts("operation.verify")),
+    ]
+)
+place = texts("operation.snapshot", folder=plain(str(snapshot.folder)))
+st.caption(f"{texts('operation.run')}: {plain(str(manifest['run_id']))} · {place}")
+with st.container(horizontal=True, vertical_alignment="center"):
+    if st.button(texts("operation.verify"), key="verify"):
+        problems = verify(snapshot)
+        if problems:
+            st.error(texts("operation.verify_bad", count=number(len(problems), language)))
+            st.code("\n".join(problems), language=None)
+        else:
+            st.success(texts("operation.verify_ok", count=number(len(manifest["files"]), language)))
+
+left, right = st.columns(2, gap="large")
+with left:
+    names = {"name": texts("column.name"), "version": texts("column.version")}
+    section(texts("operation.versions"), pairs(manifest["model_versions"], "name", "version"), names, texts)
+    section(texts("operation.rules"), pairs(manifest["rule_versions"], "name", "version"), names, texts)
+    if "exit_checks" in manifest:
+        checks = pairs({name: str(result) for name, result in manifest["exit_checks"].items()}, "check", "result")
+        section(
+            texts("operation.checks"), checks, {"check": texts("column.check"), "result": texts("column.result")}, texts
+        )
+with right:
+    section(
+        texts("operation.row_counts"),
+        pairs(manifest["row_counts"], "table", "rows"),
+        {"table": texts("column.table"), "rows": texts("column.rows")},
+        texts,
+        {"rows": lambda value: number(value, language)},
+    )
+section(
+    texts("operation.inputs"),
+    pairs(manifest["input_digests"], "file", "digest"),
+    {"file": texts("column.file"), "digest": texts("column.digest")},
+    texts,
+)
+files = pd.DataFrame(
+    [(name, entry["bytes"], entry["sha256"]) for name, entry in sorted(manifest["files"].items())],
+    columns=["file", "size", "digest"],
+)
+section(
+    texts("operation.files"),
+    files,
+    {"file": texts("column.file"), "size": texts("column.size"), "digest": texts("column.digest")},
+    texts,
+    {"size": lambda value: file_size(value, language)},
+)

@@ -1,0 +1,78 @@
+"""From the institution's files to the raw tables: through the door, or stopped at it."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from pipelines.partitions import business_days
+from pipelines.resources import Institution
+from pipelines.steps.landing import TABLES, take_in
+from pipelines.steps.plan import write_plan
+
+_RAW = {name: dg.AssetKey(["raw", name]) for name in TABLES}
+
+
+@dg.multi_asset(
+    name="landing",
+    specs=[
+        dg.AssetSpec(
+            key,
+            group_name="landing",
+            description=f"Every version of every accepted row of {name}. One row per key and load.",
+            owners=["team:data"],
+            kinds={"greatexpectations"},
+            partitions_def=business_days,
+        )
+        for name, key in _RAW.items()
+    ],
+    check_specs=[
+        dg.AssetCheckSpec(
+            f"{name}__contract", asset=key, description=f"Rows of {name} that break the contract stay under the allowed share."
+        )
+        for name, key in _RAW.items()
+    ],
+)
+def landing(
+    context: dg.AssetExecutionContext, institution: Institution
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """Files checked against the contract and appended to raw; bad rows whole in quarantine with every reason."""
+    for outcome in take_in(institution.day(context)):
+        yield dg.MaterializeResult(
+            asset_key=_RAW[outcome.table],
+            metadata=outcome.metadata,
+            check_results=[
+                dg.AssetCheckResult(
+                    asset_key=_RAW[outcome.table],
+                    check_name=f"{outcome.table}__contract",
+                    passed=outcome.within_limit,
+                    metadata=outcome.metadata,
+                )
+            ],
+        )
+
+
+@dg.multi_asset(
+    name="plan",
+    specs=[
+        dg.AssetSpec(
+            ["control", name],
+            deps=list(_RAW.values()),
+            group_name="landing",
+            description=description,
+            owners=["team:data"],
+            partitions_def=business_days,
+        )
+        for name, description in {
+            "run_parameters": "The as-of date and the training sample of the run. One row.",
+            "as_of_dates": "The dates that every as-of table is built for. One row per date.",
+        }.items()
+    ],
+)
+def plan(context: dg.AssetExecutionContext, institution: Institution) -> Iterator[dg.MaterializeResult]:
+    """Which dates to build, and whether a model is due."""
+    decided = write_plan(institution.day(context))
+    for name in ("run_parameters", "as_of_dates"):
+        yield dg.MaterializeResult(asset_key=["control", name], metadata=decided)
+
+
+ASSETS = [landing, plan]

@@ -1,0 +1,36 @@
+"""Models: trained when due, promoted by the written rule, otherwise kept."""
+
+import dagster as dg
+
+from pipelines.partitions import business_days
+from pipelines.resources import Institution
+from pipelines.steps.learning import learn_contact_channel, learn_default_risk
+
+
+@dg.asset(
+    key=["ml", "default_risk_model"],
+    deps=[["features", "feat_loan__as_of"], ["features", "label_loan__default"]],
+    partitions_def=business_days,
+    group_name="learning",
+    owners=["team:risk"],
+    kinds={"lightgbm"},
+)
+def default_risk_model(context: dg.AssetExecutionContext, institution: Institution) -> dg.MaterializeResult:
+    """The champion of default risk for the date: trained now when it is due. One registry row per version."""
+    return dg.MaterializeResult(metadata=learn_default_risk(institution.day(context)))
+
+
+@dg.asset(
+    key=["ml", "contact_channel_model"],
+    deps=[["features", "feat_customer__as_of"], ["features", "label_customer__contact_response"]],
+    partitions_def=business_days,
+    group_name="learning",
+    owners=["team:risk"],
+    kinds={"lightgbm"},
+)
+def contact_channel_model(context: dg.AssetExecutionContext, institution: Institution) -> dg.MaterializeResult:
+    """The champion of the contact effect for the date, or the reason why it is off. One registry row per version."""
+    return dg.MaterializeResult(metadata=learn_contact_channel(institution.day(context)))
+
+
+ASSETS = [default_risk_model, contact_channel_model]

@@ -1,0 +1,55 @@
+"""One business date of one institution: what every step of a run shares. Knows no runner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from models.registry import ModelRegistry
+from puntual import clock
+from puntual.paths import Home
+from puntual.settings import Settings, load_settings
+from puntual.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Day:
+    """The institution, the business date and the places of one run.
+
+    Attributes:
+        as_of: the business date; its end is the last moment that counts.
+        received_on: the calendar day on which the files were taken in; rows dated after it cannot be true.
+        run_id: the run's name in the log, the raw tables and the manifest.
+        force_training: train even when the champion is young.
+    """
+
+    home: Home
+    settings: Settings
+    warehouse: Warehouse
+    registry: ModelRegistry
+    as_of: date
+    received_on: date
+    run_id: str
+    force_training: bool = field(default=False)
+
+    @classmethod
+    def of(cls, home: Path, as_of: date, run_id: str, *, force_training: bool = False) -> Day:
+        """The day ``as_of`` of the institution in ``home``, with its settings read and checked."""
+        place = Home(home.resolve())
+        settings = load_settings(place)
+        return cls(
+            home=place,
+            settings=settings,
+            warehouse=Warehouse.open(
+                settings.warehouse.url,
+                place.root,
+                threads=settings.runtime.threads,
+                memory_limit_gb=settings.runtime.memory_limit_gb,
+            ),
+            registry=ModelRegistry(place.models),
+            as_of=as_of,
+            received_on=max(as_of, clock.today(settings.institution.timezone)),
+            run_id=run_id,
+            force_training=force_training,
+        )

@@ -1,0 +1,31 @@
+"""What assets are given: the institution, and the dbt project on its warehouse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+
+from pipelines.day import Day
+from puntual.settings import business_date
+
+
+class Institution(dg.ConfigurableResource):
+    """The institution whose home is ``home``.
+
+    Attributes:
+        home: absolute path of the home.
+        force_training: train even when the champion is young.
+    """
+
+    home: str
+    force_training: bool = False
+
+    def day(self, context: dg.AssetExecutionContext) -> Day:
+        """The partition's business date, as plain values that know nothing of Dagster."""
+        return Day.of(
+            Path(self.home),
+            business_date(context.partition_key),
+            context.run_id,
+            force_training=self.force_training,
+        )

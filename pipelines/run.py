@@ -1,0 +1,151 @@
+"""Runs one business date in this process and tells an observer about each step."""
+
+from __future__ import annotations
+
+import time
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Protocol
+
+import dagster as dg
+
+from pipelines.graph import build_defs
+from puntual.errors import PuntualError
+from puntual.homes import prepare_dagster
+from puntual.paths import Home
+from puntual.settings import load_settings
+
+STEPS = {
+    "landing": "Taking the files in",
+    "plan": "Planning the day",
+    "transform": "Arrears, marts and features (dbt)",
+    "ml__default_risk_model": "Default risk: model",
+    "ml__contact_channel_model": "Best channel: model",
+    "ml__default_risk_scores": "Default risk: scores",
+    "ml__channel_scores": "Best channel: scores",
+    "decisions__decisions": "Rules, capacity, decisions",
+    "serving__snapshot": "Lists and publication",
+}
+
+
+class Observer(Protocol):
+    """Sees the steps of a run as they begin and end."""
+
+    def begin(self, step: str, title: str) -> None:
+        """A step has begun."""
+
+    def end(self, step: str, *, succeeded: bool) -> None:
+        """A step has ended."""
+
+
+@dataclass
+class RunResult:
+    """What a run did.
+
+    Attributes:
+        as_of: its business date.
+        metadata: what each asset reported, by ``schema/table``.
+        seconds: wall time by step.
+    """
+
+    as_of: date
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def run_day(
+    place: Home, as_of: date, *, force_training: bool = False, until: str = "snapshot", progress: Observer | None = None
+) -> RunResult:
+    """Run ``as_of`` for the institution in ``place``; ``until`` is ``snapshot`` (the whole day) or ``models``.
+
+    Raises:
+        PuntualError: a step failed; the text is the step's own. Nothing was published then.
+    """
+    settings = load_settings(place)
+    prepare_dagster(place)
+    with _without_warnings():
+        definitions = build_defs(place.root, force_training=force_training, settings=settings)
+        job = definitions.resolve_job_def("daily_refresh" if until == "snapshot" else "model_training")
+        result = RunResult(as_of)
+        run_id = str(uuid.uuid4())
+        with dg.DagsterInstance.from_config(str(place.dagster)) as instance:
+            instance.add_event_listener(run_id, _Listener(result, progress))
+            outcome = job.execute_in_process(
+                instance=instance,
+                partition_key=as_of.isoformat(),
+                run_id=run_id,
+                raise_on_error=False,
+                # The log is kept by the instance; the terminal belongs to the progress display.
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+        _raise_failure(outcome)
+        for event in outcome.get_asset_materialization_events():
+            materialization = event.step_materialization_data.materialization
+            result.metadata[materialization.asset_key.to_user_string()] = {
+                name: entry.value for name, entry in materialization.metadata.items()
+            }
+    return result
+
+
+class _Listener:
+    """Turns the instance's events into the observer's."""
+
+    def __init__(self, result: RunResult, progress: Observer | None) -> None:
+        self._result, self._progress = result, progress
+        self._begun: dict[str, float] = {}
+
+    def __call__(self, entry: Any) -> None:
+        event = entry.dagster_event
+        if event is None or event.step_key is None:
+            return
+        step = event.step_key
+        if event.event_type == dg.DagsterEventType.STEP_START:
+            self._begun[step] = time.perf_counter()
+            if self._progress is not None:
+                self._progress.begin(step, STEPS.get(step, step))
+        elif event.event_type in {dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}:
+            self._result.seconds[step] = time.perf_counter() - self._begun.get(step, time.perf_counter())
+            if self._progress is not None:
+                self._progress.end(step, succeeded=event.event_type == dg.DagsterEventType.STEP_SUCCESS)
+
+
+def _raise_failure(outcome: Any) -> None:
+    if outcome.success:
+        return
+    for event in outcome.all_events:
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed and check.blocking:
+                why = {name: entry.value for name, entry in check.metadata.items()}
+                raise PuntualError(f"The exit check {check.check_name} failed; nothing was published. {why}")
+    for event in outcome.all_events:
+        if event.is_failure and event.event_specific_data is not None:
+            error = getattr(event.event_specific_data, "error", None)
+            if error is not None:
+                cause = error
+                while cause.cause is not None:
+                    cause = cause.cause
+                if cause.cls_name in {cls.__name__ for cls in _all_subclasses(PuntualError)}:
+                    raise PuntualError(f"{_step_title(event)}: {cause.message.split(': ', 1)[-1].strip()}")
+                raise RuntimeError(f"{_step_title(event)} failed by a defect:\n{error.to_string()}")
+    raise PuntualError("The run failed; see the log in HOME/dagster")
+
+
+def _step_title(event: Any) -> str:
+    return STEPS.get(event.step_key or "", event.step_key or "the run")
+
+
+def _all_subclasses(cls: type) -> set[type]:
+    return {cls}.union(*(_all_subclasses(child) for child in cls.__subclasses__()))
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Deprecation notes of libraries are for us, not for the person at the terminal; tests still see them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,164 @@
+"""Rules, value, capacity and assignment for the business date, and the checks that stand before publication."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+
+from pipelines.day import Day
+from puntual.decision.checker import check
+from puntual.decision.decide import DecisionOutcome, decide
+from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
+from puntual.decision.policies import PolicySet, load_ladder, load_policies
+from puntual.paths import POLICIES
+
+EXIT_CHECKS = {
+    "no_rule_violation": "A checker written apart finds no contact that a rule forbids.",
+    "one_row_per_eligible_member": "Everyone who owes something today or within the window has exactly one row.",
+    "capacities_kept": "No capacity is used beyond what it has.",
+}
+
+# No shipped rule looks further back than a quarter; reasons and continuity look at half a year.
+_EVENT_DAYS = 200
+_SHOWN_VIOLATIONS = 5
+
+
+@dataclass(frozen=True)
+class DecidingOutcome:
+    """What to log, and for each exit check the violations found (empty: passed)."""
+
+    metadata: dict[str, Any]
+    checks: dict[str, str]
+
+
+def rules_of(day: Day) -> PolicySet:
+    """The contact rules in force for the institution on the date."""
+    institution = day.settings.institution
+    return load_policies(
+        POLICIES,
+        day.home.policies,
+        institution.country,
+        day.as_of,
+        currency=institution.currency,
+        reading=day.settings.decision.reading,
+    )
+
+
+def holidays_of(day: Day) -> HolidayCalendar:
+    """The shipped holidays of the institution's country, with those that it hands over itself on top."""
+    own = day.warehouse.read_table("staging.stg_core__holidays").rename(columns={"holiday_date": "date"})
+    country = day.settings.institution.country
+    return shipped_holidays(POLICIES, country).with_frame(own, country)
+
+
+def decide_day(day: Day) -> DecidingOutcome:
+    """Decide for every eligible member and store decisions, details, prices and the summary of the date.
+
+    Raises:
+        RuleError: a policy is not valid, or the inputs cannot carry a decision.
+    """
+    warehouse, settings = day.warehouse, day.settings
+    since = day.as_of - timedelta(days=_EVENT_DAYS)
+    policies, holidays = rules_of(day), holidays_of(day)
+    with warehouse.connection():
+        features = warehouse.read_table("features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"])
+        customers = warehouse.read_table("marts.dim_customers", order_by=["customer_id"])
+        contact_points = warehouse.read_table("marts.dim_contact_points", order_by=["contact_point_id"])
+        interactions = _recent(day, "marts.fct_interactions", "occurred_date", since, "interaction_id")
+        payments = _recent(day, "marts.fct_payments", "paid_date", since, "payment_id")
+        promises = _recent(day, "marts.fct_promises", "made_date", since, "promise_id")
+        collectors = warehouse.read_table("marts.dim_collectors", order_by=["collector_id"])
+        channel_scores = warehouse.read_table("ml.channel_scores", where={"as_of_date": day.as_of})
+        default_risk = warehouse.read_table("ml.default_risk_scores", where={"as_of_date": day.as_of})
+    outcome = decide(
+        features=features,
+        customers=customers,
+        contact_points=contact_points,
+        interactions=interactions,
+        promises=promises,
+        payments=payments,
+        collectors=collectors,
+        channel_scores=None if channel_scores.empty else channel_scores,
+        default_risk=default_risk,
+        policies=policies,
+        ladder=load_ladder(POLICIES, day.home.policies),
+        holidays=holidays,
+        costs={name: channel.cost for name, channel in settings.channels.items()},
+        daily_capacity={name: channel.daily_capacity for name, channel in settings.channels.items()},
+        as_of=day.as_of,
+        timezone=settings.institution.timezone,
+        exploration_share=settings.decision.exploration_share,
+        seed=settings.decision.seed,
+        promise_grace_days=settings.arrears.promise_grace_days,
+    )
+    contacts = outcome.details[outcome.details["is_chosen"].to_numpy(dtype=bool)]
+    found = check(
+        outcome.decisions,
+        features=features,
+        customers=customers,
+        contact_points=contact_points,
+        interactions=interactions,
+        promises=promises,
+        payments=payments,
+        collectors=collectors,
+        policy_files=policies.files,
+        holidays=holidays,
+        daily_capacity={name: channel.daily_capacity for name, channel in settings.channels.items()},
+        country=settings.institution.country,
+        currency=settings.institution.currency,
+        timezone=settings.institution.timezone,
+        reading=settings.decision.reading,
+        as_of=day.as_of,
+        promise_grace_days=settings.arrears.promise_grace_days,
+        contact_point_ids=dict(zip(contacts["customer_id"], contacts["contact_point_id"], strict=True)),
+    )
+    checks = {
+        "no_rule_violation": _first(found),
+        "one_row_per_eligible_member": _members_missed(outcome, features),
+        "capacities_kept": _broken_capacities(outcome),
+    }
+    _store(day, outcome, policies)
+    summary = {key: value for key, value in outcome.summary.items() if isinstance(value, int | float | str)}
+    return DecidingOutcome({**summary, "decisions": len(outcome.decisions)}, checks)
+
+
+def _recent(day: Day, table: str, date_column: str, since: Any, key: str) -> pd.DataFrame:
+    return day.warehouse.read(f"select * from {table} where {date_column} > {{}} order by {key}", [since])
+
+
+def _first(found: list[str]) -> str:
+    if not found:
+        return ""
+    more = f" … and {len(found) - _SHOWN_VIOLATIONS} more" if len(found) > _SHOWN_VIOLATIONS else ""
+    return "; ".join(found[:_SHOWN_VIOLATIONS]) + more
+
+
+def _members_missed(outcome: DecisionOutcome, features: pd.DataFrame) -> str:
+    eligible = set(features.loc[features["is_eligible"].astype(bool), "customer_id"])
+    decided = outcome.decisions["customer_id"]
+    if decided.duplicated().any():
+        return f"{int(decided.duplicated().sum())} members have two rows"
+    difference = eligible.symmetric_difference(decided)
+    return f"{len(difference)} members differ, for example {min(difference)}" if difference else ""
+
+
+def _broken_capacities(outcome: DecisionOutcome) -> str:
+    over = outcome.prices[outcome.prices["used_count"] > outcome.prices["capacity_count"]]
+    return "; ".join(f"{row.capacity_name}: {row.used_count} of {row.capacity_count}" for row in over.itertuples())
+
+
+def _store(day: Day, outcome: DecisionOutcome, policies: PolicySet) -> None:
+    figures = json.dumps({**outcome.summary, "rule_versions": policies.digests}, sort_keys=True)
+    summary = pd.DataFrame({"as_of_date": [day.as_of], "summary": [figures]})
+    with day.warehouse.connection():
+        for name, frame in {
+            "decisions": outcome.decisions,
+            "details": outcome.details,
+            "prices": outcome.prices,
+            "summaries": summary,
+        }.items():
+            day.warehouse.replace_slice(f"decisions.{name}", frame, as_of_date=day.as_of)

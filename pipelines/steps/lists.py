@@ -1,0 +1,58 @@
+"""The work lists and campaigns of the date, and their masked twin for the screens."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from models.features import ALREADY_PAST_THRESHOLD, CUSTOMER_FEATURES, LOAN_FEATURES
+from pipelines.day import Day
+from puntual.lists.campaigns import write_campaigns
+from puntual.lists.rows import ListSettings, contact_rows, masked_worklist
+from puntual.lists.texts import load_reason_texts
+from puntual.lists.worklists import write_worklists
+from puntual.paths import POLICIES
+
+_HISTORY_DAYS = 200
+
+
+def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.DataFrame) -> pd.DataFrame:
+    """Write every list of the date into ``folder``; returns the rows for the screens, personal data masked."""
+    warehouse, since = day.warehouse, day.as_of - timedelta(days=_HISTORY_DAYS)
+    chosen = decisions.loc[decisions["action"] != "none", "customer_id"]
+    interactions = warehouse.read(
+        "select * from marts.fct_interactions where occurred_date > {} order by interaction_id", [since]
+    )
+    promises = warehouse.read("select * from marts.fct_promises where made_date > {} order by promise_id", [since])
+    institution = day.settings.institution
+    settings = ListSettings(
+        institution=institution.name,
+        language=institution.language,
+        currency=institution.currency,
+        timezone=institution.timezone,
+    )
+    rows = contact_rows(
+        decisions,
+        details,
+        features=warehouse.read_table("features.feat_customer__as_of", where={"is_score": True}),
+        customers=warehouse.read_table("marts.dim_customers"),
+        loans=warehouse.read_table("marts.dim_loans"),
+        contact_points=warehouse.read_table("marts.dim_contact_points"),
+        collectors=warehouse.read_table("marts.dim_collectors"),
+        interactions=interactions[interactions["customer_id"].isin(chosen)],
+        promises=promises[promises["customer_id"].isin(chosen)],
+        buckets=warehouse.read_table("reference.dpd_buckets"),
+        reason_texts=reason_texts(),
+        settings=settings,
+    )
+    write_worklists(rows, folder, settings, day.as_of)
+    write_campaigns(rows, details, folder, settings, day.as_of)
+    return masked_worklist(rows)
+
+
+def reason_texts() -> dict[str, dict[str, str]]:
+    """Sentences of every reason code: those of the decision, and those of the models' feature groups."""
+    groups = (*LOAN_FEATURES.groups, *CUSTOMER_FEATURES.groups, ALREADY_PAST_THRESHOLD)
+    return {group.code: {"es": group.es, "en": group.en} for group in groups} | load_reason_texts(POLICIES)

@@ -1,0 +1,220 @@
+"""Everything that the date brought, in one folder: decisions, scores, lists, campaigns and the tables for BI."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.day import Day
+from pipelines.steps.lists import write_lists
+from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
+from pipelines.steps.tables import BI_TABLES, bi_sql
+from puntual.publish import publish
+
+SCHEMA_VERSION = 1
+
+DECISIONS = pa.schema(
+    [
+        ("as_of_date", pa.date32()),
+        ("customer_id", pa.string()),
+        ("loan_id", pa.string()),
+        ("action", pa.string()),
+        ("eligible", pa.bool_()),
+        ("blocked_by", pa.string()),
+        ("window_start", pa.timestamp("us", tz="UTC")),
+        ("window_end", pa.timestamp("us", tz="UTC")),
+        ("collector_id", pa.string()),
+        ("rank", pa.int64()),
+        ("arrears_amount", pa.float64()),
+        ("past_due_days", pa.int64()),
+        ("default_probability", pa.float64()),
+        ("expected_gain_amount", pa.float64()),
+        ("contact_cost_amount", pa.float64()),
+        ("propensity", pa.float64()),
+        ("is_exploration", pa.bool_()),
+        ("reason_codes", pa.string()),
+    ]
+)
+"""One row per eligible member; times in UTC, money in the institution's currency, lists as JSON text."""
+
+DEFAULT_RISK = pa.schema(
+    [
+        ("as_of_date", pa.date32()),
+        ("loan_id", pa.string()),
+        ("default_probability", pa.float64()),
+        ("early_warning_probability", pa.float64()),
+        ("model_version", pa.string()),
+    ]
+)
+"""One row per open loan."""
+
+
+def publish_day(day: Day) -> dict[str, Any]:
+    """Write, check and flip to the snapshot of the date.
+
+    Raises:
+        PublishError: the disk refused or a file is missing; the previous snapshot stands.
+    """
+    publication = publish(
+        day.home, day.as_of, lambda folder: _fill(day, folder), run_id=day.run_id, keep=day.settings.publish.keep_snapshots
+    )
+    return {
+        "folder": str(publication.snapshot.folder),
+        "is_new": publication.is_new,
+        "is_current": publication.is_current,
+        "files": len(publication.snapshot.manifest["files"]),
+    }
+
+
+def _fill(day: Day, folder: Path) -> dict[str, Any]:
+    warehouse, counts = day.warehouse, {}
+    where = {"as_of_date": day.as_of}
+    with warehouse.connection():
+        decisions = warehouse.read_table("decisions.decisions", where=where, order_by=["customer_id"])
+        details = warehouse.read_table("decisions.details", where=where, order_by=["customer_id", "channel_code"])
+        prices = warehouse.read_table("decisions.prices", where=where, order_by=["capacity_name"])
+        channel_scores = warehouse.read_table("ml.channel_scores", where=where, order_by=["customer_id", "channel_code"])
+        default_risk = warehouse.read_table("ml.default_risk_scores", where=where, order_by=["loan_id"])
+        summary = json.loads(warehouse.read_table("decisions.summaries", where=where)["summary"].iloc[0])
+        for name, frame, schema in (
+            ("decisions", decisions, DECISIONS),
+            ("default_risk", default_risk, DEFAULT_RISK),
+            ("decision_details", details, None),
+            ("channel_scores", channel_scores, None),
+            ("prices", prices, None),
+        ):
+            counts[name] = write_parquet(frame, folder / f"{name}.parquet", schema)
+        for name in BI_TABLES:
+            counts[name] = warehouse.export_parquet(bi_sql(name), folder / "bi" / f"{name}.parquet")
+        counts["fct_decisions"] = write_parquet(decisions, folder / "bi" / "fct_decisions.parquet", DECISIONS)
+        worklist = write_lists(day, folder, decisions, details)
+        counts["worklist"] = write_parquet(worklist, folder / "bi" / "worklist.parquet", None)
+        figures = _portfolio_figures(day)
+        models = _models(day)
+        loads = _input_digests(day)
+    _write_database(folder)
+    institution = day.settings.institution
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "as_of_date": day.as_of.isoformat(),
+        "run_id": day.run_id,
+        "institution": institution.model_dump(),
+        "input_digests": loads,
+        "models": models,
+        "model_versions": {name: entry["version"] for name, entry in models.items()},
+        "channel_model": {"status": models[CHANNEL_MODEL]["status"], "reason": models[CHANNEL_MODEL]["reason"]},
+        "rule_versions": summary.get("rule_versions", {}),
+        "rules_not_enforced": summary.get("rules_not_enforced", []),
+        "row_counts": counts,
+        "summary": {**figures, **_decision_figures(day, decisions, channel_scores, summary)},
+    }
+
+
+def write_parquet(frame: pd.DataFrame, file: Path, schema: pa.Schema | None) -> int:
+    """Write a frame, with ``schema`` when given (its columns, in its order); the same rows give the same bytes."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if schema is not None:
+        columns = [pa.array(_plain(frame[field.name], field.type), type=field.type, from_pandas=True) for field in schema]
+        table = pa.Table.from_arrays(columns, schema=schema)
+    else:
+        table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(table, file, compression="zstd")
+    return table.num_rows
+
+
+def _plain(values: pd.Series, kind: pa.DataType) -> Any:
+    if pa.types.is_date(kind):
+        return pd.to_datetime(values).dt.date
+    if pa.types.is_timestamp(kind):
+        return pd.to_datetime(values, utc=True)
+    if pa.types.is_integer(kind):
+        return values.astype("Int64")
+    return values
+
+
+def _write_database(folder: Path) -> None:
+    """The same tables in one DuckDB file, for tools that would rather open a database."""
+    with duckdb.connect(
+        str(folder / "published.duckdb"), config={"storage_compatibility_version": "v1.5.0"}
+    ) as connection:
+        files = [*sorted((folder / "bi").glob("*.parquet")), *sorted(folder.glob("*.parquet"))]
+        for file in files:
+            source = str(file).replace("'", "''")
+            connection.execute(f"create table {file.stem} as select * from read_parquet('{source}')")
+
+
+def _portfolio_figures(day: Day) -> dict[str, Any]:
+    row = day.warehouse.read(
+        "select count(distinct case when past_due_days > 0 then customer_id end) as members_in_arrears,"
+        " sum(arrears_amount) as arrears_amount, sum(outstanding_principal_amount) as outstanding,"
+        " sum(case when past_due_days > 30 then outstanding_principal_amount else 0 end) as outstanding_over_30"
+        " from marts.fct_loan_as_of where is_score and loan_status_code = 'active'"
+    ).iloc[0]
+    outstanding = float(row["outstanding"]) if pd.notna(row["outstanding"]) else 0.0
+    return {
+        "members_in_arrears": int(row["members_in_arrears"]),
+        "arrears_amount": round(float(row["arrears_amount"]) if pd.notna(row["arrears_amount"]) else 0.0, 2),
+        "outstanding_principal_amount": round(outstanding, 2),
+        "par30_rate": float(row["outstanding_over_30"]) / outstanding if outstanding > 0 else None,
+    }
+
+
+def _decision_figures(
+    day: Day, decisions: pd.DataFrame, channel_scores: pd.DataFrame, summary: dict[str, Any]
+) -> dict[str, Any]:
+    """Expected recovery is what members would pay when left alone, plus what the chosen contacts are expected to add."""
+    chosen = decisions[decisions["action"] != "none"]
+    recovery = gain = None
+    if not channel_scores.empty:
+        alone = channel_scores.drop_duplicates("customer_id")
+        gain = round(float(chosen["expected_gain_amount"].sum()), 2)
+        recovery = round(float((alone["pay_probability"] * alone["expected_amount"]).sum()) + gain, 2)
+    return {
+        "members_considered": len(decisions),
+        "contacts_by_channel": {
+            name: int((chosen["action"] == name).sum()) for name in day.settings.channels
+        },
+        "contact_cost_amount": round(float(chosen["contact_cost_amount"].sum()), 2),
+        "expected_gain_amount": gain,
+        "expected_recovery_amount": recovery,
+        "chosen_value_amount": summary["planned_value_amount"],
+        "dual_bound_amount": summary["dual_bound_amount"],
+        "gap_rate": summary["gap_rate"],
+        "explored_count": summary["explored_count"],
+        "response_window_days": day.settings.decision.response_window_days,
+    }
+
+
+def _models(day: Day) -> dict[str, dict[str, Any]]:
+    entries = {}
+    for name in (RISK_MODEL, CHANNEL_MODEL):
+        row = day.registry.row_for(name, as_of=day.as_of)
+        if row is None:
+            entries[name] = {"status": "off", "version": None, "reason": _why_off(day, name)}
+        else:
+            entries[name] = {
+                "status": "on",
+                "version": row["version"],
+                "trained_as_of": row["trained_as_of"],
+                "reason": row["reason"],
+            }
+    return entries
+
+
+def _why_off(day: Day, name: str) -> str:
+    rows = day.warehouse.read_table("ml.models_off", where={"model_name": name})
+    return str(rows["reason"].iloc[0]) if len(rows) else "no model was trained"
+
+
+def _input_digests(day: Day) -> dict[str, str]:
+    rows = day.warehouse.read(
+        "select file_name, file_sha256 from raw.loads where load_id in"
+        " (select max(load_id) from raw.loads group by file_name) order by file_name"
+    )
+    return dict(zip(rows["file_name"], rows["file_sha256"], strict=True))

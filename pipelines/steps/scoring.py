@@ -1,0 +1,69 @@
+"""Scores the business date with the champions that were in force for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pipelines.day import Day
+from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
+from puntual.errors import ModelError
+
+CHANNEL_SCORE_TYPES = {
+    "as_of_date": "datetime64[us]",
+    "customer_id": "object",
+    "channel_code": "object",
+    "gain_amount": "float64",
+    "reach_probability": "float64",
+    "pay_probability": "float64",
+    "expected_amount": "float64",
+    "is_supported": "bool",
+    "model_version": "object",
+}
+
+
+@dataclass(frozen=True)
+class ScoreOutcome:
+    """Whether the scores are complete and within range, and what to log."""
+
+    passed: bool
+    metadata: dict[str, Any]
+
+
+def score_default_risk(day: Day) -> ScoreOutcome:
+    """Probability of default and early warning for every open loan of the date, into ``ml.default_risk_scores``.
+
+    Raises:
+        ModelError: there is no champion for the date, or it does not fit the features.
+    """
+    model = day.registry.champion(RISK_MODEL, as_of=day.as_of)
+    if model is None:
+        raise ModelError(f"default_risk has no champion for {day.as_of}; train one: puntual train {day.home.root}")
+    features = day.warehouse.read_table("features.feat_loan__as_of", where={"is_score": True}, order_by=["loan_id"])
+    scores = model.predict(features)
+    rows = day.warehouse.replace_slice("ml.default_risk_scores", scores, as_of_date=day.as_of)
+    probabilities = scores[["default_probability", "early_warning_probability"]]
+    passed = len(scores) == len(features) and bool(probabilities.notna().all(axis=None) & probabilities.ge(0).all(axis=None) & probabilities.le(1).all(axis=None))  # fmt: skip
+    return ScoreOutcome(
+        passed,
+        {
+            "rows": rows,
+            "model_version": model.version,
+            "mean_default_probability": float(scores["default_probability"].mean()) if rows else 0.0,
+        },
+    )
+
+
+def score_contact_channel(day: Day) -> dict[str, Any]:
+    """Gain of every channel for every eligible member of the date, into ``ml.channel_scores``; no rows when it is off."""
+    model = day.registry.champion(CHANNEL_MODEL, as_of=day.as_of)
+    if model is None:
+        scores = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in CHANNEL_SCORE_TYPES.items()})
+        day.warehouse.replace_slice("ml.channel_scores", scores, as_of_date=day.as_of)
+        return {"rows": 0, "status": "off"}
+    features = day.warehouse.read_table("features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"])
+    scores = model.predict(features, list(day.settings.channels))
+    rows = day.warehouse.replace_slice("ml.channel_scores", scores, as_of_date=day.as_of)
+    return {"rows": rows, "status": "on", "model_version": model.version}

@@ -1,0 +1,199 @@
+"""The command line. Heavy imports happen inside the commands: ``puntual --help`` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from puntual.errors import PuntualError, UsageError
+
+app = typer.Typer(
+    name="puntual",
+    help="Every morning a decision for every member in or near arrears: whom to contact, how, when, by whom and why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+HomeArgument = Annotated[Path, typer.Argument(help="Folder of the institution: its settings, data and results.", metavar="HOME")]
+AsOf = Annotated[str, typer.Option("--as-of", help="Business date, YYYY-MM-DD: the list is for this day.", metavar="DATE")]
+Port = Annotated[int, typer.Option(help="Port on this machine.")]
+
+
+@app.command(epilog="Example: puntual init ./micoop --name 'Coop Andina' --country EC")
+def init(
+    home: HomeArgument,
+    name: Annotated[str, typer.Option(help="Name of the institution.")] = "Mi cooperativa",
+    country: Annotated[str, typer.Option(help="Country of its rules and holidays: EC, MX, CO, PE, CL.")] = "EC",
+    timezone: Annotated[str, typer.Option(help="Its time zone.")] = "America/Guayaquil",
+    currency: Annotated[str, typer.Option(help="Its currency.")] = "USD",
+    language: Annotated[str, typer.Option(help="Language of the lists: es or en.")] = "es",
+) -> None:
+    """Write a commented puntual.yaml and the folders of an institution's home."""
+    from puntual.console import say
+    from puntual.homes import create_home
+
+    place = create_home(home, name=name, country=country, timezone=timezone, currency=currency, language=language)
+    say(f"[bold]{place.settings_file}[/bold] written. Next:")
+    say(f"  1. put the files into {place.root / 'landing'} (docs/data_dictionary.md lists tables and columns)")
+    say(f"  2. puntual validate {home}")
+    say(f"  3. puntual run {home} --as-of DATE")
+
+
+@app.command(epilog="Example: puntual demo ./demo --members 16500 --seed 7 --as-of 2026-06-30")
+def demo(
+    home: HomeArgument,
+    members: Annotated[int, typer.Option(min=50, help="Members of the cooperative; about 1.2 loans each.")] = 16500,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files, byte for byte.")] = 7,
+    as_of: AsOf = "2026-06-30",
+) -> None:
+    """Write a demo cooperative: two years of history as landing files, its settings, and its truth beside them."""
+    from puntual.console import say, working
+    from puntual.homes import create_demo
+    from puntual.settings import business_date, quiet_environment
+
+    quiet_environment()
+    day = business_date(as_of)
+    with working(f"Playing a demo cooperative of {members:,} members"):
+        summary = create_demo(home, members=members, seed=seed, as_of=day)
+    say(f"Demo cooperative in [bold]{home}[/bold]: {summary}")
+
+
+@app.command(epilog="Example: puntual run ./demo --as-of 2026-06-30")
+def run(
+    home: HomeArgument,
+    as_of: AsOf,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train even when the models are young.")] = False,
+) -> None:
+    """Do the whole day: take the files in, compute arrears, score, decide, publish. Trains when a model is due."""
+    _run_day(home, as_of, retrain=retrain, until="snapshot")
+
+
+@app.command(epilog="Example: puntual train ./demo --as-of 2026-06-30")
+def train(home: HomeArgument, as_of: AsOf) -> None:
+    """Train and evaluate the models on what was known at the date; publishes nothing."""
+    _run_day(home, as_of, retrain=True, until="models")
+
+
+def _run_day(home: Path, as_of: str, *, retrain: bool, until: str) -> None:
+    from puntual.console import day_summary, run_progress
+    from puntual.lock import exclusive
+    from puntual.paths import Home
+    from puntual.settings import business_date, load_settings, quiet_environment
+
+    place = Home(home.resolve())
+    settings = load_settings(place)
+    day = business_date(as_of)
+    quiet_environment(place, threads=settings.runtime.threads)
+    with exclusive(place), run_progress() as progress:
+        progress.begin("start", "Starting")
+        from pipelines.run import run_day
+
+        result = run_day(place, day, force_training=retrain, until=until, progress=progress)
+    day_summary(home, result)
+
+
+@app.command(epilog="Example: puntual validate ./micoop --as-of 2026-06-30")
+def validate(
+    home: HomeArgument,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Business date; today when left out.", metavar="DATE")] = None,
+) -> None:
+    """Read and check the landing files only; say what would be rejected and why. Changes nothing but the report."""
+    from puntual import clock
+    from puntual.console import validation_summary, working
+    from puntual.landing.load import validate_landing
+    from puntual.paths import Home
+    from puntual.settings import business_date, load_settings, quiet_environment
+
+    place = Home(home.resolve())
+    settings = load_settings(place)
+    quiet_environment(place, threads=settings.runtime.threads)
+    now = clock.today(settings.institution.timezone)
+    day = business_date(as_of) if as_of else now
+    with working("Checking the landing files"):
+        report = validate_landing(
+            place.root,
+            settings.landing_path(place),
+            as_of=day,
+            received_on=max(day, now),
+            timezone=settings.institution.timezone,
+            max_rejected_share=settings.landing.max_rejected_share,
+        )
+    if not validation_summary(report):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: puntual doctor ./demo")
+def doctor(home: HomeArgument) -> None:
+    """Check versions, settings, disk, warehouse and freshness; says what is wrong and what to do."""
+    from puntual.console import doctor_table
+    from puntual.doctor import examine
+
+    if not doctor_table(examine(home)):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: puntual dash ./demo --port 8501")
+def dash(home: HomeArgument, port: Port = 8501) -> None:
+    """Open the dashboards on what is published. Stop with Ctrl+C."""
+    from puntual.console import say
+    from puntual.paths import PROJECT_ROOT, Home
+    from puntual.settings import current_environment, quiet_environment
+
+    place = _existing(Home(home.resolve()))
+    quiet_environment(place)
+    say(f"Dashboards of [bold]{home}[/bold]: http://127.0.0.1:{port}  (Ctrl+C stops)")
+    command = ["-m", "streamlit", "run", str(PROJECT_ROOT / "dashboards" / "app.py"), "--server.port", str(port)]
+    _become([sys.executable, *command], current_environment())
+
+
+@app.command(name="dagster", epilog="Example: puntual dagster ./demo --port 3000")
+def dagster_ui(home: HomeArgument, port: Port = 3000) -> None:
+    """Open the Dagster UI, schedule and sensor included, on the same definitions. Stop with Ctrl+C."""
+    from puntual.console import say
+    from puntual.homes import prepare_dagster
+    from puntual.paths import Home
+    from puntual.settings import current_environment, load_settings, quiet_environment
+
+    place = Home(home.resolve())
+    load_settings(place)
+    prepare_dagster(place)
+    quiet_environment(place)
+    say(f"Dagster on [bold]{home}[/bold]: http://127.0.0.1:{port}  (Ctrl+C stops)")
+    command = ["-m", "dagster", "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    _become([sys.executable, *command], current_environment())
+
+
+def _existing(place):  # noqa: ANN001, ANN202 - typed below without importing at start
+    if not place.settings_file.exists():
+        raise UsageError(f"{place.root} is not a home: it has no puntual.yaml. Create one with: puntual init {place.root}")
+    return place
+
+
+def _become(command: list[str], environment: dict[str, str]) -> None:
+    """Run a server in this process's place: signals and the exit code are its own."""
+    import os
+
+    from puntual.paths import PROJECT_ROOT
+
+    os.chdir(PROJECT_ROOT)
+    os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
+
+
+def main() -> None:
+    """Entry point: a problem that a person can mend is one message and an exit code, not a traceback."""
+    try:
+        app()
+    except PuntualError as error:
+        from puntual.console import complain
+
+        complain(str(error))
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

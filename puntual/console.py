@@ -1,0 +1,157 @@
+"""What the command line shows: progress by step, summaries, and errors that say what to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from puntual.doctor import Finding
+
+_out = Console(highlight=False)
+_err = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """One line for the person at the terminal."""
+    _out.print(text)
+
+
+def complain(text: str) -> None:
+    """A problem, on standard error; brackets in paths and data are shown as they are."""
+    _err.print("Error:", style="bold red", end=" ")
+    _err.print(text, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def working(title: str) -> Iterator[None]:
+    """Show that something goes on; its time when it is done."""
+    begun = time.perf_counter()
+    with _out.status(f"{title}…"):
+        yield
+    say(f"[green]✓[/green] {title} [dim]{time.perf_counter() - begun:.1f} s[/dim]")
+
+
+class RunProgress:
+    """One line per finished step, and the running one named with its time."""
+
+    def __init__(self) -> None:
+        self._status = _out.status("")
+        self._titles: dict[str, tuple[str, float]] = {}
+
+    def __enter__(self) -> RunProgress:
+        self._status.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._status.__exit__(None, None, None)
+
+    def begin(self, step: str, title: str) -> None:
+        """A step has begun."""
+        self._finish_start(step)
+        self._titles[step] = (title, time.perf_counter())
+        self._status.update(f"{title}…")
+
+    def end(self, step: str, *, succeeded: bool) -> None:
+        """A step has ended."""
+        title, begun = self._titles.get(step, (step, time.perf_counter()))
+        mark = "[green]✓[/green]" if succeeded else "[red]✗[/red]"
+        _out.print(f"{mark} {title} [dim]{time.perf_counter() - begun:.1f} s[/dim]")
+
+    def _finish_start(self, step: str) -> None:
+        if step != "start" and "start" in self._titles:
+            self.end("start", succeeded=True)
+            del self._titles["start"]
+
+
+def run_progress() -> RunProgress:
+    """The progress display of a run."""
+    return RunProgress()
+
+
+def day_summary(home: Path, result: Any) -> None:
+    """What the run brought, where it is, and how to look at it."""
+    metadata = result.metadata
+    if "serving/snapshot" not in metadata:
+        for name in ("ml/default_risk_model", "ml/contact_channel_model"):
+            say(f"[bold]{name}[/bold]")
+            for key, value in metadata.get(name, {}).items():
+                say(f"  {key}: {value}")
+        return
+    from puntual.snapshot import Snapshot
+
+    published = metadata["serving/snapshot"]
+    snapshot = Snapshot.at(Path(published["folder"]))
+    summary = snapshot.manifest["summary"]
+    currency = snapshot.manifest["institution"]["currency"]
+    table = Table(title=f"{snapshot.manifest['institution']['name']} · {result.as_of}", show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_row("Members in arrears", f"{summary['members_in_arrears']:,}")
+    table.add_row("Past due", f"{summary['arrears_amount']:,.2f} {currency}")
+    par30 = summary["par30_rate"]
+    table.add_row("PAR30", "no portfolio" if par30 is None else f"{par30:.2%}")
+    table.add_row("Members considered", f"{summary['members_considered']:,}")
+    for channel, count in summary["contacts_by_channel"].items():
+        table.add_row(f"Contacts: {channel}", f"{count:,}")
+    table.add_row("Expected recovery, 7 days" if summary["response_window_days"] == 7
+                  else f"Expected recovery, {summary['response_window_days']} days",
+                  "not estimated" if summary["expected_recovery_amount"] is None
+                  else f"{summary['expected_recovery_amount']:,.2f} {currency}")  # fmt: skip
+    table.add_row(
+        "  of it due to the contacts",
+        "not estimated" if summary["expected_gain_amount"] is None else f"{summary['expected_gain_amount']:,.2f} {currency}",
+    )
+    _out.print(table)
+    for name, entry in snapshot.manifest["models"].items():
+        say(f"{name}: {entry['status']}" + (f" — {entry['reason']}" if entry.get("reason") else ""))
+    if not published["is_new"]:
+        say("The same inputs gave the same result: the published snapshot was left as it was.")
+    if not published["is_current"]:
+        say("A newer business date is already published; readers keep seeing that one.")
+    say(f"Published: [bold]{published['folder']}[/bold]")
+    say(f"  work lists {snapshot.folder / 'worklists'}")
+    say(f"  decisions  {snapshot.folder / 'decisions.parquet'}")
+    say(f"Open the dashboards: [bold]puntual dash {home}[/bold]" + _activate_hint())
+
+
+def _activate_hint() -> str:
+    import shutil
+    import sys
+
+    if shutil.which("puntual"):
+        return ""
+    return f"  [dim](here: {Path(sys.argv[0])} dash …)[/dim]"
+
+
+def validation_summary(report: Any) -> bool:
+    """Show what the door would do with the landing folder; True when a run would be let in."""
+    table = Table(title="Landing", title_justify="left")
+    for heading, justify in (
+        ("table", "left"), ("files", "right"), ("rows", "right"), ("rejected", "right"), ("duplicates", "right"), ("verdict", "left"),
+    ):  # fmt: skip
+        table.add_column(heading, justify=justify)
+    for row in report.summary_rows():
+        table.add_row(*[str(value) for value in row])
+    _out.print(table)
+    for line in report.notes():
+        say(line)
+    if report.html_path is not None:
+        say(f"Report: [bold]{report.html_path}[/bold]")
+    return report.is_acceptable
+
+
+def doctor_table(findings: Sequence[Finding]) -> bool:
+    """Show each finding; True when none is an error."""
+    marks = {"ok": "[green]ok[/green]", "warning": "[yellow]look[/yellow]", "error": "[red]wrong[/red]"}
+    table = Table(show_header=False)
+    for finding in findings:
+        table.add_row(marks[finding.level], finding.subject, finding.text)
+    _out.print(table)
+    return all(finding.level != "error" for finding in findings)

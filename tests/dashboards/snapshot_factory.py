@@ -1,0 +1,292 @@
+"""A small, plausible published snapshot: the tables, files and manifest that the pages read.
+
+The book is drawn with a fixed seed; the reports are added up from it here with pandas, so that what the pages show can
+be checked against another way of computing it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xlsxwriter
+
+from puntual.clock import month_ends
+
+AS_OF = date(2026, 6, 30)
+BUCKETS = [
+    ("0", 0, 0, 0, "Al día", "Current"),
+    ("1-5", 1, 1, 5, "1 a 5 días", "1 to 5 days"),
+    ("6-15", 2, 6, 15, "6 a 15 días", "6 to 15 days"),
+    ("16-30", 3, 16, 30, "16 a 30 días", "16 to 30 days"),
+    ("31-60", 4, 31, 60, "31 a 60 días", "31 to 60 days"),
+    ("61-90", 5, 61, 90, "61 a 90 días", "61 to 90 days"),
+    ("91-120", 6, 91, 120, "91 a 120 días", "91 to 120 days"),
+    ("121-180", 7, 121, 180, "121 a 180 días", "121 to 180 days"),
+    ("181-360", 8, 181, 360, "181 a 360 días", "181 to 360 days"),
+    ("361+", 9, 361, None, "Más de 360 días", "More than 360 days"),
+]
+CHANNELS = [
+    ("call", 1, "Llamada", "Call", False, True, "mobile"),
+    ("ivr", 2, "Llamada automática", "Automated call", False, False, "mobile"),
+    ("whatsapp", 3, "WhatsApp", "WhatsApp", True, False, "mobile"),
+    ("sms", 4, "SMS", "SMS", True, False, "mobile"),
+    ("email", 5, "Correo electrónico", "Email", True, False, "email"),
+    ("visit", 6, "Visita", "Visit", False, True, "address"),
+]
+BRANCHES = [("B1", "Matriz Cuenca"), ("B2", "Azogues"), ("B3", "Gualaceo"), ("B4", "Loja Centro")]
+PRODUCTS = ("consumer", "microcredit", "housing", "education")
+COLLECTORS = [("C01", "Ana Torres Peña"), ("C02", "José Núñez"), ("C03", "María Belén Ordóñez"), ("C04", "Luis Guamán")]
+NAMES = ("Ana", "Luis", "María José", "Carlos", "Rosa", "Segundo", "Zoila", "Ángel", "Íngrid", "Wilson")
+SURNAMES = ("Guamán", "Pérez", "Ñauta", "Cárdenas", "Torres", "Quizhpe", "Vázquez", "Ochoa", "Sánchez", "Morocho")
+
+
+@dataclass
+class SnapshotFactory:
+    """Writes a home with one published snapshot.
+
+    Attributes:
+        loans: how many loans the book has; 0 is an institution without a portfolio.
+        has_contacts: False when nobody was chosen today.
+        as_of: business date.
+        without: published tables that are left out.
+        channel_model: the manifest's entry.
+        hostile_name: a name for the first contact, to see that data is never read as markup.
+    """
+
+    loans: int = 1500
+    has_contacts: bool = True
+    as_of: date = AS_OF
+    without: tuple[str, ...] = ()
+    channel_model: dict[str, Any] = field(default_factory=lambda: {"status": "on", "reason": ""})
+    hostile_name: str | None = None
+
+    def write(self, home: Path) -> Path:
+        """The folder of the snapshot that is now published in ``home``."""
+        folder = home / "published" / f"{self.as_of.isoformat()}_{self.loans:06d}"
+        for name in ("bi", "worklists", "campaigns"):
+            (folder / name).mkdir(parents=True)
+        (home / "puntual.yaml").write_text("institution: {}\n", encoding="utf-8")
+        book = self._book()
+        tables = self._tables(book)
+        for name, frame in tables.items():
+            if name not in self.without:
+                frame.to_parquet(folder / "bi" / f"{name}.parquet", index=False)
+        self._write_lists(folder, tables["worklist"])
+        manifest = self._manifest(tables)
+        manifest["files"] = {
+            path.relative_to(folder).as_posix(): {
+                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                "bytes": path.stat().st_size,
+            }
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False), encoding="utf-8")
+        link = home / "published" / ".next"
+        link.symlink_to(folder.name)
+        link.replace(home / "published" / "current")
+        return folder
+
+    def _book(self) -> pd.DataFrame:
+        """One row per loan and month end: past-due days wander; balances fall; arrears follow the days."""
+        random = np.random.default_rng(11)
+        count = self.loans
+        customer = random.integers(0, max(1, int(count * 0.86)), count)
+        loan = pd.DataFrame(
+            {
+                "loan_id": [f"L{at:06d}" for at in range(count)],
+                "customer_id": [f"M{at:06d}" for at in customer],
+                "branch_id": random.choice([code for code, _ in BRANCHES], count, p=[0.4, 0.25, 0.2, 0.15]),
+                "product_code": random.choice(PRODUCTS, count, p=[0.42, 0.38, 0.14, 0.06]),
+            }
+        )
+        principal = np.round(random.lognormal(7.9, 0.7, count), 2)
+        days = np.zeros(count, dtype=int)
+        pieces = []
+        dates = month_ends(date(self.as_of.year - 1, self.as_of.month, 1), self.as_of)
+        if dates[-1] != self.as_of:
+            dates.append(self.as_of)
+        for step, day in [*((0, None) for _ in range(18)), *enumerate(dates)]:  # a year and a half before it is shown
+            was_late = days > 0
+            falls = random.random(count) < 0.07
+            luck = random.random(count)
+            when_late = np.where(luck < 0.5, days + 30, np.where(luck > 0.62, 0, days))
+            days = np.where(was_late, when_late, np.where(falls, random.integers(1, 30, count), 0))
+            if day is None:
+                continue
+            balance = np.round(principal * (1 - 0.018 * step), 2)
+            arrears = np.round(np.minimum(balance, balance * 0.045 * np.ceil(days / 30)), 2)
+            pieces.append(
+                loan.assign(
+                    as_of_date=day,
+                    loan_status_code="active",
+                    past_due_days=days,
+                    outstanding_principal_amount=balance,
+                    arrears_amount=arrears,
+                    is_month_end=day in month_ends(day.replace(day=1), day),
+                    is_score=day == self.as_of,
+                )
+            )
+        book = pd.concat(pieces, ignore_index=True)
+        codes = [code for code, *_ in BUCKETS]
+        edges = [low for _, _, low, *_ in BUCKETS]
+        book["bucket_code"] = np.array(codes)[np.searchsorted(edges, book["past_due_days"], side="right") - 1]
+        return book
+
+    def _tables(self, book: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        worklist = self._worklist(book) if self.has_contacts and len(book) else self._worklist(book).iloc[:0]
+        return {
+            "fct_loan_as_of": book,
+            "rpt_portfolio": book.groupby(
+                ["as_of_date", "branch_id", "product_code", "bucket_code"], as_index=False
+            ).agg(
+                loan_count=("loan_id", "count"),
+                customer_count=("customer_id", "nunique"),
+                outstanding_principal_amount=("outstanding_principal_amount", "sum"),
+                arrears_amount=("arrears_amount", "sum"),
+            ),
+            "rpt_arrears_movement": movement_of(book),
+            "dpd_buckets": pd.DataFrame(
+                BUCKETS, columns=["bucket_code", "bucket_rank", "min_days", "max_days", "label_es", "label_en"]
+            ),
+            "channels": pd.DataFrame(
+                CHANNELS,
+                columns=[
+                    "channel_code", "rank", "label_es", "label_en",
+                    "is_message", "needs_collector", "contact_point_kind",
+                ],
+            ),
+            "dim_branches": pd.DataFrame(BRANCHES, columns=["branch_id", "branch_name"]),
+            "worklist": worklist,
+        }  # fmt: skip
+
+    def _worklist(self, book: pd.DataFrame) -> pd.DataFrame:
+        random = np.random.default_rng(5)
+        late = (
+            book[book["is_score"] & (book["past_due_days"] > 0)].drop_duplicates("customer_id").reset_index(drop=True)
+        )
+        count = len(late)
+        channel = random.choice([code for code, *_ in CHANNELS], count, p=[0.34, 0.1, 0.3, 0.14, 0.07, 0.05])
+        by_person = np.isin(channel, ["call", "visit"])
+        who = random.integers(0, len(COLLECTORS), count)
+        people = [COLLECTORS[at] if person else (None, None) for at, person in zip(who, by_person, strict=True)]
+        gain = np.round(late["arrears_amount"] * random.uniform(0.02, 0.3, count), 2)
+        names = [f"{SURNAMES[a]} {SURNAMES[b]} {NAMES[c]}" for a, b, c in random.integers(0, len(NAMES), (count, 3))]
+        frame = pd.DataFrame(
+            {
+                "as_of_date": self.as_of,
+                "collector_id": [code for code, _ in people],
+                "collector_name": [name for _, name in people],
+                "customer_id": late["customer_id"],
+                "full_name": names,
+                "national_id_masked": [f"01******{at % 90 + 10}" for at in range(count)],
+                "channel_code": channel,
+                "contact_value_masked": ["•••• 4" + f"{at % 900 + 100}" for at in range(count)],
+                "loan_id": late["loan_id"],
+                "product_code": late["product_code"],
+                "branch_id": late["branch_id"],
+                "arrears_amount": late["arrears_amount"],
+                "past_due_days": late["past_due_days"],
+                "bucket_code": late["bucket_code"],
+                "window_start_local": "08:00",
+                "window_end_local": "18:00",
+                "expected_gain_amount": gain,
+                "default_probability": np.round(random.beta(2, 6, count), 4),
+                "is_exploration": random.random(count) < 0.05,
+                "reasons": "Cuota vencida más antigua que antes; paga cuando le llaman; sin contacto en 28 días",
+                "reasons_en": "Oldest instalment is older than usual; pays when called; no contact in 28 days",
+            }
+        )
+        frame = frame.sort_values(["expected_gain_amount", "customer_id"], ascending=[False, True], ignore_index=True)
+        frame.insert(1, "rank", frame.groupby("collector_id", dropna=False).cumcount() + 1)
+        frame["file"] = [
+            None if code is None or pd.isna(code) else f"worklists/{code}.xlsx" for code in frame["collector_id"]
+        ]
+        if self.hostile_name is not None and count:
+            frame.loc[0, "full_name"] = self.hostile_name
+        return frame
+
+    def _write_lists(self, folder: Path, worklist: pd.DataFrame) -> None:
+        for code, rows in worklist.dropna(subset="collector_id").groupby("collector_id"):
+            with xlsxwriter.Workbook(str(folder / "worklists" / f"{code}.xlsx")) as book:
+                sheet = book.add_worksheet("Lista")
+                sheet.write_row(0, 0, ["N.º", "Socio", "Monto vencido"])
+                for at, row in enumerate(rows.itertuples(), start=1):
+                    sheet.write_row(at, 0, [row.rank, row.full_name, row.arrears_amount])
+        content = worklist[["rank", "customer_id", "full_name", "arrears_amount"]].to_csv(index=False, sep=";")
+        (folder / "worklists" / "all.csv").write_bytes(b"\xef\xbb\xbf" + content.encode())
+        for code in ("ivr", "whatsapp", "sms", "email"):
+            rows = worklist[worklist["channel_code"] == code]
+            rows[["customer_id"]].to_csv(folder / "campaigns" / f"{code}.csv", index=False)
+
+    def _manifest(self, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+        worklist = tables["worklist"]
+        return {
+            "schema_version": "1",
+            "as_of_date": self.as_of.isoformat(),
+            "run_id": "20260701T031500-4f2a",
+            "institution": {
+                "name": "Cooperativa Río Claro",
+                "country": "EC",
+                "currency": "USD",
+                "language": "es",
+                "timezone": "America/Guayaquil",
+            },
+            "input_digests": {
+                f"{name}.parquet": hashlib.sha256(name.encode()).hexdigest()
+                for name in ("customers", "loans", "payments")
+            },
+            "model_versions": {"contact_channel": "b41d0c9e77a2", "default_risk": "0f6e2a5518cd"},
+            "rule_versions": {"EC-BASE": "77aa01c2", "CH-SMS": "12fe9ab0"},
+            "row_counts": {name: len(frame) for name, frame in tables.items()},
+            "summary": {
+                "members_in_arrears": int(worklist["customer_id"].nunique()),
+                "par30_rate": 0.07,
+                "contacts_by_channel": {key: int(n) for key, n in worklist["channel_code"].value_counts().items()},
+                "expected_recovery_amount": float(worklist["expected_gain_amount"].sum()),
+                "dual_bound_amount": float(worklist["expected_gain_amount"].sum()) * 1.0004,
+                "gap_rate": 0.0004,
+            },
+            "channel_model": self.channel_model,
+        }
+
+
+def movement_of(book: pd.DataFrame) -> pd.DataFrame:
+    """Arrears between consecutive dates, loan by loan, summed by branch and product.
+
+    Per loan: new = from 0 to something; cured = from something to 0; increased and reduced = the change in between.
+    """
+    dates = sorted(book["as_of_date"].unique())
+    keys = ["branch_id", "product_code"]
+    columns = ["opening", "new", "increased", "reduced", "cured", "written_off", "closed", "closing"]
+    pieces = []
+    for start, end in pairwise(dates):
+        before = book[book["as_of_date"] == start].set_index("loan_id")["arrears_amount"]
+        now = book[book["as_of_date"] == end].set_index("loan_id")
+        change = now["arrears_amount"] - before
+        parts = pd.DataFrame(
+            {
+                "opening": before,
+                "new": now["arrears_amount"].where(before == 0, 0.0),
+                "increased": change.where((before > 0) & (change > 0), 0.0),
+                "reduced": -change.where((now["arrears_amount"] > 0) & (change < 0), 0.0),
+                "cured": before.where((now["arrears_amount"] == 0), 0.0),
+                "written_off": 0.0,
+                "closed": 0.0,
+                "closing": now["arrears_amount"],
+            }
+        )
+        summed = parts.join(now[keys]).groupby(keys, as_index=False)[columns].sum().round(2)
+        summed = summed.rename(columns={name: f"{name}_amount" for name in columns})
+        pieces.append(summed.assign(from_date=start, as_of_date=end))
+    if not pieces:
+        return pd.DataFrame(columns=["from_date", "as_of_date", *keys, *(f"{name}_amount" for name in columns)])
+    return pd.concat(pieces, ignore_index=True)

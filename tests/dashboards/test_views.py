@@ -1,0 +1,271 @@
+"""Each page in each state: normal, empty, stale, damaged, filtered to nothing, and in English."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+
+import pytest
+
+from tests.dashboards.conftest import shown
+from tests.dashboards.snapshot_factory import SnapshotFactory
+
+PAGES = ("portfolio", "today", "operation")
+
+
+def figures(app) -> dict[str, str]:
+    return {metric.label: metric.value.replace("\u00a0", " ") for metric in app.metric}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_opens_and_says_whose_data_of_which_day(open_page, shared_home, page):
+    app = open_page(shared_home, page)
+    assert not app.exception
+    text = shown(app) + "".join(str(element.proto) for element in app.get("html"))
+    assert "30 de junio de 2026" in text
+
+
+def test_portfolio_shows_its_key_figures_in_spanish_numbers(open_page, shared_home):
+    values = figures(open_page(shared_home))
+    assert list(values) == ["PAR30", "Monto vencido", "Socios en mora", "Cartera bruta"]
+    assert re.fullmatch(r"\d+,\d\d %", values["PAR30"])
+    assert re.fullmatch(r"USD \d{1,3}(\.\d{3})+", values["Cartera bruta"])
+
+
+def test_portfolio_in_english(open_page, shared_home):
+    app = open_page(shared_home, language="en")
+    values = figures(app)
+    assert list(values) == ["PAR30", "Past due amount", "Members in arrears", "Gross portfolio"]
+    assert re.fullmatch(r"\d+\.\d\d%", values["PAR30"])
+    assert "Where arrears come from" in shown(app)
+    assert "Mora" not in shown(app)
+
+
+def test_language_switch_changes_the_page(open_page, shared_home):
+    app = open_page(shared_home, "today")
+    assert app.title[0].value == "Lista de hoy"
+    app.segmented_control(key="lang").set_value("en").run()
+    assert app.title[0].value == "Today's list"
+
+
+def test_portfolio_follows_its_filters(open_page, shared_home):
+    app = open_page(shared_home)
+    whole = figures(app)["Cartera bruta"]
+    app.multiselect(key="branches").set_value(["B1"]).run()
+    part = figures(app)["Cartera bruta"]
+    assert not app.exception
+    assert int(part.strip("USD .").replace(".", "")) < int(whole.strip("USD .").replace(".", ""))
+
+
+def test_portfolio_measures_and_periods_can_be_changed(open_page, shared_home):
+    app = open_page(shared_home)
+    for measure in ("outstanding_principal_amount", "loan_count"):
+        app.segmented_control(key="measure").set_value(measure).run()
+        assert not app.exception
+    app.selectbox(key="period").set_value((date(2025, 6, 30), date(2025, 7, 31))).run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_movement_that_does_not_add_up_is_said(open_page, own_home):
+    import pandas as pd
+
+    file = own_home / "published" / "current" / "bi" / "rpt_arrears_movement.parquet"
+    frame = pd.read_parquet(file)
+    frame["cured_amount"] += 1.0
+    frame.to_parquet(file, index=False)
+    assert "no cuadra" in open_page(own_home).error[0].value
+
+
+def test_nothing_published_says_what_to_run(open_page, tmp_path):
+    for page in PAGES:
+        app = open_page(tmp_path, page)
+        assert not app.exception
+        assert app.subheader[0].value == "Todavía no hay nada publicado"
+        assert app.code[0].value == f"puntual run {tmp_path} --as-of FECHA"
+
+
+def test_no_home_says_how_to_open_the_pages(open_page):
+    app = open_page(None)
+    assert not app.exception
+    assert app.subheader[0].value == "Falta indicar la institución"
+    assert app.code[0].value == "puntual dash HOME"
+
+
+def test_nothing_published_in_english(open_page, tmp_path):
+    app = open_page(tmp_path, language="en")
+    assert app.subheader[0].value == "Nothing is published yet"
+    assert app.code[0].value == f"puntual run {tmp_path} --as-of DATE"
+
+
+@pytest.mark.parametrize(
+    ("days", "said", "is_stale"),
+    [(0, "de hoy", False), (1, "de ayer", False), (2, "de hace 2 días", False), (3, "de hace 3 días", True)],
+)
+def test_age_of_the_data_is_plain_and_stale_after_two_days(open_page, on_the_day, shared_home, days, said, is_stale):
+    on_the_day(days)
+    app = open_page(shared_home)
+    assert said in "".join(str(element.proto) for element in app.get("html"))
+    assert any("No son los datos de hoy" in caption.value for caption in app.caption) is is_stale
+
+
+@pytest.mark.parametrize(
+    ("page", "table"), [("portfolio", "rpt_portfolio"), ("portfolio", "fct_loan_as_of"), ("today", "worklist")]
+)
+def test_missing_table_is_named_and_says_what_to_run(open_page, tmp_path, page, table):
+    SnapshotFactory(loans=200, without=(table,)).write(tmp_path)
+    app = open_page(tmp_path, page)
+    assert not app.exception
+    assert "No se puede leer lo publicado" in shown(app)
+    assert f"puntual run {tmp_path} --as-of FECHA" in shown(app)
+    assert f"no table '{table}'" in shown(app)
+
+
+def test_unreadable_manifest_is_said(open_page, own_home):
+    (own_home / "published" / "current" / "manifest.json").write_text("{", encoding="utf-8")
+    app = open_page(own_home)
+    assert not app.exception
+    assert app.subheader[0].value == "No se puede leer lo publicado"
+
+
+def test_empty_portfolio_says_so(open_page, tmp_path):
+    SnapshotFactory(loans=0).write(tmp_path)
+    app = open_page(tmp_path)
+    assert not app.exception
+    assert "La cartera publicada está vacía" in shown(app)
+
+
+def test_first_day_has_figures_without_a_change_and_no_movement(open_page, own_home):
+    import pandas as pd
+
+    bi = own_home / "published" / "current" / "bi"
+    for name in ("fct_loan_as_of", "rpt_portfolio", "rpt_arrears_movement"):
+        frame = pd.read_parquet(bi / f"{name}.parquet")
+        newest = frame["as_of_date"] == frame["as_of_date"].max()
+        (frame[newest] if name != "rpt_arrears_movement" else frame.iloc[:0]).to_parquet(bi / f"{name}.parquet")
+    app = open_page(own_home)
+    assert not app.exception
+    assert [metric.delta for metric in app.metric] == [""] * 4
+    assert "Aún no hay dos cortes" in shown(app)
+
+
+def test_today_shows_the_contacts_with_reasons_in_the_readers_language(open_page, shared_home):
+    spanish, english = open_page(shared_home, "today"), open_page(shared_home, "today", "en")
+    assert spanish.dataframe[0].value["reasons"].str.contains("paga cuando le llaman").all()
+    assert english.dataframe[0].value["reasons"].str.contains("pays when called").all()
+    assert list(figures(spanish)) == [
+        "Contactos",
+        "Recuperación adicional esperada",
+        "Monto vencido en la lista",
+        "Exploración",
+    ]
+
+
+def test_today_filters_by_collector_channel_bucket_and_text(open_page, shared_home):
+    app = open_page(shared_home, "today")
+    app.selectbox(key="collector").set_value("C01").run()
+    assert set(app.dataframe[0].value["collector_name"]) == {"Ana Torres Peña"}
+    app.selectbox(key="channel").set_value("visit").run()
+    assert set(app.dataframe[0].value["channel_label"]) == {"Visita"}
+    app.selectbox(key="collector").set_value(None).run()
+    app.selectbox(key="channel").set_value(None).run()
+    app.selectbox(key="bucket").set_value("31-60").run()
+    assert set(app.dataframe[0].value["bucket_label"]) == {"31 a 60 días"}
+    app.selectbox(key="bucket").set_value(None).run()
+    app.text_input(key="search").set_value("perez").run()
+    assert app.dataframe[0].value["full_name"].str.contains("Pérez").all()
+    assert not app.exception
+
+
+def test_today_pages_through_a_long_list(open_page, shared_home):
+    app = open_page(shared_home, "today")
+    first = app.dataframe[0].value["customer_id"].tolist()
+    app.number_input[0].set_value(2).run()
+    second = app.dataframe[0].value["customer_id"].tolist()
+    assert len(first) == 100
+    assert not set(first) & set(second)
+    app.selectbox(key="order").set_value("full_name").run()
+    assert app.number_input[0].value == 1  # another list starts at its first page
+    assert not app.exception
+
+
+def test_today_orders_by_what_the_reader_chooses(open_page, shared_home):
+    app = open_page(shared_home, "today")
+    app.selectbox(key="order").set_value("arrears_amount").run()
+    assert app.dataframe[0].value["arrears_amount"].is_monotonic_decreasing
+
+
+def test_today_offers_the_excel_of_the_chosen_collector_and_the_campaign_of_the_chosen_channel(open_page, shared_home):
+    app = open_page(shared_home, "today")
+    assert [button.key for button in app.get("download_button")] == ["download_all"]
+    app.selectbox(key="collector").set_value("C02").run()
+    assert [button.key for button in app.get("download_button")] == ["download_collector", "download_all"]
+    assert "José Núñez" in app.get("download_button")[0].label
+    app.selectbox(key="collector").set_value(None).run()
+    app.selectbox(key="channel").set_value("sms").run()
+    assert [button.key for button in app.get("download_button")] == ["download_campaign", "download_all"]
+
+
+def test_today_says_when_a_filter_leaves_nothing(open_page, shared_home):
+    app = open_page(shared_home, "today")
+    app.text_input(key="search").set_value("nadie se llama así").run()
+    assert not app.exception
+    assert app.subheader[0].value == "Ninguna fila cumple los filtros"
+
+
+def test_portfolio_says_when_a_filter_leaves_nothing(open_page, own_home):
+    import pandas as pd
+
+    file = own_home / "published" / "current" / "bi" / "rpt_portfolio.parquet"
+    frame = pd.read_parquet(file)
+    frame[~((frame["branch_id"] == "B4") & (frame["product_code"] == "education"))].to_parquet(file, index=False)
+    app = open_page(own_home)
+    app.multiselect(key="branches").set_value(["B4"]).run()
+    app.multiselect(key="products").set_value(["education"]).run()
+    assert not app.exception
+    assert app.subheader[0].value == "Ninguna fila cumple los filtros"
+
+
+def test_a_day_without_contacts_says_so(open_page, tmp_path):
+    SnapshotFactory(loans=200, has_contacts=False).write(tmp_path)
+    app = open_page(tmp_path, "today")
+    assert not app.exception
+    assert app.subheader[0].value == "No hay contactos para este día"
+
+
+def test_channel_model_that_is_off_is_said_with_its_reason(open_page, tmp_path):
+    off = {"status": "off", "reason": "no interactions were delivered"}
+    SnapshotFactory(loans=200, channel_model=off).write(tmp_path)
+    app = open_page(tmp_path, "today")
+    assert "no interactions were delivered" in app.info[0].value
+
+
+def test_data_is_never_read_as_markup(open_page, tmp_path):
+    hostile = "[clic](http://evil.example) **x** <img src=x onerror=alert(1)>"
+    folder = SnapshotFactory(loans=200, hostile_name=hostile).write(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["institution"]["name"] = "<script>alert(1)</script>"
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    app = open_page(tmp_path, "today")
+    assert not app.exception
+    assert hostile in set(app.dataframe[0].value["full_name"])
+    assert "<script>" not in "".join(str(element.proto) for element in app.get("html"))
+
+
+def test_a_new_publication_is_shown_at_the_next_click(open_page, own_home):
+    app = open_page(own_home, "operation")
+    before = figures(app)["Fecha de los datos"]
+    SnapshotFactory(loans=200, as_of=date(2026, 7, 15)).write(own_home)
+    app.run()
+    assert (before, figures(app)["Fecha de los datos"]) == ("30 jun 2026", "15 jul 2026")
+
+
+def test_operation_checks_the_files_against_their_digests(open_page, own_home):
+    app = open_page(own_home, "operation")
+    app.button(key="verify").click().run()
+    assert "son los que se publicaron" in app.success[0].value
+    (own_home / "published" / "current" / "worklists" / "all.csv").unlink()
+    app.button(key="verify").click().run()
+    assert "worklists/all.csv: absent" in shown(app)
+    assert app.error[0].value.startswith("1 ")

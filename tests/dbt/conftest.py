@@ -1,0 +1,39 @@
+"""One book, built once per engine and session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.dbt.book import Book, full_book
+from tests.dbt.warehouses import Built, build_on_duckdb, build_on_postgres
+
+
+@pytest.fixture(scope="session")
+def book() -> Book:
+    return full_book()
+
+
+@pytest.fixture(scope="session")
+def dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where dbt keeps its parsed project; one path for all builds, so that it is parsed once."""
+    return tmp_path_factory.mktemp("dbt")
+
+
+@pytest.fixture(scope="session")
+def on_duckdb(book: Book, dbt_folder: Path) -> Built:
+    """The book with every data test and unit test of the project passed."""
+    return build_on_duckdb(book, dbt_folder, "build")
+
+
+@pytest.fixture(scope="session")
+def rebuild(dbt_folder: Path, on_duckdb: Built) -> Callable[[Book], Built]:
+    """Another book on DuckDB. Asks for the first one, so that nobody reads its file meanwhile."""
+    return lambda other: build_on_duckdb(other, dbt_folder)
+
+
+@pytest.fixture(scope="session")
+def on_postgres(book: Book, postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return build_on_postgres(book, postgres_url, tmp_path_factory.mktemp("dbt_postgres"), "build")

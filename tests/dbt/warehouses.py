@@ -1,0 +1,219 @@
+"""The dbt project built over a book on either engine, and its tables read back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import yaml
+
+from tests.dbt.book import Book
+
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+SOURCES = PROJECT / "models" / "staging" / "_raw__sources.yml"
+
+KEYS = {
+    "marts.dim_branches": ["branch_id"],
+    "marts.dim_collectors": ["collector_id"],
+    "marts.dim_contact_points": ["contact_point_id"],
+    "marts.dim_customers": ["customer_id"],
+    "marts.dim_loans": ["loan_id"],
+    "marts.fct_interactions": ["interaction_id"],
+    "marts.fct_loan_as_of": ["as_of_date", "loan_id"],
+    "marts.fct_payments": ["payment_id"],
+    "marts.fct_promises": ["promise_id"],
+    "features.feat_customer__as_of": ["as_of_date", "customer_id"],
+    "features.feat_loan__as_of": ["as_of_date", "loan_id"],
+    "features.label_customer__contact_response": ["as_of_date", "customer_id"],
+    "features.label_loan__default": ["as_of_date", "loan_id"],
+    "reporting.rpt_arrears_movement": ["as_of_date", "branch_id", "product_code"],
+    "reporting.rpt_portfolio": ["as_of_date", "branch_id", "product_code", "bucket_code"],
+}
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Built:
+    """Rows of the project's tables by their key, as Python values (exact decimals)."""
+
+    tables: dict[str, dict[tuple[Any, ...], Row]]
+
+    def rows(self, table: str, **where: Any) -> list[Row]:
+        return [row for row in self.tables[table].values() if all(row[name] == value for name, value in where.items())]
+
+    def row(self, table: str, **where: Any) -> Row:
+        (row,) = self.rows(table, **where)
+        return row
+
+
+def source_columns() -> dict[str, dict[str, str]]:
+    """Column types of the raw and control tables, from the generated sources."""
+    sources = yaml.safe_load(SOURCES.read_text(encoding="utf-8"))["sources"]
+    return {
+        f"{source['name']}.{table['name']}": {column["name"]: column["data_type"] for column in table["columns"]}
+        for source in sources
+        for table in source["tables"]
+    }
+
+
+def statements(book: Book) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+    """SQL that makes the raw and control tables of a book, with the rows to insert; ``?`` marks a parameter."""
+    for schema in ("raw", "control"):
+        yield f"create schema if not exists {schema}", []
+    rows = {f"raw.{name}": table for name, table in book.tables.items()}
+    rows["control.run_parameters"] = [{"as_of_date": book.as_of, "sample_below": book.sample_below}]
+    flags = ("is_score", "is_month_end", "is_risk_training", "is_channel_training")
+    rows["control.as_of_dates"] = [
+        {"as_of_date": day, **{flag: flag in asked for flag in flags}} for day, asked in sorted(book.spine.items())
+    ]
+    for table, columns in source_columns().items():
+        described = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+        yield f"drop table if exists {table} cascade", []
+        yield f"create table {table} ({described})", []
+        values = [tuple(row.get(name) for name in columns) for row in rows.get(table, [])]
+        if values:
+            yield f"insert into {table} values ({', '.join('?' * len(columns))})", values
+
+
+def load_duckdb(book: Book, file: Path) -> None:
+    import duckdb
+
+    with duckdb.connect(str(file), config={"storage_compatibility_version": "v1.5.0"}) as connection:
+        for sql, values in statements(book):
+            if values:
+                connection.executemany(sql, values)
+            else:
+                connection.execute(sql)
+
+
+def load_postgres(book: Book, url: str) -> None:
+    import psycopg2
+    from psycopg2.extras import execute_batch
+
+    connection = psycopg2.connect(url)
+    try:
+        with connection, connection.cursor() as cursor:
+            for sql, values in statements(book):
+                if values:
+                    execute_batch(cursor, sql.replace("?", "%s"), values, page_size=500)
+                else:
+                    cursor.execute(sql)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def run_dbt(arguments: list[str], environment: dict[str, str], folder: Path) -> Any:
+    """dbt in this process; its connections are closed afterwards, because DuckDB's would keep the file locked."""
+    from dbt.adapters.factory import FACTORY
+    from dbt.cli.main import dbtRunner
+
+    command = [*arguments, "--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", folder / "target",
+               "--log-path", folder / "logs", "--quiet", "--no-version-check"]  # fmt: skip
+    with _environment(environment):
+        try:
+            outcome = dbtRunner().invoke([str(part) for part in command])
+        finally:
+            for adapter in FACTORY.adapters.values():
+                adapter.cleanup_connections()
+                if hasattr(adapter.connections, "close_all_connections"):
+                    adapter.connections.close_all_connections()
+    if not outcome.success:
+        failed = [f"{r.node.name}: {r.message}" for r in getattr(outcome.result, "results", []) if r.status in {"error", "fail"}]
+        raise AssertionError("\n".join(failed) or str(outcome.exception))
+    return outcome.result
+
+
+def duckdb_environment(file: Path) -> dict[str, str]:
+    return {"PUNTUAL_DBT_TARGET": "duckdb", "PUNTUAL_DUCKDB_PATH": str(file), "PUNTUAL_THREADS": "2"}
+
+
+def postgres_environment(url: str) -> dict[str, str]:
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    return {
+        "PUNTUAL_DBT_TARGET": "postgres",
+        "PUNTUAL_PG_HOST": unquote(query.get("host", [parts.hostname or "localhost"])[0]),
+        "PUNTUAL_PG_PORT": str(parts.port or 5432),
+        "PUNTUAL_PG_USER": parts.username or "postgres",
+        "PUNTUAL_PG_PASSWORD": parts.password or "",
+        "PUNTUAL_PG_DBNAME": parts.path.lstrip("/") or "postgres",
+        "PUNTUAL_THREADS": "2",
+    }
+
+
+def collect(connection: Any, tables: Iterable[str] = KEYS) -> Built:
+    """Every row of the tables; fails when a key is not unique."""
+    found: dict[str, dict[tuple[Any, ...], Row]] = {}
+    for table in tables:
+        cursor = connection.cursor()
+        cursor.execute(f"select * from {table}")
+        names = [column[0] for column in cursor.description]
+        rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+        found[table] = {tuple(row[name] for name in KEYS[table]): row for row in rows}
+        assert len(found[table]) == len(rows), f"the key of {table} is not unique"
+    return Built(found)
+
+
+def build_on_duckdb(book: Book, folder: Path, *arguments: str) -> Built:
+    import duckdb
+
+    file = folder / "warehouse.duckdb"
+    file.unlink(missing_ok=True)
+    load_duckdb(book, file)
+    run_dbt(list(arguments) or ["build", "--exclude-resource-type", "test", "unit_test"], duckdb_environment(file), folder)
+    with duckdb.connect(str(file), read_only=True) as connection:
+        return collect(connection)
+
+
+def build_on_postgres(book: Book, url: str, folder: Path, *arguments: str) -> Built:
+    import psycopg2
+
+    load_postgres(book, url)
+    run_dbt(list(arguments) or ["build", "--exclude-resource-type", "test", "unit_test"], postgres_environment(url), folder)
+    connection = psycopg2.connect(url)
+    try:
+        return collect(connection)
+    finally:
+        connection.close()
+
+
+def differences(left: Built, right: Built, *, skip: Iterable[str] = ()) -> list[str]:
+    """What differs, table by table: exact for everything but doubles, which may differ by 1e-9 of their size."""
+    found = []
+    for table in left.tables:
+        if table not in skip:
+            found += [f"{table}: {text}" for text in row_differences(left.tables[table], right.tables[table])]
+    return found
+
+
+def row_differences(left: dict[tuple[Any, ...], Row], right: dict[tuple[Any, ...], Row]) -> list[str]:
+    found = [f"{key} only on one side" for key in left.keys() ^ right.keys()]
+    for key in left.keys() & right.keys():
+        if left[key].keys() != right[key].keys():
+            return [f"columns differ: {list(left[key])} and {list(right[key])}"]
+        for name, one in left[key].items():
+            other = right[key][name]
+            close = isinstance(one, float) and isinstance(other, float) and abs(one - other) <= 1e-9 * max(abs(one), abs(other))
+            if one != other and not close:
+                found.append(f"{key} {name}: {one!r} and {other!r}")
+    return found

@@ -1,0 +1,207 @@
+"""The main road: from landing files to a published list, once, twice, after a crash and on another warehouse."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+
+from pipelines.run import run_day
+from puntual.errors import PuntualError
+from puntual.paths import Home
+from puntual.publish import verify
+from puntual.settings import load_settings
+from puntual.snapshot import Snapshot
+from puntual.warehouse import Warehouse
+
+DECISION_COLUMNS = [
+    "as_of_date", "customer_id", "loan_id", "action", "eligible", "blocked_by", "window_start", "window_end",
+    "collector_id", "rank", "arrears_amount", "past_due_days", "default_probability", "expected_gain_amount",
+    "contact_cost_amount", "propensity", "is_exploration", "reason_codes",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def snapshot(finished_home) -> Snapshot:
+    return Snapshot.current(finished_home)
+
+
+def copy_of(home: Path, target: Path) -> Path:
+    shutil.copytree(home, target, symlinks=True)
+    return target
+
+
+def warehouse_of(home: Path) -> Warehouse:
+    return Warehouse.open(load_settings(Home(home)).warehouse.url, home)
+
+
+def test_every_promised_file_is_there_with_its_digest(snapshot):
+    names = set(snapshot.manifest["files"])
+    assert {"decisions.parquet", "default_risk.parquet", "worklists/all.csv", "published.duckdb"} <= names
+    assert any(name.startswith("worklists/") and name.endswith(".xlsx") for name in names)
+    assert any(name.startswith("campaigns/") for name in names)
+    assert any(name.startswith("bi/") for name in names)
+    assert verify(snapshot) == []
+
+
+def test_decisions_have_the_agreed_columns_and_one_row_per_eligible_member(snapshot, finished_home):
+    decisions = pd.read_parquet(snapshot.folder / "decisions.parquet")
+    assert list(decisions.columns) == DECISION_COLUMNS
+    eligible = warehouse_of(finished_home).read(
+        "select distinct customer_id from marts.fct_loan_as_of where is_score and loan_status_code = 'active'"
+        " and collectable_amount > 0.01"
+    )
+    assert sorted(decisions["customer_id"]) == sorted(eligible["customer_id"])
+    assert decisions["customer_id"].is_unique
+    chosen = decisions[decisions["action"] != "none"]
+    assert len(chosen) > 20
+    assert chosen["propensity"].dropna().between(0, 1).all()
+    assert (chosen[chosen["action"].isin(["call", "visit"])]["collector_id"].notna()).all()
+    assert chosen["window_start"].notna().all()
+
+
+def test_default_risk_has_every_open_loan_and_probabilities(snapshot):
+    scores = pd.read_parquet(snapshot.folder / "default_risk.parquet")
+    assert ["as_of_date", "loan_id", "default_probability", "early_warning_probability", "model_version"] == list(
+        scores.columns
+    )[:5]
+    assert scores["loan_id"].is_unique
+    assert scores["default_probability"].between(0, 1).all()
+
+
+def test_lists_carry_documents_as_text_and_only_chosen_members(snapshot):
+    decisions = pd.read_parquet(snapshot.folder / "decisions.parquet").set_index("customer_id")
+    book = next(iter(sorted((snapshot.folder / "worklists").glob("*.xlsx"))))
+    sheet = openpyxl.load_workbook(book).worksheets[0]
+    assert sheet.freeze_panes is not None
+    collector = decisions[decisions["collector_id"] == book.stem]
+    text = [str(cell.value) for row in sheet.iter_rows() for cell in row if cell.value is not None]
+    assert len(collector) > 0
+    assert set(collector.index) <= set(text)
+    with (snapshot.folder / "worklists" / "all.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.reader(stream, delimiter=";"))
+    assert len(rows) - 1 == int(decisions["collector_id"].notna().sum())
+
+
+def test_the_published_database_holds_the_same_tables(snapshot):
+    import duckdb
+
+    with duckdb.connect(str(snapshot.folder / "published.duckdb"), read_only=True) as connection:
+        for file in sorted((snapshot.folder / "bi").glob("*.parquet")):
+            here = connection.execute(f"select count(*) from {file.stem}").fetchone()
+            there = connection.execute(f"select count(*) from '{file}'").fetchone()
+            assert here == there, file.stem
+
+
+def test_the_manifest_counts_what_is_there(snapshot):
+    manifest = snapshot.manifest
+    decisions = pd.read_parquet(snapshot.folder / "decisions.parquet")
+    assert manifest["as_of_date"] == "2026-06-30"
+    assert manifest["row_counts"]["decisions"] == len(decisions)
+    contacts = decisions[decisions["action"] != "none"]["action"].value_counts().to_dict()
+    assert {name: count for name, count in manifest["summary"]["contacts_by_channel"].items() if count} == contacts
+    assert manifest["input_digests"]
+    assert manifest["model_versions"]["default_risk"]
+    assert manifest["rule_versions"]
+    assert manifest["summary"]["dual_bound_amount"] >= manifest["summary"]["chosen_value_amount"] - 1e-6
+
+
+def test_personal_data_stays_out_of_the_tables_for_bi(snapshot):
+    customers = pd.read_parquet(snapshot.table_path("dim_customers"))
+    assert not {"full_name", "national_id", "birth_date", "gender"} & set(customers.columns)
+
+
+def test_a_second_run_changes_nothing(finished_home, tmp_path, as_of):
+    home = copy_of(finished_home, tmp_path / "home")
+    before = Snapshot.current(home)
+    raw = warehouse_of(home).read("select count(*) as n from raw.payments")["n"].iloc[0]
+    result = run_day(Home(home), as_of)
+    assert result.metadata["serving/snapshot"]["is_new"] == 0
+    assert Snapshot.current(home).folder == before.folder
+    assert warehouse_of(home).read("select count(*) as n from raw.payments")["n"].iloc[0] == raw
+    assert verify(before) == []
+
+
+def test_another_machine_gives_the_same_bytes(demo_home, finished_home, tmp_path, as_of):
+    home = copy_of(demo_home, tmp_path / "elsewhere")
+    run_day(Home(home), as_of)
+    here, there = Snapshot.current(finished_home).folder, Snapshot.current(home).folder
+    names = ["decisions.parquet", "worklists/all.csv", "default_risk.parquet"]
+    names += [path.relative_to(here).as_posix() for path in sorted((here / "campaigns").glob("*.csv"))]
+    for name in names:
+        assert (here / name).read_bytes() == (there / name).read_bytes(), name
+    assert here.name == there.name
+
+
+def test_the_next_day_keeps_the_models_and_publishes_anew(finished_home, tmp_path, as_of):
+    home = copy_of(finished_home, tmp_path / "home")
+    tomorrow = as_of + timedelta(days=1)
+    result = run_day(Home(home), tomorrow)
+    assert result.metadata["ml/default_risk_model"]["status"] == "kept"
+    assert Snapshot.current(home).as_of_date == tomorrow
+    before = json.loads((Snapshot.current(finished_home).folder / "manifest.json").read_text())
+    assert Snapshot.current(home).manifest["model_versions"] == before["model_versions"]
+
+
+def test_a_past_date_is_never_scored_by_a_model_that_saw_its_future(finished_home, tmp_path, as_of):
+    home = copy_of(finished_home, tmp_path / "home")
+    past = as_of - timedelta(days=60)
+    result = run_day(Home(home), past)
+    assert result.metadata["ml/default_risk_model"]["status"] == "trained"
+    assert result.metadata["serving/snapshot"]["is_current"] == 0
+    assert Snapshot.current(home).as_of_date == as_of
+    again = run_day(Home(home), as_of)
+    assert again.metadata["serving/snapshot"]["is_new"] == 0
+
+
+def test_a_missing_required_table_publishes_nothing(finished_home, tmp_path):
+    home = copy_of(finished_home, tmp_path / "home")
+    for path in (home / "landing").glob("payments*"):
+        path.unlink()
+    with pytest.raises(PuntualError, match="payments"):
+        run_day(Home(home), date(2026, 7, 1))
+    assert Snapshot.current(home).as_of_date == date(2026, 6, 30)
+    assert not list((home / "published").glob(".building*"))
+
+
+def test_a_cooperative_without_contact_history_still_gets_its_day(demo_home, tmp_path, as_of):
+    home = copy_of(demo_home, tmp_path / "home")
+    for name in ("interactions", "promises", "message_events"):
+        for path in (home / "landing").glob(f"{name}*"):
+            path.unlink()
+    run_day(Home(home), as_of)
+    manifest = Snapshot.current(home).manifest
+    assert manifest["models"]["contact_channel"]["status"] == "off"
+    assert manifest["models"]["contact_channel"]["reason"]
+    assert manifest["row_counts"]["decisions"] > 0
+
+
+def test_postgres_gives_the_same_day(demo_home, finished_home, tmp_path, as_of, postgres_url):
+    home = copy_of(demo_home, tmp_path / "home")
+    file = home / "puntual.yaml"
+    text = file.read_text(encoding="utf-8").replace("duckdb:///warehouse/puntual.duckdb", postgres_url)
+    file.write_text(text, encoding="utf-8")
+    run_day(Home(home), as_of)
+    here, there = warehouse_of(finished_home), warehouse_of(home)
+    names = here.read(
+        "select table_schema || '.' || table_name as name from information_schema.tables"
+        " where table_schema in ('marts', 'features', 'reporting', 'reference') order by 1"
+    )["name"].tolist()
+    assert len(names) >= 15
+    for name in names:
+        left, right = here.read_table(name), there.read_table(name)
+        assert list(left.columns) == list(right.columns), name
+        pd.testing.assert_frame_equal(in_order(left), in_order(right), check_exact=False, rtol=1e-9, obj=name)
+    ours, theirs = (pd.read_parquet(Snapshot.current(h).folder / "decisions.parquet") for h in (finished_home, home))
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=False, rtol=1e-6)
+
+
+def in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    ordered = frame.sort_values(list(frame.columns), kind="stable", na_position="last", key=lambda s: s.astype(str))
+    return ordered.reset_index(drop=True)
