@@ -26,6 +26,8 @@ QUIET = "#5E6E76"
 GRID = "#E6EBED"
 LADDER_LIGHT = (166, 206, 214)
 LADDER_DARK = (10, 62, 77)
+_PLOT_PIXELS = 210  # what a trend of 280 leaves for its lines
+_NAME_PIXELS = 40  # two lines of text
 FONT = "'Source Sans', 'Source Sans 3', 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 
 
@@ -129,6 +131,8 @@ def arrears_bridge(movement: pd.DataFrame, *, texts: Texts, currency: str) -> go
 def risk_trend(by_date: pd.DataFrame, *, texts: Texts) -> go.Figure:
     """PAR30 and PAR90 by month end, as a share of the gross portfolio; each line is named at its end."""
     language = texts.language
+    top = float(pd.Series([*by_date["par30_rate"], *by_date["par90_rate"]], dtype=float).max())
+    reach = top * 1.25 if top > 0 else 0.01
     figure = go.Figure()
     for rate, name, colour, dash in (
         ("par30_rate", "PAR30", PRIMARY, "solid"),
@@ -154,12 +158,11 @@ def risk_trend(by_date: pd.DataFrame, *, texts: Texts) -> go.Figure:
                 align="left",
                 xanchor="left",
                 xshift=8,
+                yshift=_apart(by_date, reach) * (1 if rate == "par30_rate" else -1),
                 showarrow=False,
             )
     _style(figure, texts, height=280)
     figure.update_layout(margin_r=64)  # the names of the lines stand there
-    top = float(pd.Series([*by_date["par30_rate"], *by_date["par90_rate"]], dtype=float).max())
-    reach = top * 1.25 if top > 0 else 0.01
     step = _round_step(reach * 100 / 4) / 100
     ticks = [step * at for at in range(int(reach / step) + 1)]
     decimals = 0 if step >= 0.01 and round(step * 100, 6).is_integer() else 1
@@ -172,6 +175,12 @@ def risk_trend(by_date: pd.DataFrame, *, texts: Texts) -> go.Figure:
     )
     _date_axis(figure, by_date, texts)
     return figure
+
+
+def _apart(by_date: pd.DataFrame, reach: float) -> float:
+    """Pixels by which the two names at the lines' ends move apart, so that close lines keep readable names."""
+    gap = float(by_date["par30_rate"].iloc[-1] - by_date["par90_rate"].iloc[-1]) / reach * _PLOT_PIXELS
+    return max(0.0, _NAME_PIXELS - gap) / 2
 
 
 def amount_trend(by_date: pd.DataFrame, *, texts: Texts, currency: str) -> go.Figure:

@@ -42,6 +42,7 @@ _STYLE = """
   .masthead .age {display: inline-block; white-space: nowrap; padding: 0 .5rem; border-radius: 999px;
                   background: #E7F0F2; color: #0F5F73; font-size: .85rem; margin-left: .15rem;}
   .masthead .age.old {background: #FBEBDD; color: #8A3A0C;}
+  .st-key-lang button {text-transform: uppercase;}
   h1 {letter-spacing: -.01em; padding: .2rem 0 .15rem !important;}
   [data-testid="stMetricLabel"] p {color: #5E6E76; font-size: .92rem;}
   [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums;}
@@ -74,8 +75,8 @@ class Figure:
 
 
 def chosen_language() -> Texts:
-    """The texts of the language that the reader chose; Spanish before any choice."""
-    language = st.session_state.get(_LANGUAGE_KEY)
+    """The texts of the language that the reader chose, or that the address names; Spanish otherwise."""
+    language = st.session_state.get(_LANGUAGE_KEY) or st.query_params.get(_LANGUAGE_KEY)
     return load_texts(cast(Language, language if language in LANGUAGES else LANGUAGES[0]))
 
 
@@ -105,12 +106,13 @@ def masthead(snapshot: Snapshot | None) -> Texts:
             LANGUAGES,
             default=LANGUAGES[0],
             required=True,
-            format_func=str.upper,
             key=_LANGUAGE_KEY,
             label_visibility="collapsed",
             bind="query-params",
         )
-    if snapshot is not None:
+    if snapshot is None:
+        identity.html('<div class="masthead">&nbsp;</div>')  # keeps the switch at its side
+    else:
         institution = snapshot.manifest["institution"]
         age = (clock.today(institution["timezone"]) - snapshot.as_of_date).days
         is_old = age > STALE_AFTER_DAYS

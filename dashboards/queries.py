@@ -180,11 +180,12 @@ def members_by_date(folder: str, scope: Scope, days: tuple[date, ...]) -> pd.Dat
         select as_of_date, count(distinct customer_id) as member_count,
             count(distinct customer_id) filter (past_due_days > 0) as member_in_arrears_count
         from fct_loan_as_of
-        where list_contains($days::date[], as_of_date::date) and loan_status_code = 'active' and {_IN_SCOPE}
+        where as_of_date between $first and $last  -- skips the row groups of other years before days are compared
+            and list_contains($days::date[], as_of_date::date) and loan_status_code = 'active' and {_IN_SCOPE}
         group by as_of_date order by as_of_date
         """,
         ["fct_loan_as_of"],
-        {**scope.parameters, "days": list(days)},
+        {**scope.parameters, "days": list(days), "first": min(days), "last": max(days)},
     )
 
 
@@ -262,13 +263,16 @@ def contact_options(folder: str) -> pd.DataFrame:
 
 @_cached
 def contact_summary(folder: str, contacts: ContactFilter) -> pd.DataFrame:
-    """One row per channel, in the channels' order: contacts, expected gain, arrears, contacts of exploration."""
+    """One row per channel, in the channels' order: contacts, expected gain, arrears, contacts of exploration.
+
+    ``gain`` is NULL where no gain was estimated (the channel model is off).
+    """
     return select(
         folder,
         f"""
         select channel_code, coalesce(any_value(label_es), channel_code) as label_es,
             coalesce(any_value(label_en), channel_code) as label_en, count(*) as contact_count,
-            coalesce(sum(expected_gain_amount), 0)::double as gain,
+            sum(expected_gain_amount)::double as gain,
             coalesce(sum(arrears_amount), 0)::double as arrears_amount,
             count(*) filter (is_exploration) as exploration_count
         from (select * from worklist where {_IN_FILTER})

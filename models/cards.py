@@ -99,7 +99,8 @@ def line_chart(
         f"<svg width='{width}' height='{height}' role='img' font-size='11'>"
         f"<path d='M{left} {top}V{bottom}H{right}' stroke='{PALE}' fill='none'/>{ideal}"
         f"<polyline points='{path}' stroke='{INK}' stroke-width='2' fill='none'/>{dots}"
-        f"<text x='{left}' y='{height - 8}'>{low_x:.3g}</text><text x='{right}' y='{height - 8}' text-anchor='end'>{high_x:.3g}</text>"
+        f"<text x='{left}' y='{height - 8}'>{low_x:.3g}</text>"
+        f"<text x='{right}' y='{height - 8}' text-anchor='end'>{high_x:.3g}</text>"
         f"<text x='{left - 4}' y='{bottom}' text-anchor='end'>{low_y:.3g}</text>"
         f"<text x='{left - 4}' y='{top + 8}' text-anchor='end'>{high_y:.3g}</text></svg>"
     )

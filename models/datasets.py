@@ -41,7 +41,8 @@ def channel_training_dates(as_of: date, weeks: int = 78, history_start: date | N
     """The as-of dates from which the channel model learns, oldest first.
 
     ``as_of - 1 - 7k`` for ``k = 1..weeks``: the response window ``(T, T + 7]`` of the newest ends yesterday, since the
-    payments of today are not complete. With ``history_start``, dates with less than the warm-up before them are left out.
+    payments of today are not complete. With ``history_start``, dates with less than the warm-up before them are left
+    out.
 
     >>> channel_training_dates(date(2026, 6, 30), weeks=2)
     [datetime.date(2026, 6, 15), datetime.date(2026, 6, 22)]
@@ -57,8 +58,8 @@ def channel_training_dates(as_of: date, weeks: int = 78, history_start: date | N
 def sample_threshold(customer_count: int, dates: int, target_rows: int) -> str:
     """The text for ``control.run_parameters.sample_below``: about ``target_rows`` customer-dates are below it.
 
-    A customer is sampled iff the first four hex digits of md5(customer_id) sort below it; 'g' takes everyone, '' nobody.
-    The same customers stay in the sample from run to run, and a larger sample contains a smaller one.
+    A customer is sampled iff the first four hex digits of md5(customer_id) sort below it; 'g' takes everyone, ''
+    nobody. The same customers stay in the sample from run to run, and a larger sample contains a smaller one.
 
     >>> sample_threshold(1000, 10, 1_000_000), sample_threshold(100_000, 10, 250_000), sample_threshold(10, 0, 5)
     ('g', '4000', '')
@@ -83,7 +84,7 @@ class TimeSplit:
 
 
 def time_split(dates: pd.Series, *, gap_days: int, test_date_count: int, min_train_dates: int = 1) -> TimeSplit | None:
-    """The newest dates to judge and the older ones to learn from, with ``T_train + gap_days <= T_test`` for all of them.
+    """The newest dates to judge and the older ones to learn from, with ``T_train + gap_days <= T_test``.
 
     Fewer test dates are tried before giving up; None when even one test date leaves fewer than ``min_train_dates``.
     """
@@ -112,7 +113,7 @@ def member_split(dates: pd.Series, members: pd.Series, *, test_date_count: int) 
     """
     days = np.sort(dates.unique())
     test_days = days[-test_date_count:]
-    half = member_fold(members, 2)
+    half = member_fold(members, 2, salt=1)
     values = dates.to_numpy()
     return TimeSplit(
         train=np.flatnonzero(half == 0),
@@ -125,11 +126,14 @@ def member_split(dates: pd.Series, members: pd.Series, *, test_date_count: int) 
     )
 
 
-def member_fold(members: pd.Series, folds: int) -> np.ndarray:
-    """The fold 0..folds-1 of every row, the same for all rows of a member and independent of the other rows."""
+def member_fold(members: pd.Series, folds: int, *, salt: int = 0) -> np.ndarray:
+    """The fold 0..folds-1 of every row, the same for all rows of a member and independent of the other rows.
+
+    Splits within a split need another ``salt``, or one side of the outer one would fall into one fold of the inner one.
+    """
     codes, names = pd.factorize(members.astype("object"))
     hashed = pd.util.hash_array(np.asarray(names, dtype=object), categorize=False)
-    return ((hashed >> np.uint64(17)) % np.uint64(folds)).astype(np.int64)[codes]
+    return ((hashed >> np.uint64(5 + 11 * salt)) % np.uint64(folds)).astype(np.int64)[codes]
 
 
 def training_rows(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import lightgbm as lgb
 import numpy as np
@@ -38,7 +38,11 @@ class BoosterSettings:
     seed: int = 0
 
     def parameters(self, objective: str) -> dict[str, Any]:
-        """The LightGBM parameters. The layout is fixed: LightGBM would time both and its choice could differ from run to run."""
+        """The LightGBM parameters.
+
+        The row-wise layout is forced: left free, LightGBM times both and its choice could differ from run to run, and
+        the column-wise one of 4.7 writes outside its memory when it grows on a subset of a dataset (2026-11).
+        """
         return {
             "objective": objective,
             "learning_rate": self.learning_rate,
@@ -52,7 +56,7 @@ class BoosterSettings:
             "num_threads": self.n_jobs,
             "seed": self.seed,
             "deterministic": True,
-            "force_col_wise": True,
+            "force_row_wise": True,
             "feature_pre_filter": False,
             "verbosity": -1,
         }
@@ -95,7 +99,7 @@ class BinnedMatrix:
 
         ``offset`` is a starting score in the units of the raw score; it is not part of what the booster predicts later.
         """
-        data = self._dataset if rows is None else self._dataset.subset(rows).construct()
+        data = self._dataset if rows is None else self._dataset.subset(cast("list[int]", rows)).construct()
         data.set_label(np.asarray(target, dtype=np.float32))
         data.set_weight(None if weight is None else np.asarray(weight, dtype=np.float32))
         if rows is not None or offset is not None:
@@ -120,14 +124,19 @@ def raw_score(booster: lgb.Booster, matrix: np.ndarray, *, n_jobs: int = 2) -> n
     """Raw score (log odds for a binary objective) of every row."""
     if len(matrix) == 0:
         return np.zeros(0)
-    return booster.predict(matrix, raw_score=True, num_threads=n_jobs)
+    return np.asarray(booster.predict(matrix, raw_score=True, num_threads=n_jobs))
+
+
+def probabilities(booster: lgb.Booster, matrix: np.ndarray, *, n_jobs: int = 2) -> np.ndarray:
+    """What the objective predicts: for a multiclass one, one column per class."""
+    return np.asarray(booster.predict(matrix, num_threads=n_jobs))
 
 
 def contributions(booster: lgb.Booster, matrix: np.ndarray, *, n_jobs: int = 2) -> np.ndarray:
-    """Exact tree SHAP values, one column per feature (the constant is left out); a row's values sum to raw score less constant."""
+    """Exact tree SHAP values, one column per feature; a row's values sum to its raw score less the constant."""
     if len(matrix) == 0:
         return np.zeros((0, booster.num_feature()))
-    return booster.predict(matrix, pred_contrib=True, num_threads=n_jobs)[:, :-1]
+    return np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=n_jobs))[:, :-1]
 
 
 def booster_text(booster: lgb.Booster) -> str:
@@ -152,8 +161,8 @@ class Calibration:
 
     >>> Calibration("platt", slope=1.0, intercept=0.0).apply(np.array([0.0])).tolist()
     [0.5]
-    >>> Calibration("isotonic", x=(-2.0, 0.0, 2.0), y=(0.1, 0.2, 0.8)).apply(np.array([-9.0, -1.0, 1.0])).round(3).tolist()
-    [0.1, 0.15, 0.5]
+    >>> Calibration("isotonic", x=(-2.0, 0.0, 2.0), y=(0.1, 0.2, 0.8)).apply(np.array([-9.0, -1.0,
+    1.0])).round(3).tolist() [0.1, 0.15, 0.5]
     """
 
     kind: str
@@ -204,10 +213,10 @@ def fit_platt(score: np.ndarray, outcome: np.ndarray, *, steps: int = 30) -> Cal
 
 
 def fit_isotonic(score: np.ndarray, outcome: np.ndarray, *, least_rows: int = 200) -> Calibration:
-    """Knots of the best rising step function, each step placed at its mean score and drawn a little to the overall rate.
+    """Knots of the best rising step function, each at its mean score and drawn a little to the overall rate.
 
-    Steps with fewer than ``least_rows`` rows are joined with the next, and lines between the knots keep the order of rows
-    within a step, so ranking is kept and no probability is exactly 0 or 1.
+    Steps with fewer than ``least_rows`` rows are joined with the next, and lines between the knots keep the order of
+    rows within a step, so ranking is kept and no probability is exactly 0 or 1.
     """
     order = np.argsort(score, kind="stable")
     x, y = score[order], np.asarray(outcome, dtype=float)[order]
@@ -272,7 +281,7 @@ class Season:
 
 
 def fit_season(day_of_year: np.ndarray, outcome: np.ndarray, *, span_days: int) -> Season:
-    """The season of an outcome by logistic regression on the day of the year; none when ``span_days`` is under a year."""
+    """The season of an outcome over the days of the year; none when ``span_days`` is under a year."""
     if span_days < SEASON_SPAN_DAYS or not 0 < outcome.mean() < 1:
         return Season()
     days, place = np.unique(day_of_year, return_inverse=True)
@@ -306,7 +315,7 @@ def _waves(day_of_year: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Scorecard:
-    """A logistic scorecard: every feature in a few bins, each bin's weight of evidence, one logistic regression on top."""
+    """A logistic scorecard: features in a few bins, each bin's weight of evidence, one logistic regression."""
 
     edges: dict[int, np.ndarray] = field(default_factory=dict)
     evidence: dict[int, np.ndarray] = field(default_factory=dict)

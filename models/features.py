@@ -31,9 +31,9 @@ class Feature:
     """One column of a feature table.
 
     ``monotone`` is the sign that the prediction must keep when the column grows (0 = free) and ``monotone_reason`` says
-    why it is known. ``role``: ``key`` identifies the row, ``flag`` selects it, ``feature`` may be learnt from, ``season``
-    enters as a smooth yearly shift and is never split on (with two years of history a tree would learn dates by heart),
-    ``context`` is used for segments and amounts but never learnt from.
+    why it is known. ``role``: ``key`` identifies the row, ``flag`` selects it, ``feature`` may be learnt from,
+    ``season`` enters as a smooth yearly shift and is never split on (with two years of history a tree would learn dates
+    by heart), ``context`` is used for segments and amounts but never learnt from.
     """
 
     name: str
@@ -50,8 +50,8 @@ class Feature:
 class ReasonGroup:
     """A group of features that people read as one reason.
 
-    The reason is given only when the group raised the score and, where ``evidence`` names columns, one of them is above 0:
-    nobody is told of a broken promise that never was.
+    The reason is given only when the group raised the score and, where ``evidence`` names columns, one of them is above
+    0: nobody is told of a broken promise that never was.
     """
 
     code: str
@@ -132,8 +132,8 @@ class FeatureSpec:
 def encode(spec: FeatureSpec, frame: pd.DataFrame, categories: dict[str, list[str]]) -> np.ndarray:
     """The feature columns as a float32 matrix in the order of the spec; one row per row of the frame.
 
-    Numbers and booleans as they are (NULL is NaN); a text becomes its place in ``categories``, and a text that is not there
-    (or NULL) becomes NaN, which the trees treat as "another one".
+    Numbers and booleans as they are (NULL is NaN); a text becomes its place in ``categories``, and a text that is not
+    there (or NULL) becomes NaN, which the trees treat as "another one".
     """
     checked = spec.check(frame)
     matrix = np.empty((len(checked), len(spec.features)), dtype=np.float32)
@@ -159,7 +159,7 @@ def number(spec: FeatureSpec, column: pd.Series) -> np.ndarray:
 
 
 def learn_categories(spec: FeatureSpec, frame: pd.DataFrame, *, min_rows: int = 50) -> dict[str, list[str]]:
-    """The texts of every category column that at least ``min_rows`` rows carry, sorted; rarer ones are "another one"."""
+    """Per category column, the texts that at least ``min_rows`` rows carry, sorted; rarer ones are "another one"."""
     found: dict[str, list[str]] = {}
     for name in spec.category_names:
         counts = frame[name].dropna().astype("object").value_counts()
@@ -210,7 +210,7 @@ LOAN_FEATURES = FeatureSpec(
         Feature(
             "branch_id",
             "category",
-            "segment of the calibration report; not learnt from, because a new branch has no past and province carries place",
+            "segment of the calibration report; not learnt from: a new branch has no past, and province carries place",
             role="context",
         ),
         _text("province", "PLACE_WORK", "local economy"),
@@ -458,8 +458,9 @@ def explain_groups(
 ) -> list[list[str]]:
     """Per row, the codes of the groups that raised the score most, strongest first.
 
-    ``contributions`` has one column per feature in the order of the spec, in log odds; those of a group are summed. A group
-    counts when its sum is at least ``least`` and its evidence, if it names any, is above 0. Ties go to the spec's order.
+    ``contributions`` has one column per feature in the order of the spec, in log odds; those of a group are summed. A
+    group counts when its sum is at least ``least`` and its evidence, if it names any, is above 0. Ties go to the spec's
+    order.
     """
     codes = [group.code for group in spec.groups]
     place = {code: index for index, code in enumerate(codes)}

@@ -38,7 +38,7 @@ def log_loss(outcome: np.ndarray, probability: np.ndarray, weight: np.ndarray | 
 
 
 def ece(outcome: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None, *, bins: int = 10) -> float:
-    """Expected calibration error: over ``bins`` groups of equal size by probability, the mean of |rate - mean probability|.
+    """Expected calibration error: mean of |rate - mean probability| over ``bins`` groups of equal size.
 
     >>> ece(np.array([0, 1, 1, 1]), np.array([.2, .2, .9, .9]), bins=2).__round__(6)
     0.2

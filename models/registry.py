@@ -28,6 +28,7 @@ CLASSES = {
     "contact_channel": ("models.contact_channel.score", "ContactChannelModel", "models.contact_channel.card"),
 }
 LIBRARIES = ("lightgbm", "numpy", "pandas", "scikit-learn", "scipy")
+Rows = list[dict[str, Any]]
 CHAMPION, RETIRED, CHALLENGER, PAST = "champion", "retired", "challenger", "past"
 """``past``: chosen for the dates before the champion's own training, when one of them is run again."""
 
@@ -160,8 +161,8 @@ class ModelRegistry:
         """The registry row that is in force on ``as_of`` (None: now); None when there is none.
 
         1. The champion, when it was trained on or before the date.
-        2. Else, of the versions that were champion before or were chosen for the past, the one trained last before it: a
-           date is never scored by a model that has seen its future.
+        2. Else, of the versions that were champion before or were chosen for the past, the one trained last before it:
+           a date is never scored by a model that has seen its future.
         """
         rows = [row for row in self._rows() if row["name"] == name]
         present = next((row for row in rows if row["status"] == CHAMPION), None)
@@ -199,7 +200,7 @@ class ModelRegistry:
         known = [day for day in dates if as_of is None or day <= as_of.isoformat()]
         return date.fromisoformat(max(known)) if known else None
 
-    def list(self, name: str | None = None) -> list[dict[str, Any]]:
+    def list(self, name: str | None = None) -> Rows:
         """The rows of the registry, in the order of registration."""
         return [row for row in self._rows() if name is None or row["name"] == name]
 
@@ -209,7 +210,7 @@ class ModelRegistry:
 
     # --- files ---------------------------------------------------------------------------------------------------
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def _rows(self) -> Rows:
         path = self.root / "registry.json"
         if not path.exists():
             return []
@@ -222,7 +223,7 @@ class ModelRegistry:
             _safe(row["version"])
         return rows
 
-    def _row(self, rows: list[dict[str, Any]], name: str, version: str) -> dict[str, Any]:
+    def _row(self, rows: Rows, name: str, version: str) -> dict[str, Any]:
         for row in rows:
             if row["name"] == name and row["version"] == version:
                 return row
@@ -234,7 +235,7 @@ class ModelRegistry:
                 return row
         raise ModelError(f"{name}: there is no champion under {self.root}; train and promote one first.")
 
-    def _write_rows(self, rows: list[dict[str, Any]]) -> None:
+    def _write_rows(self, rows: Rows) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         path = self.root / "registry.json"
         new = path.with_suffix(f".{os.getpid()}.new")

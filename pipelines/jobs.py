@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import dagster as dg
 
-from pipelines.partitions import business_days
-
 daily_refresh = dg.define_asset_job(
     "daily_refresh",
     selection=dg.AssetSelection.all(),
-    partitions_def=business_days,
     description="From the landing folder to the published snapshot of one business date.",
 )
 
 model_training = dg.define_asset_job(
     "model_training",
     selection=dg.AssetSelection.groups("learning").upstream(),
-    partitions_def=business_days,
     description="Up to the models of one business date; publishes nothing.",
 )

@@ -39,7 +39,7 @@ def init(
 
     place = create_home(home, name=name, country=country, timezone=timezone, currency=currency, language=language)
     say(f"[bold]{place.settings_file}[/bold] written. Next:")
-    say(f"  1. put the files into {place.root / 'landing'} (docs/data_dictionary.md lists tables and columns)")
+    say(f"  1. put the files into {place.root / 'landing'} (docs/onboarding.md and docs/data_dictionary.md say how)")
     say(f"  2. puntual validate {home}")
     say(f"  3. puntual run {home} --as-of DATE")
 

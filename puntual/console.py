@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -118,16 +119,13 @@ def day_summary(home: Path, result: Any) -> None:
     say(f"Published: [bold]{published['folder']}[/bold]")
     say(f"  work lists {snapshot.folder / 'worklists'}")
     say(f"  decisions  {snapshot.folder / 'decisions.parquet'}")
-    say(f"Open the dashboards: [bold]puntual dash {home}[/bold]" + _activate_hint())
+    say(f"Open the dashboards: [bold]{_own_name()} dash {home}[/bold]")
 
 
-def _activate_hint() -> str:
-    import shutil
-    import sys
-
-    if shutil.which("puntual"):
-        return ""
-    return f"  [dim](here: {Path(sys.argv[0])} dash …)[/dim]"
+def _own_name() -> str:
+    """This program as the person called it, so that the shown command can be typed as it is."""
+    called = Path(sys.argv[0])
+    return sys.argv[0] if called.name == "puntual" else "puntual"
 
 
 def validation_summary(report: Any) -> bool:

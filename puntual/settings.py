@@ -93,8 +93,13 @@ class DefaultRiskSettings(_Settings):
 
 
 class ContactChannelSettings(_Settings):
-    """How the effect of contacts is learnt."""
+    """How the effect of contacts is learnt, and what it takes to be believed.
 
+    ``promotion``: ``certain`` wants the lower bound of the plan's value on later weeks above the institution's own habit;
+    ``likely`` its estimate alone, for a small book whose intervals will always be wide.
+    """
+
+    promotion: Literal["certain", "likely"] = "certain"
     retrain_after_days: int = Field(default=30, ge=1)
     training_weeks: int = Field(default=78, ge=8)
     training_rows: int = Field(default=250_000, ge=1_000)
@@ -300,6 +305,7 @@ default_risk:
 
 contact_channel:
   retrain_after_days: 30
+  promotion: certain               # certain: surely better than the habit so far; likely: better by estimate (small books)
 
 arrears:
   tolerance: 0.01                  # open amounts up to this count as paid

@@ -64,9 +64,16 @@ with st.container(horizontal=True, vertical_alignment="center"):
 
 left, right = st.columns(2, gap="large")
 with left:
-    names = {"name": texts("column.name"), "version": texts("column.version")}
-    section(texts("operation.versions"), pairs(manifest["model_versions"], "name", "version"), names, texts)
-    section(texts("operation.rules"), pairs(manifest["rule_versions"], "name", "version"), names, texts)
+    models = pairs(manifest["model_versions"], "name", "version")
+    trained = {name: entry.get("trained_as_of") for name, entry in manifest.get("models", {}).items()}
+    section(
+        texts("operation.versions"),
+        models.assign(trained=models["name"].map(trained)),
+        {"name": texts("column.name"), "version": texts("column.version"), "trained": texts("column.trained")},
+        texts,
+    )
+    rules = {"name": texts("column.name"), "version": texts("column.version")}
+    section(texts("operation.rules"), pairs(manifest["rule_versions"], "name", "version"), rules, texts)
     if "exit_checks" in manifest:
         checks = pairs({name: str(result) for name, result in manifest["exit_checks"].items()}, "check", "result")
         section(
@@ -80,6 +87,14 @@ with right:
         texts,
         {"rows": lambda value: number(value, language)},
     )
+if manifest.get("rules_not_enforced"):
+    section(
+        texts("operation.not_enforced"),
+        pd.DataFrame(manifest["rules_not_enforced"]),
+        {"id": texts("column.rule"), "text": texts("column.text"), "reason": texts("column.reason")},
+        texts,
+    )
+    st.caption(texts("operation.not_enforced_caption"))
 section(
     texts("operation.inputs"),
     pairs(manifest["input_digests"], "file", "digest"),

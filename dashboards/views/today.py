@@ -1,7 +1,12 @@
-"""Today's list: whom to contact, through which channel, in which hours, why; and the files to work with."""
+"""Today's list: whom to contact, through which channel, in which hours, why; and the files to work with.
+
+How much of the list is exploration is shown, which contacts are is not: who works a contact in the knowledge that it
+was drawn speaks in another tone, and the measurement is spoilt.
+"""
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import pandas as pd
@@ -16,31 +21,33 @@ from puntual.snapshot import Snapshot
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CSV = "text/csv"
 
+ALL = "*"  # a filter that keeps everything; None would show as a value to clear
 # Kind of filter -> code -> name.
 Labels = dict[str, dict[str, str]]
 
 
 def contact_filter(options: pd.DataFrame, labels: Labels, texts: Texts) -> queries.ContactFilter:
     """Collector, channel, bucket and text that the reader chose; None is no condition."""
-    chosen: dict[str, str | None] = {}
+    chosen: dict[str, str] = {}
     with st.container(horizontal=True, gap="small", key="filters"):
         for kind, width in (("collector", 270), ("channel", 200), ("bucket", 200)):
             found = list(options.loc[options["kind"] == kind, "code"])
             ranked = [code for code in labels[kind] if code in found]
             chosen[kind] = st.selectbox(
                 texts(f"today.{kind}"),
-                [None, *ranked, *(code for code in found if code not in ranked)],
+                [ALL, *ranked, *(code for code in found if code not in ranked)],
                 key=kind,
                 width=width,
                 format_func=partial(name_of, labels[kind], texts(f"today.all_{kind}s")),
             )
         search = st.text_input(texts("today.search"), key="search", placeholder=texts("today.search_hint"), width=270)
-    return queries.ContactFilter(chosen["collector"], chosen["channel"], chosen["bucket"], search)
+    collector, channel, bucket = (None if code == ALL else code for code in chosen.values())
+    return queries.ContactFilter(collector, channel, bucket, search)
 
 
-def name_of(names: dict[str, str], everything: str, code: str | None) -> str:
+def name_of(names: dict[str, str], everything: str, code: str) -> str:
     """The name of a code, the code where nobody named it, or what choosing none of them is called."""
-    return everything if code is None else names.get(code, code)
+    return everything if code == ALL else names.get(code, code)
 
 
 def labels_of(folder: str, options: pd.DataFrame, texts: Texts) -> Labels:
@@ -64,7 +71,9 @@ def key_figures(summary: pd.DataFrame, texts: Texts, currency: str) -> list[Figu
     contacts, explored = summary["contact_count"].sum(), summary["exploration_count"].sum()
     return [
         Figure(texts("today.contacts"), number(contacts, language), texts("today.contacts_help")),
-        Figure(texts("today.gain"), money(summary["gain"].sum(), language, currency), texts("today.gain_help")),
+        Figure(
+            texts("today.gain"), money(summary["gain"].sum(min_count=1), language, currency), texts("today.gain_help")
+        ),
         Figure(
             texts("today.arrears"),
             money(summary["arrears_amount"].sum(), language, currency),
@@ -186,7 +195,6 @@ def contact_table(
         "loan_id": text(texts("column.loan_id"), width=100),
         "product": text(texts("column.product"), width=110),
         "branch": text(texts("column.branch"), width=130),
-        "is_exploration": st.column_config.CheckboxColumn(texts("column.is_exploration"), width=95),
     }
     shown = rows[list(columns)]
     styled = shown.style.format(
@@ -220,10 +228,8 @@ def contact_detail(contact: pd.Series, texts: Texts, currency: str) -> None:
         ]
         st.markdown(" · ".join(plain(str(fact)) for fact in facts))
         st.markdown(f"**{texts('today.detail_reasons')}**")
-        reasons = [part.strip() for part in str(contact["reasons"]).split(";") if part.strip()]
+        reasons = re.split(r"(?<=\.)\s+", str(contact["reasons"]).strip())
         st.markdown("\n".join(f"- {plain(reason)}" for reason in reasons))
-        if contact["is_exploration"]:
-            st.caption(texts("today.detail_exploration"))
 
 
 def channel_section(summary: pd.DataFrame, texts: Texts, currency: str) -> None:

@@ -22,6 +22,12 @@ NAMES = {
 }
 
 
+LIMITS_ES = (
+    "El primer contacto de la semana cuenta como tratamiento, aunque un pago haya llegado antes en la misma semana.",
+    "Lo que movió a los gestores y no está en los datos puede sesgar los efectos; los contactos al azar lo corrigen.",
+)
+
+
 def build_card(model: ContactChannelModel, rows: ChannelRows, judged: dict[str, Any]) -> dict[str, Any]:
     """The card as data; :func:`render` makes the page."""
     channels: list[dict[str, Any]] = []
@@ -46,7 +52,7 @@ def build_card(model: ContactChannelModel, rows: ChannelRows, judged: dict[str, 
         "feature_count": len(CUSTOMER_FEATURES.features),
         "protected_attributes_used": [],
         "row_count": len(rows),
-        "member_count": int(len(np.unique(rows.member))),
+        "member_count": len(np.unique(rows.member)),
         "first_week": pd.Timestamp(rows.week.min()).date(),
         "last_week": pd.Timestamp(rows.week.max()).date(),
         "untreated_count": int((rows.treatment == NONE).sum()),
@@ -54,8 +60,8 @@ def build_card(model: ContactChannelModel, rows: ChannelRows, judged: dict[str, 
         "evaluation": judged,
         "decision": decide_promotion(judged),
         "limits": [
-            "The first contact of a week counts as its treatment; a payment made earlier in the same week is not told apart.",
-            "What made collectors choose and is not in the data can still bias the effects; randomised contacts remove it.",
+            "The first contact of a week counts as its treatment, even if a payment came earlier in the same week.",
+            "What moved collectors and is not in the data can bias the effects; randomised contacts remove that.",
         ],
     }
 
@@ -122,9 +128,20 @@ def render(card: dict[str, Any]) -> str:
         cards.bar_chart([(name, value["value"]) for name, value in found["against_habit"].items()]),
     )
     page.table(
+        ["Canal / Channel", "Factor medido / Measured factor", "Factor usado / Used factor"],
+        [
+            [
+                name,
+                f"{v['value']:.2f} ± {v['error']:.2f}" if v["value"] == v["value"] else "–",
+                f"{found['scale'][name]:.2f}",
+            ]
+            for name, v in found["scale_measured"].items()
+        ],
+    )
+    page.table(
         ["Canal / Channel", "No logrados frente a no contactados / Not reached against left alone", "z"],
         [[name, f"{v['difference']:+.3f}", f"{v['z']:+.1f}"] for name, v in found["reach_check"].items()],
     )
-    for limit in card["limits"]:
-        page.note("Límite", limit)
+    for es, limit in zip(LIMITS_ES, card["limits"], strict=True):
+        page.note(es, limit)
     return page.html()

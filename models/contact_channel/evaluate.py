@@ -1,7 +1,7 @@
 """Which learner to trust and whether its plan beats the present one, judged on weeks that nobody learnt from.
 
-Learners are ranked by R-loss (how well their gains explain what the logged contacts changed). The plan of the chosen one,
-under the same number of contacts per channel and week as the institution made, is valued by the doubly robust
+Learners are ranked by R-loss (how well their gains explain what the logged contacts changed). The plan of the chosen
+one, under the same number of contacts per channel and week as the institution made, is valued by the doubly robust
 estimator; intervals resample members. Accuracy of a response is never the judge.
 """
 
@@ -33,18 +33,20 @@ from models.contact_channel.learners import (
 )
 from models.contact_channel.settings import ContactChannelSettings
 from models.datasets import member_fold
-from models.estimators import raw_score
+from models.estimators import probabilities, raw_score
 
 LEAST_PROPENSITY = 1e-3
 LEAST_TRAIN_WEEKS = 4
 LEAST_EFFECTIVE_SAMPLE = 100.0
+SCALE_SPREAD, SCALE_LIMITS = 0.25, (0.25, 1.5)
+"""How far the truth of a claim is expected to lie from it before looking, and how far a claim is ever changed."""
 CANDIDATES = (THROUGH_REACH, INTENTION_TO_TREAT, CONSTANT)
 RESPONSE = "response_score"
 
 
 @dataclass(frozen=True)
 class Nuisance:
-    """What judging needs besides the learners: propensities and mean outcomes, class 0 = no contact, then the channels."""
+    """What judging needs besides the learners; class 0 = no contact, then the channels."""
 
     propensity: np.ndarray
     mean_amount: np.ndarray
@@ -96,7 +98,9 @@ def compare(
         {name: value - habit for name, value in values.items()}, test.member, draws=settings.bootstrap_draws, seed=seed
     )
     loss_intervals = bootstrap_mean(losses, test.member, draws=settings.bootstrap_draws, seed=seed)
-    claimed = _claimed(gains[chosen], plans[chosen])
+    scale, error = gain_scale(test, nuisance, gains[chosen])
+    trusted = trusted_scale(scale, error)
+    claimed = _claimed(gains[chosen] * trusted, plans[chosen])
     return {
         "split": "time_with_gap",
         "train_weeks": [pd.Timestamp(w).date() for w in np.unique(learn.week)],
@@ -110,6 +114,11 @@ def compare(
         "value_per_member_week": intervals,
         "against_habit": against,
         "claimed_gain_per_member_week": claimed,
+        "scale": {channel: float(trusted[place]) for place, channel in enumerate(channels)},
+        "scale_measured": {
+            channel: {"value": float(scale[place]), "error": float(error[place])}
+            for place, channel in enumerate(channels)
+        },
         "effective_sample": effective_sample(test, nuisance, plans[chosen], clip=settings.weight_clip),
         "plan_counts": {channels[c]: int((plans[chosen] == c).sum()) for c in range(len(channels))},
         "reach_check": reach_check(test, fits[THROUGH_REACH], channels),
@@ -120,8 +129,9 @@ def compare(
 def doubly_robust(rows: ChannelRows, nuisance: Nuisance, plan: np.ndarray, *, clip: float) -> np.ndarray:
     """Per row, the doubly robust value of doing what ``plan`` says (-1 = no contact), in money.
 
-    The mean outcome of the planned action, plus the surprise of those rows in which it was in fact taken, weighted by one
-    over its propensity and clipped at ``clip``. Its mean is right if either the propensities or the mean outcomes are.
+    The mean outcome of the planned action, plus the surprise of those rows in which it was in fact taken, weighted by
+    one over its propensity and clipped at ``clip``. Its mean is right if either the propensities or the mean outcomes
+    are.
     """
     index = np.arange(len(rows))
     planned = nuisance.mean_amount[index, plan + 1]
@@ -143,6 +153,41 @@ def r_gain(rows: ChannelRows, nuisance: Nuisance, gain: np.ndarray) -> np.ndarra
     own = np.where(rows.treatment == NONE, 0.0, shift[index, np.maximum(rows.treatment, 0)])
     told = own - (nuisance.propensity[:, 1:] * shift).sum(axis=1)
     return money * (rest**2 - (rest - told) ** 2)
+
+
+def gain_scale(rows: ChannelRows, nuisance: Nuisance, gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Per channel, the factor on its gains with the smallest R-loss, and its standard error; NaN where it has no gains.
+
+    One weighted regression of what was paid beyond expectation on what the gains claim beyond expectation.
+    """
+    money = np.maximum(nuisance.expected_amount, 0.01)
+    shift = gain / money[:, None]
+    rest = rows.paid - (nuisance.propensity * nuisance.mean_amount).sum(axis=1) / money
+    told = -nuisance.propensity[:, 1:] * shift
+    contacted = np.flatnonzero(rows.treatment != NONE)
+    told[contacted, rows.treatment[contacted]] += shift[contacted, rows.treatment[contacted]]
+    known = np.flatnonzero((told != 0).any(axis=0))
+    scale, error = np.full(gain.shape[1], np.nan), np.full(gain.shape[1], np.nan)
+    if len(known) == 0:
+        return scale, error
+    x = told[:, known]
+    inverse = np.linalg.pinv((x * money[:, None]).T @ x)
+    scale[known] = inverse @ ((x * money[:, None]).T @ rest)
+    noise = x * (money * (rest - x @ scale[known]))[:, None]
+    error[known] = np.sqrt(np.diag(inverse @ (noise.T @ noise) @ inverse))
+    return scale, error
+
+
+def trusted_scale(scale: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """The factors drawn to 1 by their errors and kept within ``SCALE_LIMITS``; unknown ones are 1.
+
+    >>> trusted_scale(np.array([0.5, 0.5, np.nan]), np.array([0.0, 0.25, np.nan])).tolist()
+    [0.5, 0.75, 1.0]
+    """
+    trust = 1.0 / (1.0 + (error / SCALE_SPREAD) ** 2)
+    return np.where(
+        np.isnan(scale), 1.0, np.clip(1.0 + (np.nan_to_num(scale) - 1.0) * np.nan_to_num(trust), *SCALE_LIMITS)
+    )
 
 
 def choose_learner(r_gains: dict[str, np.ndarray], members: np.ndarray, *, draws: int, seed: int) -> tuple[str, str]:
@@ -171,7 +216,7 @@ def effective_sample(rows: ChannelRows, nuisance: Nuisance, plan: np.ndarray, *,
 def bootstrap_mean(
     samples: dict[str, np.ndarray], members: np.ndarray, *, draws: int, seed: int
 ) -> dict[str, dict[str, float]]:
-    """Mean of every sample with its 95 % interval, members resampled; the same draws for all, so they can be compared."""
+    """Mean of every sample with its 95 % interval, members resampled, with the same draws for all samples."""
     codes, names = pd.factorize(members)
     count = np.bincount(codes, minlength=len(names)).astype(float)
     sums = np.column_stack([np.bincount(codes, weights=v, minlength=len(names)) for v in samples.values()])
@@ -189,8 +234,8 @@ def bootstrap_mean(
 def plan_within(gain: np.ndarray, capacity: np.ndarray, *, rounds: int = 40) -> np.ndarray:
     """At most one channel per row and at most ``capacity`` rows per channel, with the most gain; -1 = none.
 
-    Prices per channel by coordinate descent: each is set to the value of its first row left out. What the prices leave over
-    capacity is cut by value. Only gains above 0 are used.
+    Prices per channel by coordinate descent: each is set to the value of its first row left out. What the prices leave
+    over capacity is cut by value. Only gains above 0 are used.
     """
     rows, channels = gain.shape
     capacity = np.asarray(capacity, dtype=int)
@@ -234,10 +279,10 @@ def plan_by_week(gain: np.ndarray, rows: ChannelRows) -> np.ndarray:
 
 
 def reach_check(rows: ChannelRows, fit: ChannelFit, channels: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Per channel, whether those tried and not reached paid like those left alone: paid share less what the base expects.
+    """Per channel, whether those tried and not reached paid like those left alone, beyond what the base expects.
 
-    A difference far from 0 says that not being reached tells something about paying that the features do not (or that an
-    attempt works without a contact), and the split through reach is not to be trusted for that channel.
+    A difference far from 0 says that not being reached tells something about paying that the features do not (or that
+    an attempt works without a contact), and the split through reach is not to be trusted for that channel.
     """
     expected = expit(raw_score(fit.base, rows.matrix, n_jobs=fit.n_jobs))
     rest = rows.paid - expected
@@ -254,14 +299,15 @@ def reach_check(rows: ChannelRows, fit: ChannelFit, channels: Sequence[str]) -> 
 
 
 def decide_promotion(judged: dict[str, Any]) -> dict[str, Any]:
-    """Whether the chosen learner's plan may replace the present policy: only if its lower bound against it is above 0."""
+    """Whether the chosen learner's plan may replace the present policy: only if it is better beyond doubt."""
     if judged.get("split") is None:
         return {"promote": False, "reason": f"not judged: {judged.get('reason', 'no held-out weeks')}"}
     if judged["effective_sample"] < LEAST_EFFECTIVE_SAMPLE:
         worth = judged["effective_sample"]
         return {"promote": False, "reason": f"the log says too little about the plan: it is worth {worth:.0f} rows"}
     against = judged["against_habit"][judged["chosen"]]
-    text = f"{against['value']:.3f} per member and week against the present habit ({against['low']:.3f} to {against['high']:.3f})"
+    bounds = f"({against['low']:.3f} to {against['high']:.3f})"
+    text = f"{against['value']:.3f} per member and week against the present habit {bounds}"
     if against["low"] > 0:
         return {"promote": True, "reason": f"{judged['chosen']}: {text}"}
     return {"promote": False, "reason": f"{judged['chosen']}: not surely better, {text}"}
@@ -278,9 +324,9 @@ def _nuisance(
 ) -> tuple[np.ndarray, Nuisance]:
     """The response score's gains, and the nuisance made with it.
 
-    Mean outcomes come from one response model with the channel as a feature, learnt before the test weeks. Propensities are
-    estimated on the test weeks, each half of the members by the other (the policy in force may be new), and replaced by the
-    logged one where the institution recorded it.
+    Mean outcomes come from one response model with the channel as a feature, learnt before the test weeks. Propensities
+    are estimated on the test weeks, each half of the members by the other (the policy in force may be new), and
+    replaced by the logged one where the institution recorded it.
     """
     binned = bin_rows(with_channel(learn.matrix, learn.treatment), settings, seed=seed, channel=True)
     some = draw(np.arange(len(learn)), settings.booster_rows, seed=seed)
@@ -301,7 +347,7 @@ def _nuisance(
         if len(there) == 0 or len(here) == 0:
             there = here = np.arange(len(test))
         booster = fit_propensity(test, own, there, channel_count + 1, settings, seed=seed)
-        propensity[here] = booster.predict(test.matrix[here], num_threads=settings.n_jobs)
+        propensity[here] = probabilities(booster, test.matrix[here], n_jobs=settings.n_jobs)
     index = np.arange(len(test))
     logged = ~np.isnan(test.propensity) & (test.treatment != NONE)
     propensity[index[logged], test.treatment[logged] + 1] = test.propensity[logged]
@@ -318,5 +364,5 @@ def _members(rows: ChannelRows, places: np.ndarray, most: int) -> np.ndarray:
     if len(places) <= most:
         return places
     keep = 1 + int(999 * most / len(places))
-    part = member_fold(pd.Series(rows.member[places]).astype(str), 1000)
+    part = member_fold(pd.Series(rows.member[places]).astype(str), 1000, salt=2)
     return places[part < keep]

@@ -6,7 +6,7 @@ Every learner ends in the same shape (:class:`ChannelFit`), so that plans, score
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import lightgbm as lgb
@@ -59,7 +59,10 @@ class Gains:
 
 @dataclass(frozen=True)
 class ChannelFit:
-    """A fitted learner: value of a contact = reach x change of the probability of paying x expected amount if paying."""
+    """A fitted learner: gain = reach x change of the probability of paying x expected amount if paying x scale.
+
+    ``scale`` is what held-out weeks say of each channel's claims (1 = they held).
+    """
 
     learner: str
     channels: tuple[str, ...]
@@ -70,10 +73,11 @@ class ChannelFit:
     reach: dict[str, lgb.Booster]
     effect_all: lgb.Booster | None
     effect_one: dict[str, lgb.Booster]
+    scale: dict[str, float] = field(default_factory=dict)
     n_jobs: int = 2
 
     def gains(self, matrix: np.ndarray, collectable: np.ndarray, installment: np.ndarray) -> Gains:
-        """Reach, probability when left alone, amount and gain of every channel; a channel without a constant gains 0."""
+        """Reach, probability when left alone, amount and gain; a channel without a constant gains 0."""
         base = raw_score(self.base, matrix, n_jobs=self.n_jobs)
         alone = expit(base)
         amount = np.exp(
@@ -94,8 +98,9 @@ class ChannelFit:
             constant = self.constants[channel]
             boosted = [b for b in (self.effect_all, self.effect_one.get(channel)) if b is not None]
             effect = constant + sum(raw_score(b, wide, n_jobs=self.n_jobs) for b in boosted) / max(len(boosted), 1)
-            gain[:, place] = reach[:, place] * (expit(base + effect) - alone) * amount
-            constant_gain[:, place] = reach[:, place] * (expit(base + constant) - alone) * amount
+            money = amount * reach[:, place] * self.scale.get(channel, 1.0)
+            gain[:, place] = money * (expit(base + effect) - alone)
+            constant_gain[:, place] = money * (expit(base + constant) - alone)
         return Gains(alone, amount, reach, gain, constant_gain)
 
     def only_constants(self) -> ChannelFit:
@@ -186,8 +191,8 @@ def fit_learner(
 
     ``effect_through_reach``: nobody reached, nothing changed. The base is learnt on everyone not reached, the effect on
     those reached, on top of the base's log odds. ``intention_to_treat``: the base is learnt on those not contacted, the
-    effect on those contacted, reached or not. In both, the effect starts from one constant per channel, and the mean of one
-    model for all channels and one for each is added to it.
+    effect on those contacted, reached or not. In both, the effect starts from one constant per channel, and the mean of
+    one model for all channels and one for each is added to it.
     """
     through_reach = learner != INTENTION_TO_TREAT
     contacted = rows.treatment != NONE
@@ -234,7 +239,16 @@ def fit_learner(
             settings=tuned(settings.effect, settings, seed, len(mine)),
         )
     return ChannelFit(
-        learner, tuple(channels), base, amount[0], amount[1], constants, reach, effect_all, effect_one, settings.n_jobs
+        learner=learner,
+        channels=tuple(channels),
+        base=base,
+        amount=amount[0],
+        amount_level=amount[1],
+        constants=constants,
+        reach=reach,
+        effect_all=effect_all,
+        effect_one=effect_one,
+        n_jobs=settings.n_jobs,
     )
 
 

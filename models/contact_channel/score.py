@@ -17,7 +17,7 @@ from models.artifacts import content_version, json_bytes
 from models.contact_channel.learners import ChannelFit
 from models.contact_channel.settings import ContactChannelSettings
 from models.datasets import as_dates
-from models.estimators import BoosterSettings, booster_from_text, booster_text
+from models.estimators import BoosterSettings, booster_from_text, booster_text, probabilities
 from models.features import CUSTOMER_FEATURES, encode, number
 from puntual.errors import ModelError
 
@@ -65,11 +65,12 @@ class ContactChannelModel:
 
         1. ``gain_amount``: expected extra money within the response window from contacting through the channel today,
            against leaving the member alone; in the currency of the loans; the cost of the contact is not in it.
-        2. ``reach_probability``: of reaching the member; 1 for the intention-to-treat learner, which does not split it off.
+        2. ``reach_probability``: of reaching the member; 1 for the intention-to-treat learner, which does not split it
+           off.
         3. ``pay_probability``: of paying something within the window when left alone.
         4. ``expected_amount``: if something is paid.
-        5. ``is_supported``: whether the past used the channel for members like this one often enough. Where not, the gain
-           is the smaller of the model's and the channel's constant effect; a channel hardly ever used has gain 0.
+        5. ``is_supported``: whether the past used the channel for members like this one often enough. Where not, the
+           gain is the smaller of the model's and the channel's constant effect; a channel hardly ever used has gain 0.
 
         Raises:
             ModelError: the columns are not those that the model was trained on.
@@ -111,7 +112,7 @@ class ContactChannelModel:
         known = np.array([channel in self.fit.constants for channel in self.channels])
         if self.propensity is None or len(matrix) == 0:
             return np.tile(known & (self.propensity is not None), (len(matrix), 1))
-        chosen = self.propensity.predict(matrix, num_threads=self.settings.n_jobs)[:, 1:]
+        chosen = probabilities(self.propensity, matrix, n_jobs=self.settings.n_jobs)[:, 1:]
         return (chosen >= self.settings.support_propensity) & known
 
     def to_files(self) -> dict[str, bytes]:
@@ -130,6 +131,7 @@ class ContactChannelModel:
             "channels": fit.channels,
             "amount_level": fit.amount_level,
             "constants": fit.constants,
+            "scale": fit.scale,
             "reach": sorted(fit.reach),
             "effect_one": sorted(fit.effect_one),
         }
@@ -146,11 +148,11 @@ class ContactChannelModel:
         head = json.loads(files["model.json"])
         if head["format"] != FORMAT:
             raise ModelError(
-                f"contact_channel: the stored model has format {head['format']}, this version reads {FORMAT}; train again."
+                f"contact_channel: the stored model has format {head['format']}, not {FORMAT}; train again."
             )
         if head["schema_hash"] != CUSTOMER_FEATURES.schema_hash():
             raise ModelError(
-                f"contact_channel: the stored model was trained on another version of {CUSTOMER_FEATURES.table}; train again."
+                "contact_channel: the stored model was trained on other columns than today's; train again."
             )
 
         def read(name: str) -> lgb.Booster | None:
@@ -163,7 +165,8 @@ class ContactChannelModel:
                 raise ModelError(f"contact_channel: the stored model lacks {name}.txt; train again.")
             return booster
 
-        plain = {k: BoosterSettings(**v) if isinstance(v, dict) else v for k, v in head["settings"].items()}
+        stored = head["settings"].items()
+        plain: dict[str, Any] = {k: BoosterSettings(**v) if isinstance(v, dict) else v for k, v in stored}
         settings = ContactChannelSettings(**plain)
         fit = ChannelFit(
             learner=head["learner"],
@@ -175,6 +178,7 @@ class ContactChannelModel:
             reach={channel: must(f"reach_{channel}") for channel in head["reach"]},
             effect_all=read("effect_all"),
             effect_one={channel: must(f"effect_{channel}") for channel in head["effect_one"]},
+            scale=head["scale"],
             n_jobs=settings.n_jobs,
         )
         card = card or {}

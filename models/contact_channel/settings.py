@@ -30,7 +30,9 @@ class ContactChannelSettings:
     base: BoosterSettings = field(default_factory=lambda: BoosterSettings(min_rows_in_leaf=200, l2=20.0))
     reach: BoosterSettings = field(default_factory=lambda: BoosterSettings(rounds=60, min_rows_in_leaf=100, l2=20.0))
     effect: BoosterSettings = field(
-        default_factory=lambda: BoosterSettings(rounds=80, learning_rate=0.05, feature_share=0.6, min_rows_in_leaf=200, l2=30.0)
+        default_factory=lambda: BoosterSettings(
+            rounds=80, learning_rate=0.05, feature_share=0.6, min_rows_in_leaf=200, l2=30.0
+        )
     )
     amount: BoosterSettings = field(default_factory=lambda: BoosterSettings(rounds=60, min_rows_in_leaf=200, l2=20.0))
     propensity: BoosterSettings = field(

@@ -85,10 +85,11 @@ def train(
     )
     if not fit.constants:
         return ChannelModelOff(
-            f"no channel has {settings.least_attempts} attempts and {settings.least_reached} people reached in the history"
+            f"no channel has {settings.least_attempts} attempts with {settings.least_reached} people reached"
         )
     if learner == CONSTANT:
         fit = fit.only_constants()
+    fit = replace(fit, scale={channel: judged.get("scale", {}).get(channel, 1.0) for channel in fit.constants})
     places = newest(rows, settings.support_rows, seed=seed)
     propensity = None
     if len(np.unique(rows.treatment[places])) > 1:

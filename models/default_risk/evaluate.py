@@ -24,7 +24,7 @@ JUDGED_ROWS = 50_000
 
 
 def split_for(part: TargetRows, settings: DefaultRiskSettings) -> TimeSplit | None:
-    """By time with a gap as long as the horizon; by members when the history is too short; None when events are too few."""
+    """By time with a gap as long as the horizon, else by members (short history), else None (too few events)."""
     split = time_split(part.dates, gap_days=part.horizon_days, test_date_count=settings.test_date_count)
     if split is not None and _enough(part, split):
         return split

@@ -37,7 +37,10 @@ REASONED_FROM = 0.1
 class TargetModel(Protocol):
     """What gives the probability of one target."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """``boosted``, ``curve`` or ``prior``."""
+        ...
 
     def probability(self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:
         """Calibrated probability of every row; the threshold itself is the caller's matter."""
@@ -54,8 +57,9 @@ class BoostedTarget:
     n_jobs: int = 2
     kind: str = "boosted"
 
-    def probability(self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:  # noqa: ARG002
-        """Calibrated probability of every row."""
+    def probability(self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:
+        """Calibrated probability of every row; past-due days are among the features already."""
+        del past_due_days
         score = raw_score(self.booster, matrix, n_jobs=self.n_jobs) + self.season.log_odds(day_of_year)
         return self.calibration.apply(score)
 
@@ -68,8 +72,9 @@ class CurveTarget:
     probabilities: tuple[float, ...]
     kind: str = "prior"
 
-    def probability(self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:  # noqa: ARG002
+    def probability(self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:
         """Probability of every row by its past-due days."""
+        del matrix, day_of_year
         return np.interp(past_due_days, self.days, self.probabilities)
 
 
@@ -190,13 +195,9 @@ class DefaultRiskModel:
         """
         head = json.loads(files["model.json"])
         if head["format"] != FORMAT:
-            raise ModelError(
-                f"default_risk: the stored model has format {head['format']}, this version reads {FORMAT}; train again."
-            )
+            raise ModelError(f"default_risk: the stored model has format {head['format']}, not {FORMAT}; train again.")
         if head["schema_hash"] != LOAN_FEATURES.schema_hash():
-            raise ModelError(
-                f"default_risk: the stored model was trained on another version of {LOAN_FEATURES.table}; train again."
-            )
+            raise ModelError("default_risk: the stored model was trained on other columns than today's; train again.")
         settings = head["settings"] | {"booster": BoosterSettings(**head["settings"]["booster"])}
         targets: dict[str, TargetModel] = {}
         for target, stored in head["targets"].items():

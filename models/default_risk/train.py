@@ -1,4 +1,4 @@
-"""Training of default risk: matured labels, monotone trees, calibration on people and dates that the trees did not see."""
+"""Training of default risk: matured labels, monotone trees, calibration on people that the trees did not see."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PRIOR_PLACES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 1.0)
 PRIOR_PROBABILITIES = (0.02, 0.04, 0.09, 0.18, 0.38, 0.60, 0.90)
 """Expected probability by past-due days as a share of the threshold, for a book about which nothing is known yet.
 
-A judgement in the range of roll rates that consumer and microcredit lenders publish; it only orders loans sensibly until
-labels have matured, and the card calls it ``prior``.
+A judgement in the range of roll rates that consumer and microcredit lenders publish; it only orders loans sensibly
+until labels have matured, and the card calls it ``prior``.
 """
 PRIOR_WEIGHT = 20.0
 """How many loans of a bucket it takes to weigh as much as the prior."""
@@ -97,6 +97,8 @@ def train(
         as_of=as_of,
         model="default_risk",
     )
+    whole = [target_rows(rows, target, as_of=as_of, settings=settings).rows for target in TARGETS]
+    rows = rows.iloc[np.union1d(*whole)].reset_index(drop=True)
     table = rows.loc[:, list(LOAN_FEATURES.names)]
     categories = learn_categories(LOAN_FEATURES, table)
     parts = {target: target_rows(rows, target, as_of=as_of, settings=settings) for target in TARGETS}
@@ -162,8 +164,8 @@ def fit_boosted(
     """Trees on all rows of the part, calibrated on its newest dates.
 
     1. The season is learnt when the dates span a year; the trees grow on top of it.
-    2. Two boosters, each on half of the members, score the other half on the newest third of the dates: scores of people
-       whom the trees did not see, at the present level of the economy.
+    2. Two boosters, each on half of the members, score the other half on the newest third of the dates: scores of
+       people whom the trees did not see, at the present level of the economy.
     3. The calibration is chosen and fitted on them.
     4. The trees are grown again on everything.
     """
@@ -180,11 +182,13 @@ def fit_boosted(
     for half in (0, 1):
         learn = np.flatnonzero(fold != half)
         judge = np.flatnonzero((fold == half) & recent)
-        if len(judge):
+        if len(judge) and len(learn):
             trees = _grow(part.take(learn), binned, shift[learn], grown, half_size, seed=seed)
             score[judge] = raw_score(trees, binned.matrix[part.rows[judge]], n_jobs=settings.n_jobs) + shift[judge]
     here = np.flatnonzero(~np.isnan(score))
-    calibration, losses = choose_calibration(score[here], part.outcome[here], member_fold(part.members.iloc[here], 5))
+    calibration, losses = choose_calibration(
+        score[here], part.outcome[here], member_fold(part.members.iloc[here], 5, salt=2)
+    )
     trees = _grow(part, binned, shift, grown, settings, seed=seed)
     note = {
         "kind": "boosted",

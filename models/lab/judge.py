@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.optimize import linprog
 from scipy.sparse import csr_array, vstack
 
-from puntual.errors import ModelError, UsageError
+from puntual.errors import ModelError, PuntualError, UsageError
 
 #: The order in which a rule by amount fills the channels: the strongest first.
 LADDER = ("visit", "call", "whatsapp", "sms", "ivr", "email")
@@ -391,7 +391,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     console = Console()
     titles = ("Contacts chosen, by the truth", "Default risk, by the truth")
-    for title, frame in zip(titles, judge_home(chosen.home, chosen.truth), strict=True):
+    try:
+        frames = judge_home(chosen.home, chosen.truth)
+    except PuntualError as error:
+        console.print(f"[red]{error}[/red]")
+        raise SystemExit(error.exit_code) from error
+    for title, frame in zip(titles, frames, strict=True):
         table = Table(title=title)
         for position, column in enumerate(frame.columns):
             table.add_column(column.replace("_", " "), justify="left" if position == 0 else "right")

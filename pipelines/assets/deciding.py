@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from pipelines.partitions import business_days
+from pipelines.partitions import business_days, one_day_a_run
 from pipelines.resources import Institution
 from pipelines.steps.deciding import EXIT_CHECKS, decide_day
 
@@ -23,6 +23,7 @@ _KEY = dg.AssetKey(["decisions", "decisions"])
         ["staging", "stg_core__holidays"],
     ],
     partitions_def=business_days,
+    backfill_policy=one_day_a_run,
     group_name="deciding",
     owners=["team:collections"],
     check_specs=[

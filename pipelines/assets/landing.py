@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from pipelines.partitions import business_days
+from pipelines.partitions import business_days, one_day_a_run
 from pipelines.resources import Institution
 from pipelines.steps.landing import TABLES, take_in
 from pipelines.steps.plan import write_plan
@@ -14,6 +14,7 @@ _RAW = {name: dg.AssetKey(["raw", name]) for name in TABLES}
 
 @dg.multi_asset(
     name="landing",
+    backfill_policy=one_day_a_run,
     specs=[
         dg.AssetSpec(
             key,
@@ -53,6 +54,7 @@ def landing(
 
 @dg.multi_asset(
     name="plan",
+    backfill_policy=one_day_a_run,
     specs=[
         dg.AssetSpec(
             ["control", name],

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from pipelines.partitions import business_days
+from pipelines.partitions import business_days, one_day_a_run
 from pipelines.resources import Institution
 from pipelines.steps.learning import learn_contact_channel, learn_default_risk
 
@@ -11,6 +11,7 @@ from pipelines.steps.learning import learn_contact_channel, learn_default_risk
     key=["ml", "default_risk_model"],
     deps=[["features", "feat_loan__as_of"], ["features", "label_loan__default"]],
     partitions_def=business_days,
+    backfill_policy=one_day_a_run,
     group_name="learning",
     owners=["team:risk"],
     kinds={"lightgbm"},
@@ -24,6 +25,7 @@ def default_risk_model(context: dg.AssetExecutionContext, institution: Instituti
     key=["ml", "contact_channel_model"],
     deps=[["features", "feat_customer__as_of"], ["features", "label_customer__contact_response"]],
     partitions_def=business_days,
+    backfill_policy=one_day_a_run,
     group_name="learning",
     owners=["team:risk"],
     kinds={"lightgbm"},

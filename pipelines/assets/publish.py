@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from pipelines.partitions import business_days
+from pipelines.partitions import business_days, one_day_a_run
 from pipelines.resources import Institution
 from pipelines.steps.publishing import publish_day
 
@@ -21,6 +21,7 @@ from pipelines.steps.publishing import publish_day
         ["reference", "outcomes"],
     ],
     partitions_def=business_days,
+    backfill_policy=one_day_a_run,
     group_name="publish",
     owners=["team:data"],
 )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from pipelines.partitions import business_days
+from pipelines.partitions import business_days, one_day_a_run
 from pipelines.resources import Institution
 from pipelines.steps.scoring import score_contact_channel, score_default_risk
 
@@ -11,6 +11,7 @@ from pipelines.steps.scoring import score_contact_channel, score_default_risk
     key=["ml", "default_risk_scores"],
     deps=[["ml", "default_risk_model"], ["features", "feat_loan__as_of"]],
     partitions_def=business_days,
+    backfill_policy=one_day_a_run,
     group_name="scoring",
     owners=["team:risk"],
     kinds={"lightgbm"},
@@ -34,6 +35,7 @@ def default_risk_scores(context: dg.AssetExecutionContext, institution: Institut
     key=["ml", "channel_scores"],
     deps=[["ml", "contact_channel_model"], ["features", "feat_customer__as_of"]],
     partitions_def=business_days,
+    backfill_policy=one_day_a_run,
     group_name="scoring",
     owners=["team:risk"],
     kinds={"lightgbm"},

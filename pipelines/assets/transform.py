@@ -8,7 +8,7 @@ from dagster_dbt import dbt_assets
 
 from pipelines.dbt_events import dagster_events
 from pipelines.dbt_translator import WarehouseTranslator
-from pipelines.partitions import business_days
+from pipelines.partitions import business_days, one_day_a_run
 from pipelines.resources import Institution
 
 
@@ -21,7 +21,7 @@ def transform_assets(manifest: dict[str, Any]) -> dg.AssetsDefinition:
         partitions_def=business_days,
         dagster_dbt_translator=WarehouseTranslator(),
         exclude="resource_type:unit_test",
-        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+        backfill_policy=one_day_a_run,
     )
     def transform(context: dg.AssetExecutionContext, institution: Institution) -> Iterator[Any]:
         """Seeds, staging, intermediate, marts, features and reporting, built in this process."""

@@ -14,6 +14,7 @@ from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
 from puntual.decision.policies import PolicySet, load_ladder, load_policies
+from puntual.decision.rules import lookback_days
 from puntual.paths import POLICIES
 
 EXIT_CHECKS = {
@@ -22,7 +23,7 @@ EXIT_CHECKS = {
     "capacities_kept": "No capacity is used beyond what it has.",
 }
 
-# No shipped rule looks further back than a quarter; reasons and continuity look at half a year.
+# Reasons and continuity look back half a year; a rule with a longer memory widens it.
 _EVENT_DAYS = 200
 _SHOWN_VIOLATIONS = 5
 
@@ -62,15 +63,22 @@ def decide_day(day: Day) -> DecidingOutcome:
         RuleError: a policy is not valid, or the inputs cannot carry a decision.
     """
     warehouse, settings = day.warehouse, day.settings
-    since = day.as_of - timedelta(days=_EVENT_DAYS)
     policies, holidays = rules_of(day), holidays_of(day)
+    since = day.as_of - timedelta(days=max(_EVENT_DAYS, lookback_days(policies) + 3))
     with warehouse.connection():
         features = warehouse.read_table("features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"])
         customers = warehouse.read_table("marts.dim_customers", order_by=["customer_id"])
         contact_points = warehouse.read_table("marts.dim_contact_points", order_by=["contact_point_id"])
-        interactions = _recent(day, "marts.fct_interactions", "occurred_date", since, "interaction_id")
-        payments = _recent(day, "marts.fct_payments", "paid_date", since, "payment_id")
-        promises = _recent(day, "marts.fct_promises", "made_date", since, "promise_id")
+        # An opt-out and an open promise hold however old they are.
+        interactions = warehouse.read(
+            "select * from marts.fct_interactions where occurred_date > {} or outcome_code = 'opt_out' order by interaction_id",
+            [since],
+        )
+        payments = warehouse.read("select * from marts.fct_payments where paid_date > {} order by payment_id", [since])
+        promises = warehouse.read(
+            "select * from marts.fct_promises where made_date > {} or promise_status_code = 'open' order by promise_id",
+            [since],
+        )
         collectors = warehouse.read_table("marts.dim_collectors", order_by=["collector_id"])
         channel_scores = warehouse.read_table("ml.channel_scores", where={"as_of_date": day.as_of})
         default_risk = warehouse.read_table("ml.default_risk_scores", where={"as_of_date": day.as_of})
@@ -124,10 +132,6 @@ def decide_day(day: Day) -> DecidingOutcome:
     _store(day, outcome, policies)
     summary = {key: value for key, value in outcome.summary.items() if isinstance(value, int | float | str)}
     return DecidingOutcome({**summary, "decisions": len(outcome.decisions)}, checks)
-
-
-def _recent(day: Day, table: str, date_column: str, since: Any, key: str) -> pd.DataFrame:
-    return day.warehouse.read(f"select * from {table} where {date_column} > {{}} order by {key}", [since])
 
 
 def _first(found: list[str]) -> str:

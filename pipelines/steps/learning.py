@@ -14,6 +14,12 @@ from models.default_risk.train import train as train_default_risk
 from pipelines.day import Day
 from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
 
+_WHY_RISK = {
+    "boosted": "the newest model, trained and calibrated on matured labels",
+    "curve": "too few defaults have matured for trees: a curve over past-due days, drawn to a written prior",
+    "prior": "no label has matured yet: the written prior over past-due days",
+}
+
 
 def learn_default_risk(day: Day) -> dict[str, Any]:
     """Train, evaluate and register default risk when the day's plan has dates for it."""
@@ -33,7 +39,7 @@ def learn_default_risk(day: Day) -> dict[str, Any]:
         ),
         seed=day.settings.decision.seed,
     )
-    return _registered(day, RISK_MODEL, model)
+    return _registered(day, RISK_MODEL, model, promote=True, why=_WHY_RISK[model.kind])
 
 
 def learn_contact_channel(day: Day) -> dict[str, Any]:
@@ -50,17 +56,35 @@ def learn_contact_channel(day: Day) -> dict[str, Any]:
         settings=ContactChannelSettings(n_jobs=day.settings.runtime.threads),
         seed=day.settings.decision.seed,
     )
-    off = model.reason if isinstance(model, ChannelModelOff) else None
-    _note_off(day, CHANNEL_MODEL, off)
-    if off is not None:
-        return {"status": "off", "reason": off}
-    return _registered(day, CHANNEL_MODEL, model)
+    if isinstance(model, ChannelModelOff):
+        _note_off(day, CHANNEL_MODEL, model.reason)
+        return {"status": "off", "reason": model.reason}
+    likely = day.settings.contact_channel.promotion == "likely" and _beats_habit(model.card)
+    return _registered(day, CHANNEL_MODEL, model, promote=model.promote or likely, why=model.decision)
+
+
+def _beats_habit(card: dict[str, Any]) -> bool:
+    """Whether the plan's estimated value on later weeks is above the habit's, its interval aside."""
+    against = card.get("evaluation", {}).get("against_habit", {}).get(card.get("learner"))
+    return against is not None and against["value"] > 0
 
 
 def _note_off(day: Day, name: str, reason: str | None) -> None:
     """Why a model is off stays readable on the days on which nothing is trained."""
-    rows = pd.DataFrame({"model_name": [name] if reason else [], "reason": [reason] if reason else []}, dtype=object)
+    reasons = models_off(day)
+    reasons.pop(name, None)
+    if reason is not None:
+        reasons[name] = reason
+    rows = pd.DataFrame({"model_name": list(reasons), "reason": list(reasons.values())}, dtype=object)
     day.warehouse.replace_table("ml.models_off", rows)
+
+
+def models_off(day: Day) -> dict[str, str]:
+    """Models without a champion, and why."""
+    if not day.warehouse.table_exists("ml.models_off"):
+        return {}
+    rows = day.warehouse.read_table("ml.models_off", order_by=["model_name"])
+    return dict(zip(rows["model_name"], rows["reason"], strict=True))
 
 
 def _is_planned(day: Day, flag: str) -> bool:
@@ -73,10 +97,14 @@ def _kept(day: Day, name: str) -> dict[str, Any]:
     return {"status": "kept" if row else "off", "version": row["version"] if row else "none"}
 
 
-def _registered(day: Day, name: str, model: Any) -> dict[str, Any]:
+def _registered(day: Day, name: str, model: Any, *, promote: bool, why: str) -> dict[str, Any]:
+    """Register the model and make it champion when the written rule says so; the champion before it stays otherwise."""
     version = day.registry.register(name, model)
-    day.registry.promote(name, version, reason="newest model trained on matured data", decided_on=day.as_of)
-    return {"status": "trained", "version": version, **_headline(model.card)}
+    if promote:
+        day.registry.promote(name, version, reason=why, decided_on=day.as_of)
+    _note_off(day, name, None if day.registry.row_for(name, day.as_of) else why)
+    status = "trained and promoted" if promote else "trained, not promoted"
+    return {"status": status, "version": version, "reason": why, **_headline(model.card)}
 
 
 def _headline(card: dict[str, Any]) -> dict[str, Any]:

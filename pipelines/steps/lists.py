@@ -54,5 +54,5 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
 
 def reason_texts() -> dict[str, dict[str, str]]:
     """Sentences of every reason code: those of the decision, and those of the models' feature groups."""
-    groups = (*LOAN_FEATURES.groups, *CUSTOMER_FEATURES.groups, ALREADY_PAST_THRESHOLD)
+    groups = (*CUSTOMER_FEATURES.groups, *LOAN_FEATURES.groups, ALREADY_PAST_THRESHOLD)
     return {group.code: {"es": group.es, "en": group.en} for group in groups} | load_reason_texts(POLICIES)

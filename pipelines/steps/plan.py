@@ -90,12 +90,12 @@ def _is_due(day: Day, name: str, retrain_after_days: int) -> tuple[bool, str]:
     if day.force_training:
         return True, "asked for"
     trained = day.registry.last_trained_on(name, as_of=day.as_of)
-    if trained is None or day.registry.row_for(name, day.as_of) is None:
-        return True, "no champion for the date yet"
+    if trained is None:
+        return True, "no model for the date yet"
     age = (day.as_of - trained).days
     if age >= retrain_after_days:
-        return True, f"the champion is {age} days old; the setting allows {retrain_after_days}"
-    return False, f"the champion is {age} days old"
+        return True, f"the newest model is {age} days old; the setting allows {retrain_after_days}"
+    return False, f"the newest model is {age} days old"
 
 
 def _spine(as_of: date, month_ends: list[date], risk: list[date], channel: list[date]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.day import Day
+from pipelines.steps.learning import models_off
 from pipelines.steps.lists import write_lists
 from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
 from pipelines.steps.tables import BI_TABLES, bi_sql
@@ -77,6 +78,7 @@ def _fill(day: Day, folder: Path) -> dict[str, Any]:
     where = {"as_of_date": day.as_of}
     with warehouse.connection():
         decisions = warehouse.read_table("decisions.decisions", where=where, order_by=["customer_id"])
+        decisions["as_of_date"] = decisions["as_of_date"].dt.date
         details = warehouse.read_table("decisions.details", where=where, order_by=["customer_id", "channel_code"])
         prices = warehouse.read_table("decisions.prices", where=where, order_by=["capacity_name"])
         channel_scores = warehouse.read_table("ml.channel_scores", where=where, order_by=["customer_id", "channel_code"])
@@ -192,11 +194,11 @@ def _decision_figures(
 
 
 def _models(day: Day) -> dict[str, dict[str, Any]]:
-    entries = {}
+    entries, reasons_off = {}, models_off(day)
     for name in (RISK_MODEL, CHANNEL_MODEL):
         row = day.registry.row_for(name, as_of=day.as_of)
         if row is None:
-            entries[name] = {"status": "off", "version": None, "reason": _why_off(day, name)}
+            entries[name] = {"status": "off", "version": None, "reason": reasons_off.get(name, "no model was trained")}
         else:
             entries[name] = {
                 "status": "on",
@@ -205,11 +207,6 @@ def _models(day: Day) -> dict[str, dict[str, Any]]:
                 "reason": row["reason"],
             }
     return entries
-
-
-def _why_off(day: Day, name: str) -> str:
-    rows = day.warehouse.read_table("ml.models_off", where={"model_name": name})
-    return str(rows["reason"].iloc[0]) if len(rows) else "no model was trained"
 
 
 def _input_digests(day: Day) -> dict[str, str]:

@@ -16,10 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from puntual.decision.capacity import Capacity, serve
-from puntual.errors import RuleError
+from puntual.decision.capacity import Capacity, Layout
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -73,7 +71,7 @@ def allocate(
     Raises:
         RuleError: a capacity names a channel that is not among the columns, or is negative.
     """
-    problem = _Problem.of(value, allowed, capacities, list(channels), zones)
+    problem = _Problem.of(value, allowed, capacities, channels, zones)
     prices = _descend(problem)
     choice = _repair(problem, prices)
     network = _Network.of(problem) if problem.is_network else None
@@ -88,31 +86,20 @@ def allocate(
 
 
 class _Problem:
-    """Rows sorted by zone, values by channel: the layout in which each capacity touches whole slices."""
+    """Rows sorted by zone, values by channel: each capacity then touches whole slices."""
 
-    def __init__(
-        self,
-        worth: Floats,
-        order: Ints,
-        blocks: list[tuple[int, slice]],
-        capacities: list[Capacity],
-        member: npt.NDArray,
-    ) -> None:
+    def __init__(self, layout: Layout, worth: Floats, order: Ints, blocks: list[tuple[int, slice]]) -> None:
+        self.layout = layout
         self.worth = worth
         self.order = order
         self.blocks = blocks
-        self.capacities = capacities
-        self.member = member
-        self.channels = worth.shape[0]
+        self.member, self.is_pool, self.counts = layout.member, layout.is_pool, layout.counts
+        self.served, self.pooled = layout.served, layout.pooled
+        self.channels, self.zone_count = layout.shape
         self.rows = worth.shape[1]
-        self.counts = np.array([capacity.count for capacity in capacities], dtype=np.int64)
-        self.is_pool = np.array([capacity.kind == "pool" for capacity in capacities], dtype=bool)
-        self.zone_count = member.shape[2]
-        pooled = member[self.is_pool].any(axis=(0, 2)) if self.is_pool.any() else np.zeros(self.channels, dtype=bool)
-        self.served = member[self.is_pool].any(axis=0) if self.is_pool.any() else np.zeros(member.shape[1:], dtype=bool)
-        self.pooled = pooled
+        reachable = layout.reachable
         for zone, rows in blocks:
-            self.worth[pooled & ~self.served[:, zone], rows] = -np.inf
+            self.worth[~reachable[:, zone], rows] = -np.inf
         self.is_network = self._is_network()
 
     @classmethod
@@ -121,38 +108,22 @@ class _Problem:
         value: Floats,
         allowed: npt.NDArray[np.bool_],
         capacities: Sequence[Capacity],
-        channels: list[str],
+        channels: Sequence[str],
         zones: Sequence[str | None] | npt.NDArray[np.object_] | None,
     ) -> _Problem:
         value = np.asarray(value, dtype=np.float64)
-        rows = value.shape[0]
-        for capacity in capacities:
-            strange = set(capacity.channels) - set(channels)
-            if strange or capacity.count < 0:
-                raise RuleError(f"The capacity {capacity.name} is negative or names channels not offered: {strange}.")
-        named = sorted({cell.zone for capacity in capacities for cell in capacity.cells if cell.zone is not None})
-        # the last zone is every place that no capacity names
-        code = np.full(rows, len(named), dtype=np.int64)
-        if named:
-            if zones is None or len(zones) != rows:
-                raise RuleError("Capacities with a zone need the zone of every row.")
-            found = pd.Index(named).get_indexer(pd.Index(np.asarray(zones, dtype=object)))
-            code = np.where(found < 0, len(named), found).astype(np.int64)
+        layout = Layout.of(capacities, channels)
+        code = layout.zone_codes(zones, value.shape[0])
         order = np.argsort(code, kind="stable")
-        ends = np.searchsorted(code[order], np.arange(len(named) + 2))
+        ends = np.searchsorted(code[order], np.arange(layout.shape[1] + 1))
         blocks = [
             (zone, slice(int(ends[zone]), int(ends[zone + 1])))
-            for zone in range(len(named) + 1)
+            for zone in range(layout.shape[1])
             if ends[zone] < ends[zone + 1]
         ]
         usable = np.asarray(allowed, dtype=bool) & (value > 0)  # NaN > 0 is False
         worth = np.ascontiguousarray(np.where(usable, value, -np.inf).T[:, order])
-        member = np.zeros((len(capacities), len(channels), len(named) + 1), dtype=bool)
-        for position, capacity in enumerate(capacities):
-            for cell in capacity.cells:
-                zone = slice(None) if cell.zone is None else named.index(cell.zone)
-                member[position, channels.index(cell.channel), zone] = True
-        return cls(worth, order, blocks, list(capacities), member)
+        return cls(layout, worth, order, blocks)
 
     def _is_network(self) -> bool:
         """True when limits are nested and no cell has both limits and pools: then exchanges along cycles are exact."""
@@ -167,36 +138,20 @@ class _Problem:
                     return False
         return True
 
-    def cell_prices(self, prices: Floats, without: int | None = None) -> Floats:
-        """Price of each channel and zone: all its limits and its cheapest pool, infinite where no pool serves."""
-        limit = np.zeros((self.channels, self.zone_count))
-        pool = np.full((self.channels, self.zone_count), np.inf)
-        for position, price in enumerate(prices):
-            if position == without:
-                continue
-            inside = self.member[position]
-            if self.is_pool[position]:
-                pool[inside] = np.minimum(pool[inside], price)
-            else:
-                limit[inside] += price
-        return limit + np.where(self.pooled[:, None], pool, 0.0)
-
     def bound(self, prices: Floats) -> float:
         """Value that no feasible choice can exceed, for any prices that are not negative."""
         total = float(self.counts @ prices)
-        cell = self.cell_prices(prices)
+        cell = self.layout.cell_prices(prices)
         for zone, rows in self.blocks:
             total += float(_best(self.worth[:, rows], cell[:, zone]).sum())
         return total
 
     def bids(self, capacity: int, prices: Floats) -> Floats:
         """What each row that could use the capacity would pay for it at most, given the other prices."""
-        rest = self.cell_prices(prices, without=capacity)
+        rest = self.layout.cell_prices(prices, without=capacity)
         inside = self.member[capacity]
-        through = (
-            self.cell_prices(np.where(self.is_pool, 0.0, prices), without=capacity) if self.is_pool[capacity] else rest
-        )
-        through = np.where(np.isfinite(through), through, 0.0) if self.is_pool[capacity] else through
+        # through a pool a contact costs its limits only; through a limit what it costs without that limit
+        through = self.layout.limit_prices(prices) if self.is_pool[capacity] else rest
         offers = []
         for zone, rows in self.blocks:
             mine = inside[:, zone]
@@ -217,23 +172,17 @@ class _Problem:
             counts[:, zone] = np.bincount(chosen[chosen >= 0], minlength=self.channels)
         return counts
 
-    def serve(self, counts: Ints) -> tuple[Ints, Ints]:
-        """Units of each pool spent on each cell, as many as fit: (pools x channels x zones, units by cell)."""
-        split = np.zeros(self.member.shape, dtype=np.int64)
-        split[self.is_pool] = serve(counts, self.member[self.is_pool], self.counts[self.is_pool])
-        return split, split.sum(axis=0)
-
     def result(self, choice: Ints, prices: Floats, is_optimal: bool) -> Allocation:
         """The allocation in the caller's row order."""
         chosen = np.flatnonzero(choice >= 0)
         total = float(np.sum(self.worth[choice[chosen], chosen]))
         bound = max(self.bound(prices), total)
         counts = self.counts_by_cell(choice)
-        split, _ = self.serve(np.where(self.served, counts, 0))
+        split = self.layout.serve(counts)
         used = np.array(
             [
                 split[position].sum() if self.is_pool[position] else counts[self.member[position]].sum()
-                for position in range(len(self.capacities))
+                for position in range(len(self.counts))
             ],
             dtype=np.int64,
         )
@@ -241,7 +190,7 @@ class _Problem:
             raise AssertionError("the allocation exceeds a capacity: a defect of allocate()")
         back = np.empty(self.rows, dtype=np.int64)
         back[self.order] = choice
-        cell = self.cell_prices(prices)
+        cell = self.layout.cell_prices(prices)
         price = np.empty((self.rows, self.channels))
         for zone, rows in self.blocks:
             price[self.order[rows]] = cell[:, zone]
@@ -259,7 +208,7 @@ def _best(worth: Floats, price: Floats, floor: float = 0.0) -> Floats:
 
 def _descend(problem: _Problem) -> Floats:
     """Prices near the minimum of the dual: each capacity in turn to its exact best, until nothing moves."""
-    prices = np.zeros(len(problem.capacities))
+    prices = np.zeros(len(problem.counts))
     scale = float(np.max(problem.worth, initial=0.0, where=np.isfinite(problem.worth)))
     for _ in range(_SWEEPS):
         moved = 0.0
@@ -280,7 +229,7 @@ def _repair(problem: _Problem, prices: Floats) -> Ints:
     """The choice that the prices suggest, cut to the capacities and filled up again."""
     choice = np.full(problem.rows, _NONE)
     margin = np.zeros(problem.rows)
-    cell = problem.cell_prices(prices)
+    cell = problem.layout.cell_prices(prices)
     for zone, rows in problem.blocks:
         net = problem.worth[:, rows] - np.where(np.isfinite(cell[:, zone]), cell[:, zone], np.inf)[:, None]
         best = net.argmax(axis=0)
@@ -308,7 +257,7 @@ def _cut(problem: _Problem, choice: Ints, margin: Floats) -> None:
         if excess > 0:
             choice[users[np.lexsort((-users, margin[users]))][:excess]] = _NONE
     counts = problem.counts_by_cell(choice)
-    _, room = problem.serve(np.where(problem.served, counts, 0))
+    room = problem.layout.serve(counts).sum(axis=0)
     for channel, zone in np.argwhere(problem.served & (counts > room)):
         users = np.flatnonzero((choice == channel) & (zone_of == zone))
         excess = int(counts[channel, zone] - room[channel, zone])
@@ -355,7 +304,7 @@ def _room(problem: _Problem, counts: Ints) -> Ints:
         left = problem.counts[position] - counts[inside].sum()
         room[inside] = np.minimum(room[inside], left)
     if problem.is_pool.any():
-        split, _ = problem.serve(np.where(problem.served, counts, 0))
+        split = problem.layout.serve(counts)
         left = problem.counts - split.sum(axis=(1, 2))
         by_pool = np.zeros(counts.shape, dtype=np.int64)
         for position in np.flatnonzero(problem.is_pool):
@@ -376,7 +325,7 @@ class _Network:
         self.problem = problem
         width = problem.channels * problem.zone_count
         self.first_capacity = 1 + width
-        self.nodes = 1 + width + len(problem.capacities)
+        self.nodes = 1 + width + len(problem.counts)
         limits = [int(position) for position in np.flatnonzero(~problem.is_pool)]
         size = problem.member.sum(axis=(1, 2))
         self.chain: dict[int, list[int]] = {}
@@ -402,7 +351,7 @@ class _Network:
         self.choice = choice.copy()
         for zone, rows in problem.blocks:
             self._member_arcs(zone, rows)
-        self.split, _ = problem.serve(np.where(problem.served, problem.counts_by_cell(self.choice), 0))
+        self.split = problem.layout.serve(problem.counts_by_cell(self.choice))
         rows_of = dict(problem.blocks)
         # an exchange looks at every row of its zones: on a million rows a gap of millionths is not worth thousands
         patience = max(300, min(20_000, 40_000_000 // max(problem.worth.size, 1)))
@@ -420,8 +369,8 @@ class _Network:
         """What one more unit of each capacity would add: the longest path from no action to its node."""
         distance, _ = self._longest(from_nothing=True)
         problem = self.problem
-        prices = np.zeros(len(problem.capacities))
-        for position in range(len(problem.capacities)):
+        prices = np.zeros(len(problem.counts))
+        for position in range(len(problem.counts)):
             here = distance[self.first_capacity + position]
             beyond = 0.0 if problem.is_pool[position] else distance[self._parent(position)]
             if np.isfinite(here) and np.isfinite(beyond):

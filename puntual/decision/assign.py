@@ -97,7 +97,8 @@ class _Table:
         self.order = np.lexsort(
             (contacts["customer_id"].astype(str).to_numpy(), -contacts["net_amount"].fillna(0.0).to_numpy(dtype=float))
         )
-        self.zone = contacts["zone"].astype(object).to_numpy()
+        zone = contacts["zone"].astype(object)
+        self.zone = zone.where(zone.notna(), None).to_numpy(dtype=object)
         self.customer = contacts["customer_id"].to_numpy(dtype=object)
         language = contacts["language_code"].astype(object)
         self.language = language.where(language.notna(), None).to_numpy(dtype=object)

@@ -21,6 +21,8 @@ from scipy.sparse.csgraph import maximum_flow
 from puntual.errors import RuleError
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 COLLECTOR_CHANNELS = ("call", "visit")
 """Channels that a named person works; the others are sent."""
@@ -112,6 +114,8 @@ def roster(collectors: pd.DataFrame, channels: Sequence[str], as_of: date) -> pd
         )
     names = ["collector_id", "channels", "zone", "languages", "daily_capacity", "pool"]
     frame = pd.DataFrame(rows, columns=names)
+    # None, not NaN: a collector without a zone serves all of them
+    frame["zone"] = pd.Series([row["zone"] for row in rows], dtype=object)
     if frame["collector_id"].duplicated().any():
         repeated = frame.loc[frame["collector_id"].duplicated(), "collector_id"].iloc[0]
         raise RuleError(f"The collector {repeated} appears twice among the active collectors; one row each is needed.")
@@ -191,3 +195,106 @@ def serve(counts: Ints, member: npt.NDArray[np.bool_], units: Ints) -> Ints:
         if 1 <= here <= len(cells) < there < sink and amount > 0:
             split[(there - 1 - len(cells), *cells[here - 1])] = amount
     return split
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Capacities as arrays over channels and zones: which capacity each kind of contact uses, and what it costs there.
+
+    ``zones`` are those that some capacity names; the last position of the zone axis is every other place. ``member``:
+    capacities x channels x zones.
+    """
+
+    capacities: tuple[Capacity, ...]
+    channels: tuple[str, ...]
+    zones: tuple[str, ...]
+    member: Flags
+    is_pool: Flags
+    counts: Ints
+
+    @classmethod
+    def of(cls, capacities: Sequence[Capacity], channels: Sequence[str]) -> Layout:
+        """The layout of ``capacities`` over ``channels``.
+
+        Raises:
+            RuleError: a capacity is negative or names a channel that is not among ``channels``.
+        """
+        for capacity in capacities:
+            strange = set(capacity.channels) - set(channels)
+            if strange or capacity.count < 0:
+                raise RuleError(f"The capacity {capacity.name} is negative or names channels not offered: {strange}.")
+        zones = sorted({cell.zone for capacity in capacities for cell in capacity.cells if cell.zone is not None})
+        member = np.zeros((len(capacities), len(channels), len(zones) + 1), dtype=bool)
+        for position, capacity in enumerate(capacities):
+            for cell in capacity.cells:
+                where = slice(None) if cell.zone is None else zones.index(cell.zone)
+                member[position, list(channels).index(cell.channel), where] = True
+        return cls(
+            tuple(capacities),
+            tuple(channels),
+            tuple(zones),
+            member,
+            np.array([capacity.kind == "pool" for capacity in capacities], dtype=bool),
+            np.array([capacity.count for capacity in capacities], dtype=np.int64),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Channels and zones, "every other place" included."""
+        return len(self.channels), len(self.zones) + 1
+
+    @property
+    def served(self) -> Flags:
+        """Channels x zones: whether some pool serves it."""
+        return np.asarray(self.member[self.is_pool].any(axis=0), dtype=bool)
+
+    @property
+    def pooled(self) -> Flags:
+        """Channels that only people of a pool can work."""
+        return np.asarray(self.served.any(axis=1), dtype=bool)
+
+    @property
+    def reachable(self) -> Flags:
+        """Channels x zones where a contact is possible at all: a pooled channel only where a pool serves it."""
+        return np.asarray(~self.pooled[:, None] | self.served, dtype=bool)
+
+    def zone_codes(self, zones: Sequence[str | None] | npt.NDArray[np.object_] | None, rows: int) -> Ints:
+        """Position of each row's zone.
+
+        Raises:
+            RuleError: some capacity has a zone and the rows have none.
+        """
+        elsewhere = len(self.zones)
+        if not elsewhere:
+            return np.zeros(rows, dtype=np.int64)
+        if zones is None or len(zones) != rows:
+            raise RuleError("Capacities with a zone need the zone of every row.")
+        found = pd.Index(self.zones, dtype=object).get_indexer(pd.Index(np.asarray(zones, dtype=object)))
+        return np.where(found < 0, elsewhere, found).astype(np.int64)
+
+    def limit_prices(self, prices: Floats, without: int | None = None) -> Floats:
+        """Channels x zones: the prices of all limits together."""
+        total = np.zeros(self.shape)
+        for position in np.flatnonzero(~self.is_pool):
+            if position != without:
+                total[self.member[position]] += prices[position]
+        return total
+
+    def cell_prices(self, prices: Floats, without: int | None = None) -> Floats:
+        """Channels x zones: all limits and the cheapest pool; infinite where a pool is needed and none serves."""
+        pool = np.full(self.shape, np.inf)
+        for position in np.flatnonzero(self.is_pool):
+            if position != without:
+                inside = self.member[position]
+                pool[inside] = np.minimum(pool[inside], prices[position])
+        return self.limit_prices(prices, without) + np.where(self.pooled[:, None], pool, 0.0)
+
+    def serve(self, counts: Ints) -> Ints:
+        """Units of each capacity spent on each cell by :func:`serve`; nothing for limits.
+
+        Cells that no pool serves are left out.
+        """
+        split = np.zeros(self.member.shape, dtype=np.int64)
+        wanted = np.where(self.served, counts, 0)
+        split[self.is_pool] = serve(wanted, self.member[self.is_pool], self.counts[self.is_pool])
+        return split

@@ -93,16 +93,22 @@ def check(
             found.append(f"{row.customer_id} by {row.action}: no policy of the country {country} is in force")
         zone = _zone(person.zone_name, own_zones)
         used = contact_point_ids.get(row.customer_id) if contact_point_ids is not None else None
-        for policy in policies:
-            for rule in policy["rules"]:
-                if reading not in rule.get("readings", [reading]):
-                    continue
-                if rule["channels"] != "all" and row.action not in rule["channels"]:
-                    continue
-                problem = _break(rule, row, person, zone, timezone, holidays, as_of, promise_grace_days, currency, used)
-                if problem:
-                    found.append(f"{row.customer_id} by {row.action} breaks {rule['id']}: {problem}")
+        asked = [rule for policy in policies for rule in policy["rules"] if _applies(rule, row.action, reading)]
+        needed = [rule for rule in asked if rule["kind"] == "require"]
+        problems = [
+            (rule["id"], _break(rule, row, person, zone, timezone, holidays, as_of, promise_grace_days, currency, used))
+            for rule in asked
+        ]
+        if not _has_point(needed, row.action, person, used):
+            problems.append((" with ".join(rule["id"] for rule in needed), "no contact point passes them together"))
+        found += [
+            f"{row.customer_id} by {row.action} breaks {name}: {problem}" for name, problem in problems if problem
+        ]
     return found
+
+
+def _applies(rule: Mapping[str, Any], action: str, reading: str) -> bool:
+    return reading in rule.get("readings", [reading]) and (rule["channels"] == "all" or action in rule["channels"])
 
 
 def require_clean(decisions: pd.DataFrame, **inputs: Any) -> int:
@@ -312,7 +318,7 @@ def _break(
     if kind == "window":
         return _break_window(rule, row, zone, holidays, as_of)
     if kind == "require":
-        return _break_require(rule, row.action, person, used)
+        return None if _has_point([rule], row.action, person, used) else f"no contact point passes '{rule['what']}'"
     if kind == "forbid":
         forbidden = "status" not in rule or rule["status"] is None or rule["status"] == person.status
         return f"forbidden with status {person.status}" if forbidden else None
@@ -399,14 +405,11 @@ def _break_cooloff(rule: Mapping[str, Any], person: _Person, local: ZoneInfo, as
     return f"{event} on {max(near)}" if near else None
 
 
-def _break_require(rule: Mapping[str, Any], action: str, person: _Person, used: str | None) -> str | None:
+def _has_point(rules: Sequence[Mapping[str, Any]], action: str, person: _Person, used: str | None) -> bool:
+    """Whether one contact point (the one used, if it is known) passes all of ``rules``."""
     refused_at = max((moment for moment, channel in person.refusals if channel == action), default=None)
-    for point in person.points:
-        if used is not None and point["id"] != used:
-            continue
-        if _point_passes(rule, action, point, refused_at):
-            return None
-    return f"no contact point passes '{rule['what']}'"
+    points = [point for point in person.points if used is None or point["id"] == used]
+    return any(all(_point_passes(rule, action, point, refused_at) for rule in rules) for point in points)
 
 
 def _point_passes(rule: Mapping[str, Any], action: str, point: Mapping[str, Any], refused_at: datetime | None) -> bool:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from puntual.decision import assign as assignment
 from puntual.decision.allocate import Allocation, allocate
-from puntual.decision.capacity import COLLECTOR_CHANNELS, Capacity, capacities, roster, serve, zone_keys
+from puntual.decision.capacity import COLLECTOR_CHANNELS, Capacity, Layout, capacities, roster, zone_keys
 from puntual.decision.explore import Exploration, explore
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.policies import Ladder, PolicySet, as_json
@@ -313,11 +313,12 @@ def _plan(
     zone = people["zone"].to_numpy(dtype=object)
     usable = allowed & scores.supported
     worth = np.where(np.isfinite(scores.worth), scores.worth, -np.inf)
-    layout = _Layout.of(offered, channels, zone)
+    layout = Layout.of(offered, channels)
+    cell = layout.zone_codes(zone, len(people))
     exploration = explore(
         people["customer_id"],
-        allowed & layout.is_served[:, layout.cell].T,
-        layout.cell,
+        allowed & layout.reachable[:, cell].T,
+        cell,
         layout.member,
         layout.is_pool,
         layout.counts,
@@ -326,7 +327,7 @@ def _plan(
         as_of=as_of,
     )
     drawn = np.where(exploration.is_explored, exploration.drawn, -1)
-    kept, spent = layout.keep(drawn, exploration.priority)
+    kept, spent = _keep(layout, cell, drawn, exploration.priority)
     is_overflow = exploration.is_explored & (drawn >= 0) & ~kept
     left = [
         Capacity(capacity.name, capacity.cells, int(capacity.count - spent[position]), capacity.kind)
@@ -336,7 +337,7 @@ def _plan(
     allocation = allocate(worth[rest], usable[rest], left, channels=channels, zones=zone[rest])
     greedy = np.full(len(people), -1, dtype=np.int64)
     greedy[rest] = allocation.choice
-    price = layout.price_of_cells(allocation.prices)[:, layout.cell].T
+    price = layout.cell_prices(allocation.prices)[:, cell].T
     # what the explored would have got: the best action at the prices of the plan
     net = np.where(usable & (worth > 0), worth - price, -np.inf)[exploration.is_explored]
     if net.size:
@@ -369,67 +370,30 @@ def _plan(
     )
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Capacities over actions and zones, as the draws need them."""
+def _keep(
+    layout: Layout, cell: npt.NDArray[np.int64], drawn: npt.NDArray[np.int64], priority: Floats
+) -> tuple[Flags, npt.NDArray[np.int64]]:
+    """Draws that fit, by priority, and what they use of each capacity."""
+    kept = drawn >= 0
 
-    member: Flags
-    is_pool: Flags
-    counts: npt.NDArray[np.int64]
-    cell: npt.NDArray[np.int64]
-    is_served: Flags
+    def drop(users: npt.NDArray[np.int64], excess: int) -> None:
+        if excess > 0:
+            kept[users[np.lexsort((users, priority[users]))][-excess:]] = False
 
-    @classmethod
-    def of(cls, offered: Sequence[Capacity], channels: list[str], zone: npt.NDArray[np.object_]) -> _Layout:
-        named = sorted({cell.zone for capacity in offered for cell in capacity.cells if cell.zone is not None})
-        found = pd.Index(named, dtype=object).get_indexer(pd.Index(zone, dtype=object))
-        member = np.zeros((len(offered), len(channels), len(named) + 1), dtype=bool)
-        for position, capacity in enumerate(offered):
-            for cell in capacity.cells:
-                where = slice(None) if cell.zone is None else named.index(cell.zone)
-                member[position, channels.index(cell.channel), where] = True
-        is_pool = np.array([capacity.kind == "pool" for capacity in offered], dtype=bool)
-        counts = np.array([capacity.count for capacity in offered], dtype=np.int64)
-        pooled = member[is_pool].any(axis=(0, 2)) if is_pool.any() else np.zeros(len(channels), dtype=bool)
-        served = ~pooled[:, None] | (member[is_pool].any(axis=0) if is_pool.any() else False)
-        return cls(member, is_pool, counts, np.where(found < 0, len(named), found).astype(np.int64), served)
-
-    def keep(self, drawn: npt.NDArray[np.int64], priority: Floats) -> tuple[Flags, npt.NDArray[np.int64]]:
-        """Draws that fit, by priority, and what they use of each capacity."""
-        kept = drawn >= 0
-        for position in np.flatnonzero(~self.is_pool):
-            users = np.flatnonzero(kept & self.member[position][drawn, self.cell])
-            excess = users.size - int(self.counts[position])
-            if excess > 0:
-                kept[users[np.lexsort((users, priority[users]))][-excess:]] = False
-        counts = np.zeros(self.is_served.shape, dtype=np.int64)
-        np.add.at(counts, (drawn[kept], self.cell[kept]), 1)
-        spent = np.zeros(len(self.counts), dtype=np.int64)
-        if self.is_pool.any():
-            pools = self.member[self.is_pool]
-            wanted = np.where(pools.any(axis=0), counts, 0)
-            split = serve(wanted, pools, self.counts[self.is_pool])
-            room = split.sum(axis=0)
-            for channel, zone in np.argwhere(wanted > room):
-                users = np.flatnonzero(kept & (drawn == channel) & (self.cell == zone))
-                excess = int(wanted[channel, zone] - room[channel, zone])
-                kept[users[np.lexsort((users, priority[users]))][-excess:]] = False
-            spent[self.is_pool] = split.sum(axis=(1, 2))
-        for position in np.flatnonzero(~self.is_pool):
-            spent[position] = int((kept & self.member[position][drawn, self.cell]).sum())
-        return kept, spent
-
-    def price_of_cells(self, prices: Floats) -> Floats:
-        """Price of each action in each zone: all its limits and its cheapest pool; infinite where no pool serves."""
-        limit = np.zeros(self.is_served.shape)
-        for position in np.flatnonzero(~self.is_pool):
-            limit[self.member[position]] += prices[position]
-        pool = np.full(self.is_served.shape, np.inf)
-        for position in np.flatnonzero(self.is_pool):
-            inside = self.member[position]
-            pool[inside] = np.minimum(pool[inside], prices[position])
-        pooled = self.member[self.is_pool].any(axis=(0, 2)) if self.is_pool.any() else np.zeros(len(limit), dtype=bool)
-        return limit + np.where(pooled[:, None], pool, 0.0)
+    for position in np.flatnonzero(~layout.is_pool):
+        users = np.flatnonzero(kept & layout.member[position][drawn, cell])
+        drop(users, users.size - int(layout.counts[position]))
+    counts = np.zeros(layout.shape, dtype=np.int64)
+    np.add.at(counts, (drawn[kept], cell[kept]), 1)
+    split = layout.serve(counts)
+    room = split.sum(axis=0)
+    for channel, zone in np.argwhere(layout.served & (counts > room)):
+        users = np.flatnonzero(kept & (drawn == channel) & (cell == zone))
+        drop(users, int(counts[channel, zone] - room[channel, zone]))
+    spent = split.sum(axis=(1, 2))
+    for position in np.flatnonzero(~layout.is_pool):
+        spent[position] = int((kept & layout.member[position][drawn, cell]).sum())
+    return kept, spent
 
 
 def _assign(

@@ -101,18 +101,16 @@ def _scale(expected: Floats, member: npt.NDArray[np.bool_], is_pool: npt.NDArray
         if use > most[limit]:
             scale[member[limit]] = np.minimum(scale[member[limit]], most[limit] / use)
     if is_pool.any():
-        pools = member[is_pool]
+        pools = np.asarray(member[is_pool], dtype=bool)
         units = most[is_pool]
-        supply = np.tensordot(units, pools, axes=1)
+        supply = np.asarray(np.tensordot(units, pools, axes=1), dtype=np.float64)
         pooled_action = pools.any(axis=(0, 2))
+        has_supply = np.broadcast_to(supply > 0, pools.shape)
         # each cell leans on its pools in proportion to their size
-        share = np.divide(
-            pools * units[:, None, None], supply[None], out=np.zeros(pools.shape), where=(supply > 0)[None]
-        )
+        share = np.divide(pools * units[:, None, None], supply[None], out=np.zeros(pools.shape), where=has_supply)
         load = (share * expected[None]).sum(axis=(1, 2))
-        factor = np.ones(load.size)
-        np.divide(units, load, out=factor, where=load > units)
-        tightest = np.where(pools, factor[:, None, None], np.inf).min(axis=0)
+        factor = np.where(load > units, units / np.where(load > units, load, 1.0), 1.0)
+        tightest = np.where(pools, factor.reshape(-1, 1, 1), np.inf).min(axis=0)
         tightest = np.where(supply > 0, np.minimum(tightest, 1.0), 0.0)
-        scale = np.where(pooled_action[:, None], np.minimum(scale, tightest), scale)
+        scale = np.where(pooled_action.reshape(-1, 1), np.minimum(scale, tightest), scale)
     return scale

@@ -343,6 +343,8 @@ def _read(file: Path) -> _Read:
         for problem in error.errors():
             place = ".".join(str(part) for part in problem["loc"])
             what = problem["msg"]
+            if problem["type"] == "literal_error":
+                what += f", not {problem['input']!r}"
             if problem["type"] == "extra_forbidden":
                 what = "unknown key"
             elif problem["type"] == "union_tag_invalid":

@@ -229,7 +229,7 @@ def _end_of_day_utc(day: date, timezone: str) -> pd.Timestamp:
 
 
 def lookback_days(policies: PolicySet) -> int:
-    """Days of past contacts that the rules look at. Opt-outs have no end: all of them are needed, whatever their age."""
+    """Days of past contacts that the rules look at. Opt-outs have no end: all of them are needed, however old."""
     days = [7]
     for entry in policies.rules:
         rule = entry.rule

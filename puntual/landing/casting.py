@@ -1,7 +1,7 @@
 """SQL expressions (DuckDB) that turn what was delivered into the contract's types.
 
-Each gives NULL both for a missing value and for one that is not of the type; :func:`source` gives NULL only for a missing
-one, so the difference of the two is what could not be read.
+Each gives NULL both for a missing value and for one that is not of the type; :func:`source` gives NULL only for a
+missing one, so the difference of the two is what could not be read.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def quoted(name: str) -> str:
 
 
 def source(column: str, delivered: str) -> str:
-    """The delivered value with every way of saying "nothing" turned into NULL: blanks, NaN, NULL, ``\\N``."""
+    r"""The delivered value with every way of saying "nothing" turned into NULL: blanks, NaN, NULL, ``\N``."""
     if delivered == '"NULL"':
         return "cast(null as varchar)"
     if delivered in _FLOAT_TYPES:
@@ -58,8 +58,8 @@ def typed(value: str, delivered: str, target: ColumnType, *, timezone: str, deci
         value: SQL expression.
         delivered: its DuckDB type.
         target: the contract's type.
-        timezone: zone of timestamps that carry none. A time that a clock change left out is moved forward by the change;
-            of one that it repeats the later is meant.
+        timezone: zone of timestamps that carry none. A time that a clock change left out is moved forward by the
+            change; of one that it repeats the later is meant.
         decimal_comma: numbers in text have a decimal comma (and dots between thousands).
     """
     if delivered == '"NULL"':
@@ -173,7 +173,13 @@ def decimal_marks(columns: list[str]) -> str:
     """
 
     def seen(mark: str, other: str) -> str:
-        decimal = rf"[+-]?(\d*\{mark}(\d{{1,2}}|\d{{4,}})|0+\{mark}\d+|\d{{1,3}}(\{other}\d{{3}})+\{mark}\d*|\d{{4,}}\{mark}\d+)"
+        forms = (
+            rf"\d*\{mark}(\d{{1,2}}|\d{{4,}})",
+            rf"0+\{mark}\d+",
+            rf"\d{{4,}}\{mark}\d+",
+            rf"\d{{1,3}}(\{other}\d{{3}})+\{mark}\d*",
+        )
+        decimal = f"[+-]?({'|'.join(forms)})"
         tests = " or ".join(
             f"(contains({name}, {literal(mark)}) and regexp_full_match(trim({name}), {literal(decimal)}))"
             for name in columns

@@ -1,7 +1,7 @@
 """The files of a landing folder: which table each belongs to, what it is and its digest.
 
-One pass over the bytes of a file finds its SHA-256, and for a CSV its encoding, separator and header. A file that cannot
-be read at all is a problem with a name and a cause; nothing here looks at values.
+The bytes of a file give its SHA-256, and for a CSV its encoding, separator and header. A file that cannot be read at
+all is a problem with a name and a cause; nothing here looks at values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 from puntual.contracts.schema import TableContract
 
@@ -87,8 +87,8 @@ class Discovery:
 def discover(landing: Path, contract: dict[str, TableContract]) -> Discovery:
     """The files of ``landing`` by table, each read once from end to end.
 
-    ``<table>.parquet``, ``<table>.csv``, ``<table>.csv.gz`` or a folder ``<table>/`` of such files, in the order of their
-    names. Names count without regard to case. Hidden files are left alone.
+    ``<table>.parquet``, ``<table>.csv``, ``<table>.csv.gz`` or a folder ``<table>/`` of such files, in the order of
+    their names. Names count without regard to case. Hidden files and notes (README, LEEME) are left alone.
     """
     found: dict[str, list[LandedFile]] = {}
     unknown: list[str] = []
@@ -101,6 +101,8 @@ def discover(landing: Path, contract: dict[str, TableContract]) -> Discovery:
         if not path.is_file() or any(part.startswith(".") for part in relative.parts):
             continue
         table = _table_of(relative, contract)
+        if table is None and path.stem.lower() in ("readme", "leeme"):
+            continue
         if table is None:
             unknown.append(relative.as_posix())
             continue
@@ -241,7 +243,7 @@ def rewritten(file: LandedFile, folder: Path) -> Path:
     with open_bytes(file.path) as source:
         if encoding == "cp1252" and _has_undefined_cp1252(file.path):
             encoding = "latin-1"
-        reader = codecs.getreader(encoding)(source, errors="strict")
+        reader = codecs.getreader(encoding)(source)
         carried = ""
         with target.open("w", encoding="utf-8", newline="") as sink:
             while block := reader.read(_BLOCK):
@@ -262,8 +264,3 @@ def _has_undefined_cp1252(path: Path) -> bool:
             if any(byte in block for byte in undefined):
                 return True
     return False
-
-
-def kind_of(file: LandedFile) -> Literal["parquet", "csv"]:
-    """Form of the file."""
-    return "parquet" if file.csv is None else "csv"

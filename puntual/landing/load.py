@@ -13,6 +13,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
+import psutil
 
 from puntual.contracts.render import expectation_suite, latest_accepted
 from puntual.contracts.schema import TableContract, contract_digest, load_contract
@@ -69,7 +72,8 @@ def load_landing(
         loaded_at: kept with every version, UTC without zone.
 
     Raises:
-        LandingError: what was delivered cannot be used; raw is as before. The text has counts, reasons and the report's path.
+        LandingError: what was delivered cannot be used; raw is as before. The text has counts, reasons and the report's
+            path.
         WarehouseError: the warehouse cannot be opened.
     """
     with _scratch_folder(home) as scratch, open_raw(warehouse, scratch, memory_limit_gb=MEMORY_LIMIT_GB) as store:
@@ -99,11 +103,21 @@ def validate_landing(
     References are checked within the folder: a payment of a loan that only an earlier load brought counts as orphaned.
     What would stop a run is in ``problems`` and ``too_many_rejected`` of the report and is not raised.
     """
+    never = datetime.combine(as_of, time())
     with _scratch_folder(home) as scratch:
         work = scratch_database(scratch, threads=threads, memory_limit_gb=MEMORY_LIMIT_GB)
         try:
             load = _Load(
-                NoRaw(work), Home(home), landing, scratch, as_of, received_on, run_id, timezone, datetime.min, is_check=True
+                NoRaw(work),
+                Home(home),
+                landing,
+                scratch,
+                as_of,
+                received_on,
+                run_id,
+                timezone,
+                never,
+                is_check=True,
             )
             try:
                 return load.run(max_rejected_share)
@@ -117,7 +131,11 @@ def validate_landing(
 def _scratch_folder(home: Path) -> Iterator[Path]:
     parent = home / "warehouse"
     parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".landing-", dir=parent) as folder:
+    for left in parent.glob(".landing-*"):
+        # A process that was killed could not take its folder away.
+        if not psutil.pid_exists(int(left.name.split("-")[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f".landing-{os.getpid()}-", dir=parent) as folder:
         yield Path(folder)
 
 
@@ -157,11 +175,10 @@ class _Load:
         self.probe = scratch_database(self.scratch / "probe", threads=2, memory_limit_gb=MEMORY_LIMIT_GB)
 
     def run(self, max_rejected_share: float) -> LandingReport:
-        """The report; raw is written, in the caller's transaction, even when the report says that it must not be kept."""
+        """The report; raw is written in the caller's transaction, also when the report says that it must not stay."""
         found = discover(self.landing, self.contract)
         self.store.ensure(self.contract)
         self.load_id = int(self.store.query("select coalesce(max(load_id), 0) + 1 from raw.loads")[0][0])
-        self._forget_earlier_attempt()
         problems = list(found.problems)
         problems += [
             f"{name}: the table is required and no file {name}.parquet, {name}.csv or {name}/ is in {self.landing}."
@@ -183,17 +200,22 @@ class _Load:
             max_rejected_share=max_rejected_share,
             quarantine=tuple(self.quarantine),
         )
+        folder = self.home.validation_reports / self.run_id
+        if self.door is None and report.is_acceptable and (folder / "report.html").exists():
+            # The same run again, with nothing to judge: its first report says more than a second one could.
+            return replace(report, html_path=folder / "report.html", json_path=folder / "report.json")
         gx_version = self.door.version if self.door else None
-        html_path, json_path = write_report(
-            report, self.suites, self.home.validation_reports / self.run_id, gx_version=gx_version
-        )
+        html_path, json_path = write_report(report, self.suites, folder, gx_version=gx_version)
         return replace(report, html_path=html_path, json_path=json_path)
 
-    def _forget_earlier_attempt(self) -> None:
-        """Files of an attempt with the same run_id are not left beside those of this one."""
-        for folder in (self.home.quarantine / self.run_id, self.home.validation_reports / self.run_id):
-            if folder.is_dir():
-                shutil.rmtree(folder)
+    def _open_door(self) -> Door:
+        """Great Expectations, once per load; files of an earlier attempt with the same run_id make way."""
+        if self.door is None:
+            self.door = Door()
+            for folder in (self.home.quarantine / self.run_id, self.home.validation_reports / self.run_id):
+                if folder.is_dir():
+                    shutil.rmtree(folder)
+        return self.door
 
     # -------------------------------------------------------------------------------------- which files to read
 
@@ -216,7 +238,9 @@ class _Load:
             before = earlier.get(name, [])
             first = len(files) if is_same_again else _first_to_read(table, files, before, rules)
             if first == len(files):
-                tables[name] = TableOutcome(name, _unchanged(files, before), reasons=self._earlier_reasons(name, before))
+                tables[name] = TableOutcome(
+                    name, _unchanged(files, before), reasons=self._earlier_reasons(name, before)
+                )
                 continue
             try:
                 tables[name] = self._take_in(table, files[first:], _unchanged(files[:first], before))
@@ -229,7 +253,9 @@ class _Load:
                 unusable.add(name)
                 continue
             if table.required and not table.may_be_empty and not tables[name].accepted_count and self._is_empty(name):
-                problems.append(f"{name}: no usable row was delivered and none was loaded before. Deliver the whole table.")
+                problems.append(
+                    f"{name}: no usable row was delivered and none was loaded before. Deliver the whole table."
+                )
             if not self.is_check:
                 self._record(tables[name], rules, inputs)
         return tables
@@ -258,11 +284,10 @@ class _Load:
     def _earlier_reasons(self, name: str, before: list[_EarlierFile]) -> dict[str, int]:
         if not any(file.rejected_count for file in before):
             return {}
-        import json
-
         counts: dict[str, int] = {}
         for (reasons,) in self.store.query(
-            f"select reasons from raw.rejected_rows where table_name = {literal(name)} and load_id = {before[0].load_id}"
+            "select reasons from raw.rejected_rows"
+            f" where table_name = {literal(name)} and load_id = {before[0].load_id}"
         ):
             for reason in json.loads(reasons):
                 counts[reason] = counts.get(reason, 0) + 1
@@ -335,11 +360,9 @@ class _Load:
             latest_moment=_latest_moment(self.received_on, self.timezone),
             without=staged.missing_columns,
         )
-        if self.door is None:
-            self.door = Door()
         timestamps = frozenset(column.name for column in table.columns if column.type == "timestamp")
         query = resolve.chunk_query(table, staged.stage, suite, self.known, self.timezone)
-        result = self.door.check(table.table, suite, chunks_of(con, query), timestamps=timestamps)
+        result = self._open_door().check(table.table, suite, chunks_of(con, query), timestamps=timestamps)
         self.suites[table.table] = result
         if len(result.failures):
             failures = result.failures
@@ -349,13 +372,15 @@ class _Load:
                 insert into reasons_{table.table}
                 select distinct f.{ROW}, f.reason from failures f
                 where not (starts_with(f.reason, 'missing:') and exists (
-                    select 1 from failures u where u.{ROW} = f.{ROW} and u.reason = replace(f.reason, 'missing:', 'unreadable:')
+                    select 1 from failures u
+                    where u.{ROW} = f.{ROW} and u.reason = replace(f.reason, 'missing:', 'unreadable:')
                 ))
             """)
             con.unregister("failures")
         if staged.malformed:
-            con.executemany(
-                f"insert into reasons_{table.table} values (?, {literal(MALFORMED)})", [[row] for row, _ in staged.malformed]
+            con.execute(
+                f"insert into reasons_{table.table} select unnest(?), {literal(MALFORMED)}",
+                [[row for row, _ in staged.malformed]],
             )
         return unchecked
 
@@ -428,7 +453,15 @@ class _Load:
         )
 
     def _append_versions(self, table: TableContract, staged: Staged, fresh: str) -> None:
-        names = [*table.column_names, "_load_id", "_loaded_at", "_source_file", "_source_row", "_row_digest", "_is_deleted"]
+        names = [
+            *table.column_names,
+            "_load_id",
+            "_loaded_at",
+            "_source_file",
+            "_source_row",
+            "_row_digest",
+            "_is_deleted",
+        ]
         columns = ", ".join(quoted(name) for name in table.column_names)
         self.store.append(
             table.table,
@@ -509,9 +542,7 @@ class _EarlierFile:
         return self.rejected_count == self.superseded_count and self.rules_digest == rules
 
 
-def _first_to_read(
-    table: TableContract, files: tuple[LandedFile, ...], before: list[_EarlierFile], rules: str
-) -> int:
+def _first_to_read(table: TableContract, files: tuple[LandedFile, ...], before: list[_EarlierFile], rules: str) -> int:
     """Position of the first file that must be read; all after it are read too, because their rows are newer.
 
     Were an old file read again alone, its rows would win over those of newer files that are left out. A table whose

@@ -99,7 +99,7 @@ class TableOutcome:
         return any(file.is_read for file in self.files)
 
     def exceeds(self, share: float) -> bool:
-        """Whether more than ``share`` of the rows are bad. One bad row alone never stops a run unless the share is 0."""
+        """Whether more than ``share`` of the rows are bad. One bad row alone stops no run, unless the share is 0."""
         return self.bad_count > share * self.row_count and (self.bad_count > 1 or share == 0)
 
     def as_metadata(self) -> dict[str, Any]:

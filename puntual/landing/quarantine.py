@@ -12,14 +12,16 @@ from puntual.landing.casting import literal, quoted
 from puntual.landing.read import FILE_STEP, Staged
 from puntual.landing.validate import ROW
 
+_LINE = "_line"  # column of a line whose fields cannot be told apart
+
 
 @dataclass(frozen=True)
 class Kept:
     """Where the rejected rows of a table are.
 
     Attributes:
-        path: CSV with ``_source_file``, ``_source_row``, ``_reasons`` and the delivered columns under their own names. Put
-            right and placed in the landing folder, it is a file of the table like any other.
+        path: CSV with ``_source_file``, ``_source_row``, ``_reasons`` and the delivered columns under their own names.
+            Put right and placed in the landing folder, it is a file of the table like any other.
         relation: temporary table in the form of ``raw.rejected_rows``.
     """
 
@@ -28,12 +30,13 @@ class Kept:
 
 
 def write_quarantine(con: duckdb.DuckDBPyConnection, table: TableContract, staged: Staged, folder: Path) -> Kept:
-    """Read the rejected rows again from their files, as text, and keep them. Costs a second look at those files only."""
+    """Keep the rejected rows as they were delivered: read again, as text, from those files that have any."""
     name = table.table
     relation = f"quarantined_{name}"
     con.execute(f"""
         create or replace temp table bad_rows as
-        select {ROW}, cast(to_json(list(reason order by reason)) as varchar) as reasons from reasons_{name} group by {ROW}
+        select {ROW}, cast(to_json(list(reason order by reason)) as varchar) as reasons
+        from reasons_{name} group by {ROW}
     """)
     _delivered(con, staged)
     key = ", ".join(f"coalesce(cast({quoted(part)} as varchar), '')" for part in table.key)
@@ -50,7 +53,11 @@ def write_quarantine(con: duckdb.DuckDBPyConnection, table: TableContract, stage
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.csv"
     columns = list(dict.fromkeys(column for source in staged.sources for column in source.names.values()))
-    fields = "".join(f", json_extract_string(row_json, {literal(_pointer(column))}) as {quoted(column)}" for column in columns)
+    if staged.malformed:
+        columns.append(_LINE)
+    fields = "".join(
+        f", json_extract_string(row_json, {literal(_pointer(column))}) as {quoted(column)}" for column in columns
+    )
     con.execute(f"""
         copy (
             select source_file as _source_file, source_row as _source_row, reasons as _reasons{fields}
@@ -76,5 +83,10 @@ def _delivered(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
             from {source.relation} d
             where d._source_row in (select {ROW} - {low} from bad_rows where {ROW} > {low} and {ROW} < {high})
         """)
-    for row, text in staged.malformed:
-        con.execute("insert into delivered values (?, cast(json_object('_line', ?) as varchar))", [row, text])
+    if staged.malformed:
+        rows, lines = (list(part) for part in zip(*staged.malformed, strict=True))
+        con.execute(
+            f"insert into delivered select lines.row, cast(json_object('{_LINE}', lines.text) as varchar)"
+            " from (select unnest(?) as row, unnest(?) as text) lines",
+            [rows, lines],
+        )

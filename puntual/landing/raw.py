@@ -1,8 +1,8 @@
 """Raw as the door sees it: what it holds already, and the way new versions get in, on DuckDB and on PostgreSQL.
 
-All checks and comparisons run in DuckDB. With a DuckDB warehouse that is the warehouse's own connection; with PostgreSQL
-it is a scratch database, into which the keys and digests that PostgreSQL holds are copied, and from which only new
-versions go back.
+All checks and comparisons run in DuckDB. With a DuckDB warehouse that is the warehouse's own connection; with
+PostgreSQL it is a scratch database, into which the keys and digests that PostgreSQL holds are copied, and from which
+only new versions go back.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ LOADS: dict[str, str] = {
     "rejected_count": "bigint",
     "duplicate_count": "bigint",
     "loaded_at": "timestamp",
-    # Beside the counts: of the rejected rows, those that only gave way to a newer version of their key; whether the file
-    # was read or stood as it was; and digests of everything that decides about rows, to know when nothing can change.
+    # Beside the counts: of the rejected rows, those that only gave way to a newer version of their key; whether the
+    # file was read or stood as it was; digests of everything that decides about rows, to know when nothing can change.
     "superseded_count": "bigint",
     "is_read": "boolean",
     "rules_digest": "text",
@@ -110,7 +110,7 @@ class DuckdbRaw:
 
     def ensure(self, contract: dict[str, TableContract]) -> None:
         """See :class:`RawStore`."""
-        for statement in _statements(contract, self.query(_EXISTING)):  # type: ignore[arg-type]
+        for statement in _statements(contract, self.query(_EXISTING)):
             self.work.execute(statement)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -139,7 +139,7 @@ class PostgresRaw:
     def ensure(self, contract: dict[str, TableContract]) -> None:
         """See :class:`RawStore`."""
         with self.connection.cursor() as cursor:
-            for statement in _statements(contract, self.query(_EXISTING)):  # type: ignore[arg-type]
+            for statement in _statements(contract, self.query(_EXISTING)):
                 cursor.execute(statement)
             # Two loads at once would give the same load_id twice.
             cursor.execute("lock table raw.loads in share row exclusive mode")
@@ -172,7 +172,9 @@ class PostgresRaw:
     def append(self, table: str, columns: Sequence[str], select: str) -> int:
         """See :class:`RawStore`."""
         path = self.scratch / f"append_{table}.csv"
-        self.work.execute(f"copy ({select}) to {literal(str(path))} (format csv, header false, delimiter ',', quote '\"')")
+        self.work.execute(
+            f"copy ({select}) to {literal(str(path))} (format csv, header false, delimiter ',', quote '\"')"
+        )
         names = ", ".join(quoted(name) for name in columns)
         with path.open("rb") as source, self.connection.cursor() as cursor:
             cursor.copy_expert(f"copy raw.{table} ({names}) from stdin with (format csv)", source)

@@ -22,8 +22,9 @@ from puntual.landing.files import LandedFile, UnreadableFileError, open_bytes, p
 
 FILE_STEP = 10_000_000_000
 
-# Rows without a field in common with the header cannot become typed rows; they are rejected as they are.
+# Lines with more or fewer fields than the header cannot become typed rows; they are rejected as they are.
 MALFORMED = "malformed_line"
+_MALFORMED_LIMIT = 10_000
 
 
 @dataclass
@@ -79,7 +80,7 @@ def stage_files(
     timezone: str,
     scratch: Path,
 ) -> Staged:
-    """Read ``files`` into ``stage_<table>``: the contract's columns, typed, ``_stage_row``, ``_row_digest`` and ``_unreadable``.
+    """Read ``files`` into ``stage_<table>``: typed columns, ``_stage_row``, ``_row_digest`` and ``_unreadable``.
 
     The digest is the MD5 of the names and values of all columns that are not NULL, so a column that is added to the
     contract later does not make old rows look new.
@@ -122,7 +123,9 @@ def stage_files(
         ).fetchone()
         staged.rows.append((count[0] if count else 0) + len(malformed))
         if file.has_changed():
-            raise UnreadableFileError(f"{file.name}: the file changed while it was read. Run again when it is complete.")
+            raise UnreadableFileError(
+                f"{file.name}: the file changed while it was read. Run again when it is complete."
+            )
     staged.missing_columns = tuple(name for name in table.column_names if name in absent)
     staged.extra_columns = tuple(sorted(extra))
     return staged
@@ -155,8 +158,10 @@ def _open(
     probe: duckdb.DuckDBPyConnection, file: LandedFile, scratch: Path
 ) -> tuple[Source, list[tuple[int, str]], list[str]]:
     if file.csv is None:
-        relation = f"(select *, file_row_number + 1 as _source_row from read_parquet({literal(str(file.path))}, file_row_number = true))"
-        described = probe.execute(f"describe select * from read_parquet({literal(str(file.path))})").fetchall()
+        path_literal = literal(str(file.path))
+        scan = f"read_parquet({path_literal}, file_row_number = true)"
+        relation = f"(select *, file_row_number + 1 as _source_row from {scan})"
+        described = probe.execute(f"describe select * from read_parquet({path_literal})").fetchall()
         return Source(relation, {row[0]: row[0] for row in described}, {row[0]: row[1] for row in described}), [], []
     notes = []
     path = file.path
@@ -194,7 +199,10 @@ def _read_csv(path: Path, file: LandedFile, options: str) -> str:
 def _scan_rejects(probe: duckdb.DuckDBPyConnection, path: Path, file: LandedFile) -> list[tuple[Any, ...]]:
     """Line (from 1, the header's), kind and text of every line that does not fit the header; one pass, nothing kept."""
     tables = f"rejects_{file.sha256[:16]}_{file.table}"
-    options = f"store_rejects = true, rejects_table = '{tables}', rejects_scan = '{tables}_scan'"
+    options = (
+        f"store_rejects = true, rejects_limit = {_MALFORMED_LIMIT + 1},"
+        f" rejects_table = '{tables}', rejects_scan = '{tables}_scan'"
+    )
     probe.execute(f"select count(c0) from {_read_csv(path, file, options)}").fetchall()
     found = probe.execute(f"select line, error_type, csv_line from {tables} order by line, error_type").fetchall()
     probe.execute(f"drop table {tables}")
@@ -209,6 +217,11 @@ def _malformed(rejects: list[tuple[Any, ...]], file: LandedFile) -> list[tuple[i
         UnreadableFileError: the damage is not that of a line but of the file.
     """
     assert file.csv is not None
+    if len(rejects) > _MALFORMED_LIMIT:
+        raise UnreadableFileError(
+            f"{file.name}: more than {_MALFORMED_LIMIT:,} lines, the first of them row {rejects[0][0] - 1}, do not have"
+            f" the {len(file.csv.header)} fields of the header. Quote texts that contain '{file.csv.separator}'."
+        )
     found: dict[int, str] = {}
     for line, kind, text in rejects:
         text = (text or "").strip("\r\n")
@@ -329,12 +342,17 @@ def _insert(
         typed.append(f"{expression} as {name}")
         if casting.can_fail(kind, column.type):
             typed.append(f"{held} is not null as {quoted(f'_g_{column.name}')}")
-            failing.append(f"case when {name} is null and {quoted(f'_g_{column.name}')} then {literal(column.name)} end")
+            failing.append(
+                f"case when {name} is null and {quoted(f'_g_{column.name}')} then {literal(column.name)} end"
+            )
     unreadable = f"nullif(concat_ws(',', {', '.join(failing)}), '')" if failing else "cast(null as varchar)"
     names = [quoted(name) for name in table.column_names]
     parts = ", ".join(f"{literal(name + '=')} || {quoted(name)}" for name in table.column_names)
     return f"""
         insert into {stage}
-        select {', '.join(names)}, {number * FILE_STEP} + _source_row, {unreadable}, md5(concat_ws(chr(31), {parts}))
-        from (select _source_row, {', '.join(typed)} from (select _source_row, {', '.join(delivered)} from {source.relation}))
+        select {", ".join(names)}, {number * FILE_STEP} + _source_row, {unreadable}, md5(concat_ws(chr(31), {parts}))
+        from (
+            select _source_row, {", ".join(typed)}
+            from (select _source_row, {", ".join(delivered)} from {source.relation})
+        )
     """

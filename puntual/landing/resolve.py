@@ -27,12 +27,14 @@ def _match(names: Iterable[str], left: str, right: str) -> str:
 
 
 def current(store: RawStore, table: TableContract, extra: Iterable[str] = ()) -> str:
-    """``current_<table>``: key, ``_row_digest`` and ``extra`` columns of the newest version of every key that is not deleted."""
+    """``current_<table>``: key, ``_row_digest`` and ``extra`` of the newest version of each key that is not deleted."""
     columns = list(dict.fromkeys([*table.key, *extra]))
     versions = store.versions(table, columns)
     name = f"current_{table.table}"
     order = f"_load_id * {1 << 40} + _source_row"
-    picked = "".join(f", arg_max_null({quoted(column)}, {order}) as {quoted(column)}" for column in columns[len(table.key) :])
+    picked = "".join(
+        f", arg_max_null({quoted(column)}, {order}) as {quoted(column)}" for column in columns[len(table.key) :]
+    )
     store.work.execute(f"""
         create or replace temp table {name} as
         select {_list(columns)}, _row_digest from (
@@ -45,7 +47,7 @@ def current(store: RawStore, table: TableContract, extra: Iterable[str] = ()) ->
 
 
 def known_keys(store: RawStore, table: TableContract, stage: str | None, lookups: Iterable[str]) -> str:
-    """``known_<table>``: the key, and the columns that rules of other tables look up, of every row that counts after this load.
+    """``known_<table>``: of every row that counts after this load, the key and what rules of other tables look up.
 
     Args:
         store: raw.
@@ -80,8 +82,8 @@ def chunk_query(
         table: the contract.
         stage: its typed rows.
         suite: expectations.
-        known: referenced table to the relation of its known keys and the key's name; a reference to a table that is not in
-            it is not checked.
+        known: referenced table to the relation of its known keys and the key's name; a reference to a table that is not
+            in it is not checked.
         timezone: of the calendar days that row rules compare.
     """
     joins, orphans = [], []
@@ -160,14 +162,16 @@ def exclude_repeated(con: duckdb.DuckDBPyConnection, table: TableContract, stage
     con.execute(f"""
         create or replace temp table losers as
         select {ROW}, _row_digest = newest_digest as is_duplicate from (
-            select {ROW}, _row_digest, row_number() over ranked as position, first_value(_row_digest) over ranked as newest_digest
+            select {ROW}, _row_digest, row_number() over ranked as position,
+                first_value(_row_digest) over ranked as newest_digest
             from ({accepted}) where hash({key}) in (select key_hash from repeated)
             window ranked as (partition by {key} order by {newest}{ROW} desc)
         ) where position > 1
     """)
     con.execute(f"insert into excluded_{table.table} select {ROW}, is_duplicate from losers")
     con.execute(
-        f"insert into reasons_{table.table} select {ROW}, {literal(SUPERSEDED_IN_LOAD)} from losers where not is_duplicate"
+        f"insert into reasons_{table.table}"
+        f" select {ROW}, {literal(SUPERSEDED_IN_LOAD)} from losers where not is_duplicate"
     )
 
 
@@ -178,7 +182,7 @@ def exclude_older_than_raw(con: duckdb.DuckDBPyConnection, table: TableContract,
         return
     con.execute(f"""
         create or replace temp table losers as
-        select s.{ROW} from {stage} s join {held} c on {_match(table.key, 's', 'c')}
+        select s.{ROW} from {stage} s join {held} c on {_match(table.key, "s", "c")}
         where s.{quoted(changed)} < c.{quoted(changed)} and s._row_digest <> c._row_digest
             and s.{ROW} not in (select {ROW} from excluded_{table.table})
     """)
@@ -191,7 +195,7 @@ def mark_new(con: duckdb.DuckDBPyConnection, table: TableContract, stage: str, h
     name = f"fresh_{table.table}"
     con.execute(f"""
         create or replace temp table {name} as
-        select s.{ROW} from {stage} s left join {held} c on {_match(table.key, 's', 'c')}
+        select s.{ROW} from {stage} s left join {held} c on {_match(table.key, "s", "c")}
         where (c._row_digest is null or c._row_digest <> s._row_digest)
             and s.{ROW} not in (select {ROW} from excluded_{table.table})
     """)
@@ -199,7 +203,7 @@ def mark_new(con: duckdb.DuckDBPyConnection, table: TableContract, stage: str, h
 
 
 def mark_gone(con: duckdb.DuckDBPyConnection, table: TableContract, stage: str, held: str) -> str | None:
-    """``gone_<table>``: keys in raw that the wholes brought by this load (loan schedules) no longer have, and a row of the whole.
+    """``gone_<table>``: keys in raw that the wholes (loan schedules) of this load no longer have.
 
     A rejected row keeps its key: what raw holds for it stands until a good row comes. None for tables without wholes.
     """
@@ -209,11 +213,11 @@ def mark_gone(con: duckdb.DuckDBPyConnection, table: TableContract, stage: str, 
     whole = quoted(table.replace_by)
     con.execute(f"""
         create or replace temp table {name} as
-        select {_list(table.key, 'c.')}, brought.{ROW} from {held} c
+        select {_list(table.key, "c.")}, brought.{ROW} from {held} c
         join (
             select {whole}, max({ROW}) as {ROW} from {stage}
             where {ROW} not in (select {ROW} from excluded_{table.table}) group by {whole}
         ) brought on brought.{whole} = c.{whole}
-        where not exists (select 1 from {stage} s where {_match(table.key, 's', 'c')})
+        where not exists (select 1 from {stage} s where {_match(table.key, "s", "c")})
     """)
     return name

@@ -1,8 +1,8 @@
 """Great Expectations at the door: the contract's suite on pandas chunks of the typed rows.
 
-Only the columns that a suite reads go to pandas, dates as day numbers and timestamps as seconds: Great Expectations compares
-numbers a hundred times faster than dates. Keys across rows (duplicates, orphans) are found set-based in DuckDB; orphans
-reach the suite as a helper column, duplicates are no matter of a single row.
+Only the columns that a suite reads go to pandas, dates as day numbers and timestamps as seconds: Great Expectations
+compares numbers a hundred times faster than dates. Keys across rows (duplicates, orphans) are found set-based in
+DuckDB; orphans reach the suite as a helper column, duplicates are no matter of a single row.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from puntual.contracts.render import Expectation
 ROW = "_stage_row"
 CHUNK_VECTORS = 244  # of 2 048 rows: about half a million rows at a time
 _EXAMPLES = 20
-_EPOCH = datetime(1970, 1, 1)
+_EPOCH = datetime.fromisoformat("1970-01-01")
 
 
 @dataclass
@@ -112,10 +112,15 @@ class Door:
             outcome = batches.get_batch({"dataframe": chunk}).validate(gx_suite, result_format=result_format)
             for result in outcome.results:
                 _refuse_exceptions(name, result)
-                into = found[result.expectation_config.meta["position"]]
+                into = found[_position(result)]
                 failures += _collect(into, result.result, timestamps)
         empty = pd.DataFrame({ROW: pd.Series(dtype="int64"), "reason": pd.Series(dtype="object")})
         return SuiteResult(found, pd.concat(failures, ignore_index=True) if failures else empty)
+
+
+def _position(result: Any) -> int:
+    """Position in the suite: Great Expectations gives results back in an order of its own."""
+    return int(result.expectation_config.meta["position"])
 
 
 def _refuse_exceptions(name: str, result: Any) -> None:
@@ -162,7 +167,7 @@ def _with_reasons(
 def _readable(value: Any, name: str, timestamps: frozenset[str], into: ExpectationResult) -> Any:
     """The value as a person reads it: day and second numbers as ISO dates."""
     is_time = isinstance(into.expectation.kwargs.get("max_value"), datetime) or "column_A" in into.expectation.kwargs
-    if value is None or value != value:  # noqa: PLR0124 - NaN
+    if value is None or value != value:  # NaN
         return None
     if is_time and isinstance(value, int | float):
         seconds = float(value) if name in timestamps else float(value) * 86400

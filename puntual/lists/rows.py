@@ -161,7 +161,7 @@ def contact_rows(
     is_personal = rows["channel_code"].isin(COLLECTOR_CHANNELS)
     owner = rows["collector_id"].where(is_personal, rows["channel_code"])
     names = {one: file_stem(one) for one in owner.unique()}
-    stem = owner.map(names)
+    stem = owner.map(names).astype(object)  # a day without contacts has no text to tell pandas the type
     rows["file"] = ("worklists/" + stem + ".xlsx").where(is_personal, "campaigns/" + stem + ".csv")
     rows = rows.assign(is_message=~is_personal)
     order = ["is_message", "file", "rank", "customer_id"]
@@ -253,7 +253,7 @@ def _last_contacts(rows: pd.DataFrame, interactions: pd.DataFrame, settings: Lis
     outcome = mine["outcome_code"].map(lambda code: word("outcomes", code, settings.language))
     day = pd.to_datetime(mine["occurred_date"]).dt.strftime("%Y-%m-%d")
     lines = (day.astype(str) + " " + channel.astype(str) + ": " + outcome.astype(str)).groupby(mine["customer_id"])
-    return rows["customer_id"].map(lines.agg("; ".join)).fillna("").astype(object)
+    return rows["customer_id"].map(lines.agg("; ".join)).astype(object).fillna("")
 
 
 def _open_promises(rows: pd.DataFrame, promises: pd.DataFrame, settings: ListSettings) -> pd.Series:
@@ -270,7 +270,7 @@ def _open_promises(rows: pd.DataFrame, promises: pd.DataFrame, settings: ListSet
         dtype=object,
     ).groupby(running["customer_id"])
     joined: Any = lines.agg("; ".join) if len(running) else {}
-    return rows["customer_id"].map(joined).fillna("").astype(object)
+    return rows["customer_id"].map(joined).astype(object).fillna("")
 
 
 def _joined(city: pd.Series, province: pd.Series) -> pd.Series:

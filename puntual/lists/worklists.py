@@ -15,6 +15,9 @@ from puntual.lists.files import cell_text, fixed_moment, number_or_none, write_c
 from puntual.lists.rows import COLLECTOR_CHANNELS, ListSettings
 from puntual.lists.texts import texts, word
 
+_LINE_POINTS = 13.5
+"""Height of a line of text in the default font."""
+
 
 @dataclass(frozen=True)
 class _Column:
@@ -138,6 +141,7 @@ def _write_workbook(path: Path, rows: pd.DataFrame, settings: ListSettings, as_o
             sheet.set_column(position, position, column.width)
             sheet.write_string(0, position, word("headings", column.heading, language), header)
         for line, row in enumerate(rows.to_dict("records"), start=1):
+            sheet.set_row(line, _row_height(row))
             for position, column in enumerate(_COLUMNS):
                 if column.fill:
                     sheet.write_blank(line, position, None, to_fill[column.form])
@@ -171,6 +175,13 @@ def _write_workbook(path: Path, rows: pd.DataFrame, settings: ListSettings, as_o
         _write_about(
             about, book.add_format({"bold": True}), book.add_format({"text_wrap": True}), rows, settings, as_of
         )
+
+
+def _row_height(row: dict[str, Any]) -> float:
+    """Points that the longest wrapped text of a row needs: no spreadsheet wrote the file, so no height is automatic."""
+    wrapped = [column for column in _COLUMNS if column.form == "wrapped" and not column.fill]
+    lines = [-(-len(cell_text(row[column.source])) // column.width) for column in wrapped]
+    return _LINE_POINTS * max([1, *lines]) + 3
 
 
 def _position(source: str) -> int:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from puntual.contracts.render import expectation_suite, raw_columns
 from puntual.contracts.schema import TableContract, load_contract
 
-DAY, MOMENT = date(2026, 7, 1), datetime(2026, 7, 2, 4, 59, 59)
+DAY, MOMENT = date(2026, 7, 1), datetime.fromisoformat("2026-07-02 04:59:59")
 
 
 def test_every_table_of_the_contract_is_described():
@@ -64,7 +64,10 @@ def test_money_is_exact_in_raw():
         pytest.param({"colour": "red"}, id="unknown key"),
         pytest.param({"key": ["b"]}, id="key that is no required column"),
         pytest.param({"without_it": None}, id="optional table that does not say what is off"),
-        pytest.param({"columns": [{"name": "a", "type": "text", "required": True, "description": "A", "minimum": 1}]}, id="range of text"),
+        pytest.param(
+            {"columns": [{"name": "a", "type": "text", "required": True, "description": "A", "minimum": 1}]},
+            id="range of text",
+        ),
     ],
 )  # fmt: skip
 def test_a_contradiction_is_refused(change):

@@ -64,7 +64,6 @@ def open_page(monkeypatch: pytest.MonkeyPatch, on_the_day: Callable[[int], None]
         app = AppTest.from_file(str(APP), default_timeout=30)
         if language != "es":
             app.query_params["lang"] = language
-            app.session_state["lang"] = language
         app.run()
         return app if page == "portfolio" else app.switch_page(f"views/{page}.py").run()
 

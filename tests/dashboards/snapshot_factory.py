@@ -201,8 +201,8 @@ class SnapshotFactory:
                 "expected_gain_amount": gain,
                 "default_probability": np.round(random.beta(2, 6, count), 4),
                 "is_exploration": random.random(count) < 0.05,
-                "reasons": "Cuota vencida más antigua que antes; paga cuando le llaman; sin contacto en 28 días",
-                "reasons_en": "Oldest instalment is older than usual; pays when called; no contact in 28 days",
+                "reasons": "Tiene cuotas vencidas hoy. Suele pagar cuando le llaman. Nadie le contacta hace 28 días.",
+                "reasons_en": "Has overdue instalments today. Usually pays when called. No contact for 28 days.",
             }
         )
         frame = frame.sort_values(["expected_gain_amount", "customer_id"], ascending=[False, True], ignore_index=True)

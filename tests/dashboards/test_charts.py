@@ -81,6 +81,13 @@ def test_trend_names_its_lines_and_ends_at_the_newest_date():
     assert figure.layout.xaxis.ticktext[-1] == "30 jun<br>2026"
 
 
+def test_names_of_close_lines_are_moved_apart():
+    far = charts.risk_trend(BY_DATE, texts=ES).layout.annotations
+    close = charts.risk_trend(BY_DATE.assign(par90_rate=BY_DATE["par30_rate"] - 0.002), texts=ES).layout.annotations
+    assert [note.yshift for note in far] == [0, 0]
+    assert close[0].yshift - close[1].yshift > 30
+
+
 def test_newest_amount_stands_out_and_is_written():
     figure = charts.amount_trend(BY_DATE, texts=EN, currency="USD")
     assert list(figure.data[0].marker.color)[-1] == charts.PRIMARY

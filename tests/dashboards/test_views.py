@@ -6,6 +6,7 @@ import json
 import re
 from datetime import date
 
+import pandas as pd
 import pytest
 
 from tests.dashboards.conftest import shown
@@ -69,8 +70,6 @@ def test_portfolio_measures_and_periods_can_be_changed(open_page, shared_home):
 
 
 def test_movement_that_does_not_add_up_is_said(open_page, own_home):
-    import pandas as pd
-
     file = own_home / "published" / "current" / "bi" / "rpt_arrears_movement.parquet"
     frame = pd.read_parquet(file)
     frame["cured_amount"] += 1.0
@@ -137,8 +136,6 @@ def test_empty_portfolio_says_so(open_page, tmp_path):
 
 
 def test_first_day_has_figures_without_a_change_and_no_movement(open_page, own_home):
-    import pandas as pd
-
     bi = own_home / "published" / "current" / "bi"
     for name in ("fct_loan_as_of", "rpt_portfolio", "rpt_arrears_movement"):
         frame = pd.read_parquet(bi / f"{name}.parquet")
@@ -152,7 +149,7 @@ def test_first_day_has_figures_without_a_change_and_no_movement(open_page, own_h
 
 def test_today_shows_the_contacts_with_reasons_in_the_readers_language(open_page, shared_home):
     spanish, english = open_page(shared_home, "today"), open_page(shared_home, "today", "en")
-    assert spanish.dataframe[0].value["reasons"].str.contains("paga cuando le llaman").all()
+    assert spanish.dataframe[0].value["reasons"].str.contains("pagar cuando le llaman").all()
     assert english.dataframe[0].value["reasons"].str.contains("pays when called").all()
     assert list(figures(spanish)) == [
         "Contactos",
@@ -168,11 +165,11 @@ def test_today_filters_by_collector_channel_bucket_and_text(open_page, shared_ho
     assert set(app.dataframe[0].value["collector_name"]) == {"Ana Torres Peña"}
     app.selectbox(key="channel").set_value("visit").run()
     assert set(app.dataframe[0].value["channel_label"]) == {"Visita"}
-    app.selectbox(key="collector").set_value(None).run()
-    app.selectbox(key="channel").set_value(None).run()
+    app.selectbox(key="collector").set_value("*").run()
+    app.selectbox(key="channel").set_value("*").run()
     app.selectbox(key="bucket").set_value("31-60").run()
     assert set(app.dataframe[0].value["bucket_label"]) == {"31 a 60 días"}
-    app.selectbox(key="bucket").set_value(None).run()
+    app.selectbox(key="bucket").set_value("*").run()
     app.text_input(key="search").set_value("perez").run()
     assert app.dataframe[0].value["full_name"].str.contains("Pérez").all()
     assert not app.exception
@@ -202,7 +199,7 @@ def test_today_offers_the_excel_of_the_chosen_collector_and_the_campaign_of_the_
     app.selectbox(key="collector").set_value("C02").run()
     assert [button.key for button in app.get("download_button")] == ["download_collector", "download_all"]
     assert "José Núñez" in app.get("download_button")[0].label
-    app.selectbox(key="collector").set_value(None).run()
+    app.selectbox(key="collector").set_value("*").run()
     app.selectbox(key="channel").set_value("sms").run()
     assert [button.key for button in app.get("download_button")] == ["download_campaign", "download_all"]
 
@@ -215,8 +212,6 @@ def test_today_says_when_a_filter_leaves_nothing(open_page, shared_home):
 
 
 def test_portfolio_says_when_a_filter_leaves_nothing(open_page, own_home):
-    import pandas as pd
-
     file = own_home / "published" / "current" / "bi" / "rpt_portfolio.parquet"
     frame = pd.read_parquet(file)
     frame[~((frame["branch_id"] == "B4") & (frame["product_code"] == "education"))].to_parquet(file, index=False)
@@ -237,8 +232,13 @@ def test_a_day_without_contacts_says_so(open_page, tmp_path):
 def test_channel_model_that_is_off_is_said_with_its_reason(open_page, tmp_path):
     off = {"status": "off", "reason": "no interactions were delivered"}
     SnapshotFactory(loans=200, channel_model=off).write(tmp_path)
+    worklist = tmp_path / "published" / "current" / "bi" / "worklist.parquet"
+    frame = pd.read_parquet(worklist)
+    frame.assign(expected_gain_amount=float("nan")).to_parquet(worklist, index=False)
     app = open_page(tmp_path, "today")
+    assert not app.exception
     assert "no interactions were delivered" in app.info[0].value
+    assert figures(app)["Recuperación adicional esperada"] == "—"
 
 
 def test_data_is_never_read_as_markup(open_page, tmp_path):
@@ -259,6 +259,16 @@ def test_a_new_publication_is_shown_at_the_next_click(open_page, own_home):
     SnapshotFactory(loans=200, as_of=date(2026, 7, 15)).write(own_home)
     app.run()
     assert (before, figures(app)["Fecha de los datos"]) == ("30 jun 2026", "15 jul 2026")
+
+
+def test_operation_lists_the_obligations_that_nobody_checks(open_page, own_home):
+    file = own_home / "published" / "current" / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    duty = {"id": "CH-SMS/sender", "text": "The sender is named.", "reason": "Wording of the template."}
+    file.write_text(json.dumps({**manifest, "rules_not_enforced": [duty]}), encoding="utf-8")
+    app = open_page(own_home, "operation")
+    assert not app.exception
+    assert any("CH-SMS/sender" in frame.value.to_string() for frame in app.dataframe)
 
 
 def test_operation_checks_the_files_against_their_digests(open_page, own_home):

@@ -166,6 +166,14 @@ def nasty_cases(book: Book) -> None:
     loan = case("reversed-same-day")
     undone = book.pay(loan, first, "115.00", hour=9)
     book.pay(loan, first, "115.00", hour=10, reverses_payment_id=undone)
+    # A year of 115 from January 2025 on, paid to the day; then one payment bounces long after and is replaced.
+    loan = case("reversed-long-after", disbursed_on=date(2025, 1, 10), dues=[
+        (months_later(date(2025, 2, 10), k), "100.00", "10.00", "5.00") for k in range(20)])  # fmt: skip
+    made = [book.pay(loan, months_later(date(2025, 2, 10), k), "115.00") for k in range(17)]
+    book.pay(loan, date(2026, 1, 15), "115.00", reverses_payment_id=made[8])
+    book.pay(loan, date(2026, 5, 20), "115.00")
+    # More than 90 days late on a training date, paid up on the very next day.
+    book.pay(case("cured-the-day-after", disbursed_on=date(2025, 10, 10), dues=three_dues(date(2025, 11, 10))), date(2026, 4, 8), "345.00")
     loan = case("reversal-before-its-payment")
     book.pay(loan, date(2026, 4, 1), "50.00", reverses_payment_id="P-later")
     book.pay(loan, date(2026, 4, 20), "50.00", payment_id="P-later")

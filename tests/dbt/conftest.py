@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.dbt.book import Book, full_book
-from tests.dbt.warehouses import Built, build_on_duckdb, build_on_postgres
+from tests.dbt.warehouses import Built, build_on_duckdb, build_on_postgres, create_database
 
 
 @pytest.fixture(scope="session")
@@ -36,4 +36,5 @@ def rebuild(dbt_folder: Path, on_duckdb: Built) -> Callable[[Book], Built]:
 
 @pytest.fixture(scope="session")
 def on_postgres(book: Book, postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return build_on_postgres(book, postgres_url, tmp_path_factory.mktemp("dbt_postgres"), "build")
+    database = create_database(postgres_url, "dbt_book")
+    return build_on_postgres(book, database, tmp_path_factory.mktemp("dbt_postgres"), "build")

@@ -92,6 +92,20 @@ def load_duckdb(book: Book, file: Path) -> None:
                 connection.execute(sql)
 
 
+def create_database(url: str, name: str) -> str:
+    """A database of its own on the same server; returns its address."""
+    import psycopg2
+
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"create database {name}")
+    finally:
+        connection.close()
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
 def load_postgres(book: Book, url: str) -> None:
     import psycopg2
     from psycopg2.extras import execute_batch

@@ -19,7 +19,9 @@ def cases(draw):
     rows = draw(st.integers(1, 14))
     # small whole values make ties, the hard part of repairing a choice
     number = st.integers(-3, 12) if draw(st.booleans()) else st.floats(-3, 12, width=32)
-    value = np.array(draw(st.lists(st.lists(number, min_size=4, max_size=4), min_size=rows, max_size=rows)), dtype=float)
+    value = np.array(
+        draw(st.lists(st.lists(number, min_size=4, max_size=4), min_size=rows, max_size=rows)), dtype=float
+    )
     allowed = np.array(
         draw(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=rows, max_size=rows)), dtype=bool
     )

@@ -126,7 +126,12 @@ WEEK = {day: ["07:00-20:00"] for day in ("mon", "tue", "wed", "thu", "fri")} | {
             id="saturday",
         ),
         pytest.param(
-            {"kind": "window", "channels": ["call"], "weekdays": WEEK | {"mon": ["07:00-20:30"]}, "holidays": "blocked"},
+            {
+                "kind": "window",
+                "channels": ["call"],
+                "weekdays": WEEK | {"mon": ["07:00-20:30"]},
+                "holidays": "blocked",
+            },
             "EC-BASE/hours",
             id="later hours",
         ),
@@ -134,10 +139,14 @@ WEEK = {day: ["07:00-20:00"] for day in ("mon", "tue", "wed", "thu", "fri")} | {
             {"kind": "window", "channels": "all", "weekdays": WEEK, "holidays": "open"}, "EC-BASE/hours", id="holidays"
         ),
         pytest.param(
-            {"kind": "max_count", "channels": "all", "window": "iso_week", "n": 4}, "INST-DEFAULT/three_a_week", id="count"
+            {"kind": "max_count", "channels": "all", "window": "iso_week", "n": 4},
+            "INST-DEFAULT/three_a_week",
+            id="count",
         ),
         pytest.param(
-            {"kind": "cooloff", "channels": "all", "event": "payment", "days": 1}, "INST-DEFAULT/recent_payment", id="rest"
+            {"kind": "cooloff", "channels": "all", "event": "payment", "days": 1},
+            "INST-DEFAULT/recent_payment",
+            id="rest",
         ),
         pytest.param(
             {"kind": "min_amount", "channels": "all", "basis": "collectable_amount", "amount": 1, "currency": "USD"},
@@ -145,7 +154,9 @@ WEEK = {day: ["07:00-20:00"] for day in ("mon", "tue", "wed", "thu", "fri")} | {
             id="amount",
         ),
         pytest.param(
-            {"kind": "known_status", "channels": "all", "statuses": ["active", "vip"]}, "PERSON-STATUS/known", id="status"
+            {"kind": "known_status", "channels": "all", "statuses": ["active", "vip"]},
+            "PERSON-STATUS/known",
+            id="status",
         ),
     ],
 )

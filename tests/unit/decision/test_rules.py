@@ -8,13 +8,24 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.unit.decision import worlds
 import yaml
-from tests.unit.decision.worlds import TUESDAY, at, customers, events, every_point, judge, payments, points, policies, promises
 
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.policies import load_policies
 from puntual.errors import RuleError
+from tests.unit.decision import worlds
+from tests.unit.decision.worlds import (
+    TUESDAY,
+    at,
+    customers,
+    events,
+    every_point,
+    judge,
+    payments,
+    points,
+    policies,
+    promises,
+)
 
 
 def blocked(verdicts: pd.DataFrame, channel: str, who: str = "ana") -> list[str]:
@@ -94,7 +105,9 @@ def test_the_hours_are_those_of_the_person_not_of_the_office():
 @pytest.mark.parametrize(
     ("country", "zone", "expected"),
     [
-        pytest.param("MX", None, ["MX-REDECO/weekdays"], id="the law follows the person and nobody knows where they are"),
+        pytest.param(
+            "MX", None, ["MX-REDECO/weekdays"], id="the law follows the person and nobody knows where they are"
+        ),
         pytest.param("MX", "America/Tijuana", [], id="known zone"),
         pytest.param("EC", "America/Nowhere", ["EC-BASE/hours"], id="a zone that does not exist"),
         pytest.param("EC", None, [], id="the country has one zone by law"),
@@ -102,7 +115,10 @@ def test_the_hours_are_those_of_the_person_not_of_the_office():
 )
 def test_an_unknown_time_zone_blocks(country: str, zone: str | None, expected: list[str]):
     found = judge(
-        who=customers({"timezone": zone}), rules=policies(country), holidays=worlds.calendar(country), timezone=worlds.QUITO
+        who=customers({"timezone": zone}),
+        rules=policies(country),
+        holidays=worlds.calendar(country),
+        timezone=worlds.QUITO,
     )
     assert blocked(found, "call") == expected
     assert found.at[("ana", "call"), "is_never"] == bool(expected)
@@ -110,8 +126,12 @@ def test_an_unknown_time_zone_blocks(country: str, zone: str | None, expected: l
 
 def test_the_window_follows_a_clock_change():
     # Chile moved to summer time on Sunday 2026-09-06 at 00:00 (UTC - 4 becomes UTC - 3)
-    before = judge(rules=policies("CL"), holidays=worlds.calendar("CL"), as_of=date(2026, 9, 4), timezone="America/Santiago")
-    after = judge(rules=policies("CL"), holidays=worlds.calendar("CL"), as_of=date(2026, 9, 7), timezone="America/Santiago")
+    before = judge(
+        rules=policies("CL"), holidays=worlds.calendar("CL"), as_of=date(2026, 9, 4), timezone="America/Santiago"
+    )
+    after = judge(
+        rules=policies("CL"), holidays=worlds.calendar("CL"), as_of=date(2026, 9, 7), timezone="America/Santiago"
+    )
     assert before.at[("ana", "sms"), "window_start"] == pd.Timestamp("2026-09-04 12:00")
     assert after.at[("ana", "sms"), "window_start"] == pd.Timestamp("2026-09-07 11:00")
 
@@ -123,12 +143,16 @@ def test_one_contact_a_day_counts_attempts_on_the_persons_calendar():
     assert blocked(found, "email") == ["EC-BASE/one_a_day"]
     assert permitted_from(found, "email") == "2026-07-01 07:00"
     # one second before midnight in Quito is 22:59:59 in the Galapagos and still the 29th; an hour later it is not
-    moved = judge(who=customers({"timezone": "Pacific/Galapagos"}), past=events({"occurred_at": at("2026-06-30 00:30")}))
+    moved = judge(
+        who=customers({"timezone": "Pacific/Galapagos"}), past=events({"occurred_at": at("2026-06-30 00:30")})
+    )
     assert moved["is_allowed"].all()
 
 
 def test_what_comes_in_does_not_count():
-    found = judge(past=events({"occurred_at": at("2026-06-30 08:00"), "direction_code": "inbound", "outcome_code": "sent"}))
+    found = judge(
+        past=events({"occurred_at": at("2026-06-30 08:00"), "direction_code": "inbound", "outcome_code": "sent"})
+    )
     assert found["is_allowed"].all()
 
 
@@ -153,7 +177,16 @@ def test_three_attempts_in_an_iso_week_wait_for_monday():
 
 
 def test_eight_attempts_in_thirty_days_wait_until_the_oldest_leaves():
-    days = ["2026-06-01", "2026-06-02", "2026-06-08", "2026-06-09", "2026-06-15", "2026-06-16", "2026-06-22", "2026-06-23"]
+    days = [
+        "2026-06-01",
+        "2026-06-02",
+        "2026-06-08",
+        "2026-06-09",
+        "2026-06-15",
+        "2026-06-16",
+        "2026-06-22",
+        "2026-06-23",
+    ]
     past = events(*({"occurred_at": at(f"{day} 10:00")} for day in days))
     found = judge(past=past)
     # the window of June 30 begins on June 1; that of July 1 on June 2, with seven inside
@@ -185,7 +218,9 @@ def test_a_payment_gives_two_whole_days_of_peace_unless_it_was_reversed():
 def test_who_was_spoken_to_rests_for_two_days_and_who_was_not_does_not():
     spoken = events({"occurred_at": at("2026-06-28 10:00"), "outcome_code": "callback"})
     assert blocked(judge(past=spoken), "call") == ["INST-DEFAULT/recent_conversation"]
-    assert judge(past=events({"occurred_at": at("2026-06-28 10:00"), "outcome_code": "third_party"}))["is_allowed"].all()
+    assert judge(past=events({"occurred_at": at("2026-06-28 10:00"), "outcome_code": "third_party"}))[
+        "is_allowed"
+    ].all()
     assert judge(past=events({"occurred_at": at("2026-06-27 10:00"), "outcome_code": "callback"}))["is_allowed"].all()
 
 
@@ -241,7 +276,9 @@ def test_points_are_used_by_kind_and_preference():
         pytest.param({"has_consent": None}, ["CONTACT-POINTS/consent"], id="consent never recorded"),
         pytest.param({"has_consent": False}, ["CONTACT-POINTS/consent"], id="consent refused"),
         pytest.param(
-            {"opted_out_at": at("2026-06-30 23:00")}, ["CH-SMS/opt_out", "CONTACT-POINTS/not_opted_out"], id="left today"
+            {"opted_out_at": at("2026-06-30 23:00")},
+            ["CH-SMS/opt_out", "CONTACT-POINTS/not_opted_out"],
+            id="left today",
         ),
         pytest.param({"opted_out_at": at("2026-07-01 00:00")}, [], id="leaves tomorrow: not known yet"),
         pytest.param(
@@ -341,7 +378,9 @@ def test_chile_counts_voice_and_messages_apart_and_spaces_messages():
     assert blocked(found, "email") == ["CL-21320/spacing"]
     assert blocked(found, "call") == []
     other = policies("CL", reading="alternative_reading")
-    later = judge(past=past, rules=other, holidays=worlds.calendar("CL"), as_of=date(2026, 7, 1), timezone="America/Santiago")
+    later = judge(
+        past=past, rules=other, holidays=worlds.calendar("CL"), as_of=date(2026, 7, 1), timezone="America/Santiago"
+    )
     assert blocked(later, "email") == []
 
 
@@ -362,7 +401,15 @@ def test_a_stricter_window_of_the_institution_narrows_the_hours(tmp_path: Path):
     hours = {day: ["09:00-12:00", "14:00-18:30"] for day in ("mon", "tue", "wed", "thu", "fri")}
     rules = own_policies(
         tmp_path,
-        [{"id": "OWN/hours", "kind": "window", "channels": "all", "weekdays": {**hours, "sat": [], "sun": []}, "holidays": "blocked"}],
+        [
+            {
+                "id": "OWN/hours",
+                "kind": "window",
+                "channels": "all",
+                "weekdays": {**hours, "sat": [], "sun": []},
+                "holidays": "blocked",
+            }
+        ],
     )
     found = judge(rules=rules)
     # the longest common stretch, 14:00 to 18:30
@@ -373,7 +420,16 @@ def test_a_stricter_window_of_the_institution_narrows_the_hours(tmp_path: Path):
 def test_effective_contacts_can_be_counted_instead_of_attempts(tmp_path: Path):
     rules = own_policies(
         tmp_path,
-        [{"id": "OWN/talks", "kind": "max_count", "channels": ["call"], "window": "rolling_days:10", "n": 1, "counts": "effective"}],
+        [
+            {
+                "id": "OWN/talks",
+                "kind": "max_count",
+                "channels": ["call"],
+                "window": "rolling_days:10",
+                "n": 1,
+                "counts": "effective",
+            }
+        ],
     )
     past = events(
         {"occurred_at": at("2026-06-20 10:00")},
@@ -393,8 +449,7 @@ def test_a_member_twice_is_refused():
 
 def test_more_rules_than_bits_in_a_word(tmp_path: Path):
     many = [
-        {"id": f"OWN/r{number}", "kind": "min_spacing", "channels": ["call"], "days": number}
-        for number in range(1, 80)
+        {"id": f"OWN/r{number}", "kind": "min_spacing", "channels": ["call"], "days": number} for number in range(1, 80)
     ]
     found = judge(past=events({"occurred_at": at("2026-06-01 10:00")}), rules=own_policies(tmp_path, many))
     # 29 days have passed: rules of 29 days and more still block
@@ -404,7 +459,9 @@ def test_more_rules_than_bits_in_a_word(tmp_path: Path):
 
 def test_members_without_any_point_or_event_are_judged_like_the_others():
     found = judge(
-        who=customers({}, {"customer_id": "bea"}), through=every_point("bea"), past=events({"occurred_at": at("2026-06-30 09:00"), "customer_id": "zoe"})
+        who=customers({}, {"customer_id": "bea"}),
+        through=every_point("bea"),
+        past=events({"occurred_at": at("2026-06-30 09:00"), "customer_id": "zoe"}),
     )
     assert blocked(found, "call", "ana") == ["CONTACT-POINTS/available"]
     assert found.loc["bea", "is_allowed"].all()

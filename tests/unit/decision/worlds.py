@@ -103,9 +103,19 @@ def points(*rows: dict[str, Any]) -> pd.DataFrame:
 def every_point(customer_id: str = "ana") -> pd.DataFrame:
     """A mobile with WhatsApp, a mailbox and an address, all valid and consented."""
     return points(
-        {"contact_point_id": f"{customer_id}-m", "customer_id": customer_id, "kind_code": "mobile", "has_whatsapp": True},
+        {
+            "contact_point_id": f"{customer_id}-m",
+            "customer_id": customer_id,
+            "kind_code": "mobile",
+            "has_whatsapp": True,
+        },
         {"contact_point_id": f"{customer_id}-e", "customer_id": customer_id, "kind_code": "email", "value": "a@b.ec"},
-        {"contact_point_id": f"{customer_id}-a", "customer_id": customer_id, "kind_code": "address", "value": "Calle 1"},
+        {
+            "contact_point_id": f"{customer_id}-a",
+            "customer_id": customer_id,
+            "kind_code": "address",
+            "value": "Calle 1",
+        },
     )
 
 

@@ -1,7 +1,7 @@
 """A cooperative of three members, whose landing folder the tests spoil."""
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -64,9 +64,16 @@ class Cooperative:
     def load(self, *, share=1.0, received_on=AS_OF, as_of=AS_OF):
         self.runs += 1
         return load_landing(
-            self.root, self.landing, self.warehouse, as_of=as_of, received_on=received_on, run_id=f"run-{self.runs}",
-            timezone=self.timezone, max_rejected_share=share, loaded_at=datetime(2026, 7, 1, self.runs % 24),
-        )  # fmt: skip
+            self.root,
+            self.landing,
+            self.warehouse,
+            as_of=as_of,
+            received_on=received_on,
+            run_id=f"run-{self.runs}",
+            timezone=self.timezone,
+            max_rejected_share=share,
+            loaded_at=datetime.fromisoformat("2026-07-01") + timedelta(hours=self.runs),
+        )
 
     def validate(self, *, share=1.0):
         return validate_landing(
@@ -74,7 +81,10 @@ class Cooperative:
         )
 
     def rows(self, table, columns, order="_load_id, _source_file, _source_row"):
-        return [tuple(row) for row in self.warehouse.read(f"select {columns} from raw.{table} order by {order}").to_numpy().tolist()]
+        return [
+            tuple(row)
+            for row in self.warehouse.read(f"select {columns} from raw.{table} order by {order}").to_numpy().tolist()
+        ]
 
     def count(self, table):
         return int(self.warehouse.read(f"select count(*) as n from raw.{table}")["n"][0])

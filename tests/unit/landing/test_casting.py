@@ -64,7 +64,10 @@ def test_money_in_floats_is_exact_to_the_cent(cents):
     assert cast(cents / 100, "money", delivered="DOUBLE") == Decimal(cents) / 100
 
 
-@given(day=st.dates(date(1900, 1, 1), date(2199, 12, 31)), form=st.sampled_from(["%Y-%m-%d", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y%m%d", "%Y/%m/%d"]))
+@given(
+    day=st.dates(date(1900, 1, 1), date(2199, 12, 31)),
+    form=st.sampled_from(["%Y-%m-%d", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y%m%d", "%Y/%m/%d"]),
+)
 @settings(max_examples=150, deadline=None)
 def test_dates_survive_every_way_of_writing_them(day, form):
     assert cast(day.strftime(form), "date") == day
@@ -98,17 +101,38 @@ def test_a_zoned_moment_in_a_date_column_is_the_local_day():
     assert cast("2026-03-10T02:00:00Z", "date") == date(2026, 3, 9)
 
 
-@pytest.mark.parametrize(("text", "expected"), [("SI", True), ("sí", True), ("0", False), ("False", False), ("maybe", None)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("SI", True), ("sí", True), ("0", False), ("False", False), ("maybe", None)]
+)
 def test_booleans(text, expected):
     assert cast(text, "boolean") is expected
 
 
-@pytest.mark.parametrize(("value", "delivered", "expected"), [("12", "VARCHAR", 12), ("12.0", "VARCHAR", 12), ("12.5", "VARCHAR", None), (12.0, "DOUBLE", 12), (float("nan"), "DOUBLE", None)])
+@pytest.mark.parametrize(
+    ("value", "delivered", "expected"),
+    [
+        ("12", "VARCHAR", 12),
+        ("12.0", "VARCHAR", 12),
+        ("12.5", "VARCHAR", None),
+        (12.0, "DOUBLE", 12),
+        (float("nan"), "DOUBLE", None),
+    ],
+)
 def test_whole_numbers(value, delivered, expected):
     assert cast(value, "integer", delivered=delivered) == expected
 
 
-@pytest.mark.parametrize(("value", "delivered", "expected"), [("007", "VARCHAR", "007"), (7, "BIGINT", "7"), (7.0, "DOUBLE", "7"), (float("nan"), "DOUBLE", None), ("  ", "VARCHAR", None), (" x\u00a0", "VARCHAR", "x")])
+@pytest.mark.parametrize(
+    ("value", "delivered", "expected"),
+    [
+        ("007", "VARCHAR", "007"),
+        (7, "BIGINT", "7"),
+        (7.0, "DOUBLE", "7"),
+        (float("nan"), "DOUBLE", None),
+        ("  ", "VARCHAR", None),
+        (" x\u00a0", "VARCHAR", "x"),
+    ],
+)
 def test_keys_are_text(value, delivered, expected):
     assert cast(value, "text", delivered=delivered) == expected
 
@@ -126,4 +150,6 @@ def test_keys_are_text(value, delivered, expected):
 )
 def test_decimal_mark_is_recognised_by_what_only_a_decimal_mark_can_be(values, expected):
     rows = ", ".join(f"('{value}')" for value in values)
-    assert CONNECTION.execute(f"select {casting.decimal_marks(['v'])} from (values {rows}) as t(v)").fetchall() == [expected]
+    assert CONNECTION.execute(f"select {casting.decimal_marks(['v'])} from (values {rows}) as t(v)").fetchall() == [
+        expected
+    ]

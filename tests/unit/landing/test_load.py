@@ -21,8 +21,11 @@ def test_good_files_are_loaded_with_types_lineage_and_zone(cooperative):
     report = cooperative.load(share=0)
     assert report.load_id == 1
     assert {name: table.new_count for name, table in report.tables.items()} == {
-        "customers": 3, "loans": 2, "installments": 3, "payments": 3,
-    }  # fmt: skip
+        "customers": 3,
+        "loans": 2,
+        "installments": 3,
+        "payments": 3,
+    }
     # Guayaquil is five hours behind UTC all year; the third payment says that it is in UTC already.
     assert cooperative.rows("payments", "payment_id, cast(paid_at as text), cast(amount as text), _source_row") == [
         ("P1", "2026-02-09 15:30:00", "103.00", 1),
@@ -108,17 +111,42 @@ def test_a_late_row_that_is_older_than_raw_does_not_count(cooperative):
     ("table", "content", "cause"),
     [
         pytest.param("payments.csv", b"", "empty", id="empty file"),
-        pytest.param("payments.csv", b"payment_id,loan_id,paid_at,amount\nP1,L1,2026-02-09,103.00\nP2,L1,20", "cut off in row 2", id="csv cut off"),
-        pytest.param("payments.csv", b'payment_id,loan_id,paid_at,amount\nP1,"L1,2026-02-09,103.00\nP2,L1,2026-02-09,1\n', "never closed", id="open quote"),
-        pytest.param("payments.csv", b"payment_id,loan_id,amount\nP1,L1,103.00\n", "lacks the required column paid_at", id="required column"),
-        pytest.param("payments.csv", b"payment_id,loan_id,paid_at,amount,Amount\nP1,L1,2026-02-09,1,1\n", "amount twice", id="column twice"),
-        pytest.param("payments.csv.gz", gzip.compress(b"payment_id,loan_id,paid_at,amount\nP1,L1,2026-02-09,1\n" * 50)[:-9], "cut off or damaged", id="gzip cut off"),
+        pytest.param(
+            "payments.csv",
+            b"payment_id,loan_id,paid_at,amount\nP1,L1,2026-02-09,103.00\nP2,L1,20",
+            "cut off in row 2",
+            id="csv cut off",
+        ),
+        pytest.param(
+            "payments.csv",
+            b'payment_id,loan_id,paid_at,amount\nP1,"L1,2026-02-09,103.00\nP2,L1,2026-02-09,1\n',
+            "never closed",
+            id="open quote",
+        ),
+        pytest.param(
+            "payments.csv",
+            b"payment_id,loan_id,amount\nP1,L1,103.00\n",
+            "lacks the required column paid_at",
+            id="required column",
+        ),
+        pytest.param(
+            "payments.csv",
+            b"payment_id,loan_id,paid_at,amount,Amount\nP1,L1,2026-02-09,1,1\n",
+            "amount twice",
+            id="column twice",
+        ),
+        pytest.param(
+            "payments.csv.gz",
+            gzip.compress(b"payment_id,loan_id,paid_at,amount\nP1,L1,2026-02-09,1\n" * 50)[:-9],
+            "cut off or damaged",
+            id="gzip cut off",
+        ),
         pytest.param("payments.parquet", b"PAR1" + b"\0" * 100, "no Parquet footer", id="parquet cut off"),
         pytest.param("payments.parquet", b"PAR1" + b"\0" * 100 + b"PAR1", "damaged", id="parquet corrupt"),
         pytest.param("payments.parquet", b"payment_id,loan_id\n", "not a Parquet file", id="csv named parquet"),
         pytest.param(None, None, "no file payments.parquet", id="required table missing"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_file_stops_at_the_door_and_raw_stays_as_it_was(cooperative, table, content, cause):
     cooperative.load()
     before = cooperative.counts()
@@ -211,7 +239,9 @@ def test_compressed_csv_and_parquet_of_a_data_frame_are_read(cooperative):
 
 
 def test_a_line_with_too_few_fields_goes_to_quarantine_and_later_rows_keep_their_number(cooperative):
-    cooperative.put("payments.csv", payments(GOOD_PAYMENT, "P2,L1", "P3,L2,2026-03-10,-5,branch", "P4,L2,2026-03-10,5,agent"))
+    cooperative.put(
+        "payments.csv", payments(GOOD_PAYMENT, "P2,L1", "P3,L2,2026-03-10,-5,branch", "P4,L2,2026-03-10,5,agent")
+    )
     report = cooperative.load()
     assert cooperative.rejected() == {
         ("payments", "payments.csv", 2): '["malformed_line"]',
@@ -233,9 +263,19 @@ def test_a_line_with_too_few_fields_goes_to_quarantine_and_later_rows_keep_their
         pytest.param("P4,L9,2026-03-10,1,branch", ["orphan:loan_id"], id="unknown loan"),
         pytest.param("P4,,2026-03-10,1,branch", ["missing:loan_id"], id="no loan"),
         pytest.param("P4,L1,2026-03-10,1,gold", ["not_in_list:method"], id="unknown method"),
-        pytest.param(",L9,2027-01-01,-1,gold", ["in_the_future:paid_at", "missing:payment_id", "not_in_list:method", "orphan:loan_id", "out_of_range:amount"], id="all at once"),
+        pytest.param(
+            ",L9,2027-01-01,-1,gold",
+            [
+                "in_the_future:paid_at",
+                "missing:payment_id",
+                "not_in_list:method",
+                "orphan:loan_id",
+                "out_of_range:amount",
+            ],
+            id="all at once",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_bad_row_is_rejected_whole_with_every_reason(cooperative, line, reasons):
     cooperative.put("payments.csv", payments(GOOD_PAYMENT, line))
     cooperative.load()
@@ -259,13 +299,25 @@ def test_the_last_moment_of_tomorrow_is_accepted(cooperative):
 @pytest.mark.parametrize(
     ("file", "old", "new", "reason"),
     [
-        pytest.param("installments.csv", "L2,1,2026-03-10", "L2,1,2026-02-09", "rule:due_after_disbursement", id="due before disbursement"),
+        pytest.param(
+            "installments.csv",
+            "L2,1,2026-03-10",
+            "L2,1,2026-02-09",
+            "rule:due_after_disbursement",
+            id="due before disbursement",
+        ),
         pytest.param("installments.csv", "90.50", "-90.50", "out_of_range:principal_due", id="negative instalment"),
         pytest.param("loans.csv", "L2,8", "L2,88", "orphan:customer_id", id="loan of nobody"),
-        pytest.param("loans.csv", "2026-02-10,active", "2026-09-10,active", "in_the_future:disbursed_on", id="disbursed in the future"),
+        pytest.param(
+            "loans.csv",
+            "2026-02-10,active",
+            "2026-09-10,active",
+            "in_the_future:disbursed_on",
+            id="disbursed in the future",
+        ),
         pytest.param("customers.csv", "Toro,dispute", "Toro,Dispute!", "not_in_list:status", id="unknown status"),
     ],
-)  # fmt: skip
+)
 def test_impossible_rows_are_rejected(cooperative, file, old, new, reason):
     cooperative.put(file, cooperative.files[file].replace(old, new))
     cooperative.load()
@@ -274,7 +326,9 @@ def test_impossible_rows_are_rejected(cooperative, file, old, new, reason):
 
 
 def test_an_instalment_due_on_the_day_of_disbursement_is_accepted(cooperative):
-    cooperative.put("installments.csv", cooperative.files["installments.csv"].replace("L2,1,2026-03-10", "L2,1,2026-02-10"))
+    cooperative.put(
+        "installments.csv", cooperative.files["installments.csv"].replace("L2,1,2026-03-10", "L2,1,2026-02-10")
+    )
     cooperative.load(share=0)
 
 
@@ -282,7 +336,8 @@ def test_a_promise_is_compared_with_the_local_day_on_which_it_was_made(cooperati
     # 21:00 on the 5th in Guayaquil is already the 6th in UTC; a promise for the same evening is possible.
     cooperative.put(
         "promises.csv",
-        "promise_id,loan_id,made_at,due_on,amount\nQ1,L1,2026-03-05 21:00:00,2026-03-05,10\nQ2,L1,2026-03-05 21:00:00,2026-03-04,10\n",
+        "promise_id,loan_id,made_at,due_on,amount\nQ1,L1,2026-03-05 21:00:00,2026-03-05,10\n"
+        "Q2,L1,2026-03-05 21:00:00,2026-03-04,10\n",
     )
     cooperative.load()
     assert list(cooperative.rejected().items()) == [(("promises", "promises.csv", 2), '["rule:due_after_made"]')]
@@ -356,13 +411,21 @@ def test_a_bad_row_does_not_supersede_a_good_one(cooperative):
 def test_a_rewritten_schedule_replaces_the_whole_old_one(cooperative):
     cooperative.load()
     header = cooperative.files["installments.csv"].splitlines()[0]
-    cooperative.put("installments.csv", f"{header}\nL1,1,2026-02-10,100.00,3.00,0.00\nL1,3,2026-08-10,100.00,9.00,0.00\n")
+    cooperative.put(
+        "installments.csv", f"{header}\nL1,1,2026-02-10,100.00,3.00,0.00\nL1,3,2026-08-10,100.00,9.00,0.00\n"
+    )
     report = cooperative.load(share=0)
     assert (report.tables["installments"].new_count, report.tables["installments"].deleted_count) == (1, 1)
     # L2 was not in the file: its schedule stands. L1's second instalment is gone, its first was not touched.
-    assert cooperative.rows("installments", "loan_id, installment_no, _load_id, _is_deleted", "loan_id, installment_no, _load_id") == [
-        ("L1", 1, 1, False), ("L1", 2, 1, False), ("L1", 2, 2, True), ("L1", 3, 2, False), ("L2", 1, 1, False),
-    ]  # fmt: skip
+    assert cooperative.rows(
+        "installments", "loan_id, installment_no, _load_id, _is_deleted", "loan_id, installment_no, _load_id"
+    ) == [
+        ("L1", 1, 1, False),
+        ("L1", 2, 1, False),
+        ("L1", 2, 2, True),
+        ("L1", 3, 2, False),
+        ("L2", 1, 1, False),
+    ]
     # And back again: the deleted instalment returns as a new version.
     cooperative.put("installments.csv", cooperative.files["installments.csv"])
     again = cooperative.load(share=0)
@@ -381,7 +444,9 @@ def test_clock_changes_move_missing_times_forward_and_read_repeated_ones_as_the_
     cooperative.timezone = "America/Santiago"
     loans = cooperative.files["loans.csv"].replace("2026-01-10", "2025-01-10")
     cooperative.put("loans.csv", loans)
-    cooperative.put("payments.csv", payments("P1,L1,2025-09-07 00:30:00,1,branch", "P2,L1,2025-04-05 23:30:00,1,branch"))
+    cooperative.put(
+        "payments.csv", payments("P1,L1,2025-09-07 00:30:00,1,branch", "P2,L1,2025-04-05 23:30:00,1,branch")
+    )
     cooperative.load(share=0)
     assert cooperative.rows("payments", "payment_id, cast(paid_at as text)") == [
         ("P1", "2025-09-07 04:30:00"),
@@ -436,3 +501,47 @@ def test_the_report_reads_without_a_network_in_spanish_first(cooperative):
     assert results["success"] is False
     failed = [result for result in results["results"] if not result["success"]]
     assert {result["reason"] for result in failed} == {"unreadable:", "orphan:", "missing:amount"}
+
+
+def test_damage_in_the_middle_of_a_parquet_file_stops_the_load(cooperative):
+    cooperative.load()
+    before = cooperative.counts()
+    frame = pd.DataFrame(
+        {"payment_id": [f"P{n}" for n in range(5000)], "loan_id": "L1", "paid_at": "2026-03-01", "amount": 1.0}
+    )
+    (cooperative.landing / "payments.csv").unlink()
+    path = cooperative.landing / "payments.parquet"
+    frame.to_parquet(path)
+    content = bytearray(path.read_bytes())
+    content[4:2000] = bytes(1996)
+    path.write_bytes(content)
+    with pytest.raises(LandingError, match=r"payments\.parquet: the file is damaged"):
+        cooperative.load()
+    assert cooperative.counts() == before
+
+
+def test_a_file_whose_lines_never_fit_the_header_stops_the_load(cooperative):
+    cooperative.put("payments.csv", payments(*["P1,L1,2026-03-01,1,branch,surplus"] * 10_001))
+    with pytest.raises(LandingError, match="more than 10,000 lines"):
+        cooperative.load()
+
+
+def test_the_same_run_again_keeps_its_report_and_quarantine(cooperative):
+    cooperative.put("payments.csv", payments(GOOD_PAYMENT, "P4,L9,2026-03-10,1,branch"))
+    report = cooperative.load()
+    first = report.html_path.read_bytes()
+    cooperative.runs = 0
+    again = cooperative.load()
+    assert again.html_path.read_bytes() == first
+    assert (cooperative.root / "quarantine" / "run-1" / "payments.csv").exists()
+
+
+def test_a_quarantined_row_put_right_and_dropped_into_the_folder_is_loaded(cooperative):
+    cooperative.put("payments/main.csv", payments("P4,L9,2026-03-10,1,branch"))
+    cooperative.load()
+    fixed = (cooperative.root / "quarantine" / "run-1" / "payments.csv").read_text().replace("L9", "L1")
+    cooperative.put("payments/fixed.csv", fixed)
+    (cooperative.landing / "payments" / "main.csv").unlink()
+    report = cooperative.load(share=0)
+    assert report.tables["payments"].new_count == 1
+    assert report.tables["payments"].extra_columns == ("_reasons", "_source_file", "_source_row")

@@ -60,7 +60,7 @@ def _loan_rows(day: date, members: int, willingness: np.ndarray, random: np.rand
 
 @pytest.fixture(scope="session")
 def loan_world() -> Callable[..., World]:
-    """Builder of loan worlds: the log odds of default fall with the member's willingness and rise with past-due days."""
+    """Builder of loan worlds: default falls with the member's willingness and rises with past-due days."""
 
     def build(members: int = 1500, history_start: date = date(2024, 7, 1), seed: int = 0) -> World:
         random = np.random.default_rng(seed)
@@ -148,7 +148,7 @@ def _customer_truth(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 @pytest.fixture(scope="session")
 def contact_world() -> Callable[..., World]:
-    """Builder of contact worlds: the past contacted those likely to pay; what a contact adds is largest in the middle."""
+    """Builder of contact worlds: the past sought likely payers; what a contact adds is largest in the middle."""
 
     def build(members: int = 2500, weeks: int = 20, seed: int = 0, logged_weeks: int = 8) -> World:
         random = np.random.default_rng(seed)

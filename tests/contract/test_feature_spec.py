@@ -1,0 +1,50 @@
+"""The features that models know and the feature tables that dbt builds are the same, in names, order and types."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from models.features import CUSTOMER_FEATURES, LOAN_FEATURES, FeatureSpec
+
+FOLDER = Path(__file__).parents[2] / "dbt_project" / "models" / "features"
+TYPES = {
+    "date": {"category"},
+    "text": {"category"},
+    "boolean": {"boolean"},
+    "bigint": {"number"},
+    "int": {"number"},
+    "double precision": {"number"},
+}
+
+
+def columns_of(table: str) -> dict[str, str]:
+    """Column names and types of a dbt model, in order, as its YAML declares them."""
+    for path in sorted(FOLDER.glob("*.yml")):
+        for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
+            if f"features.{model['name']}" == table:
+                return {column["name"]: column["data_type"] for column in model["columns"]}
+    raise AssertionError(f"no YAML under {FOLDER} declares {table}")
+
+
+@pytest.mark.parametrize("spec", [LOAN_FEATURES, CUSTOMER_FEATURES], ids=lambda spec: spec.model)
+def test_the_spec_and_the_dbt_contract_have_the_same_columns(spec: FeatureSpec) -> None:
+    declared = columns_of(spec.table)
+    missing = [name for name in spec.names if name not in declared]
+    extra = [name for name in declared if name not in spec.names]
+    assert not missing, f"models/features.py names columns that dbt does not build: {missing}"
+    assert not extra, f"dbt builds columns that models/features.py does not explain: {extra}"
+    assert list(declared) == list(spec.names)
+
+
+@pytest.mark.parametrize("spec", [LOAN_FEATURES, CUSTOMER_FEATURES], ids=lambda spec: spec.model)
+def test_the_types_agree(spec: FeatureSpec) -> None:
+    declared = columns_of(spec.table)
+    wrong = {
+        column.name: (declared[column.name], column.type)
+        for column in spec.columns
+        if column.type not in TYPES.get(declared[column.name].split("(")[0], {"number"})
+    }
+    assert not wrong, f"types differ (dbt, models): {wrong}"

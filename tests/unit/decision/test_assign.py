@@ -1,0 +1,191 @@
+"""Collectors: capacity, fairness, zone, language, continuity, and the split of people with two skills."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from puntual.decision.assign import assign, familiar_collectors
+from puntual.decision.capacity import capacities, roster, zone_key
+from puntual.errors import RuleError
+from tests.unit.decision import worlds
+from tests.unit.decision.test_decide import team
+from tests.unit.decision.worlds import TUESDAY, at
+
+CHANNELS = ["call", "sms", "visit"]
+NOBODY = pd.Series(dtype=object)
+
+
+def contacts(*rows: dict) -> pd.DataFrame:
+    default = {"channel_code": "call", "zone": None, "language_code": None, "net_amount": 1.0}
+    full = [default | {"customer_id": f"c{number:03d}"} | row for number, row in enumerate(rows)]
+    return pd.DataFrame(full, columns=["customer_id", *default]).astype({"zone": object, "language_code": object})
+
+
+def load_of(wanted: pd.DataFrame, people: pd.DataFrame, familiar: pd.Series = NOBODY) -> list:
+    return assign(wanted, roster(people, CHANNELS, TUESDAY), familiar).collector_id.tolist()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("Manabí", "MANABI"), (" Santo  Domingo", "santo domingo"), (None, float("nan")), ("", None)]
+)
+def test_zones_are_compared_without_accents_case_or_spaces(first, second):
+    assert zone_key(first) == zone_key(second)
+
+
+def test_the_roster_has_only_who_is_at_work_and_can_do_something():
+    people = team(
+        {},
+        {"active_from": pd.Timestamp("2026-07-01")},
+        {"active_to": pd.Timestamp("2026-06-30")},
+        {"channels": "letter"},
+        {"channels": None},
+        {"daily_capacity": 0},
+    )
+    assert roster(people, CHANNELS, TUESDAY)["collector_id"].tolist() == ["g0", "g2"]
+    assert roster(people, CHANNELS, date(2026, 7, 1))["collector_id"].tolist() == ["g0", "g1"]
+
+
+def test_capacities_of_messages_are_limits_and_missing_collectors_are_zero():
+    found = capacities(roster(team({}), CHANNELS, TUESDAY), CHANNELS, {"sms": 100, "call": 9999})
+    assert [(one.name, one.count, one.kind) for one in found] == [
+        ("collectors:call", 4, "pool"),
+        ("messages:sms", 100, "limit"),
+        ("collectors:visit", 0, "limit"),
+    ]
+    assert [
+        one.name for one in capacities(roster(team({}), ["call", "sms"], TUESDAY), ["call", "sms"], {"sms": None})
+    ] == ["collectors:call"]
+
+
+def test_load_is_even_in_proportion_to_capacity():
+    people = team({"daily_capacity": 8}, {"daily_capacity": 4}, {"daily_capacity": 4})
+    found = pd.Series(load_of(contacts(*({} for _ in range(8))), people)).value_counts()
+    assert found.to_dict() == {"g0": 4, "g1": 2, "g2": 2}
+
+
+def test_the_value_is_dealt_round():
+    worth = [10.0, 9.0, 8.0, 7.0]
+    found = load_of(contacts(*({"net_amount": value} for value in worth)), team({}, {}))
+    assert found == ["g0", "g1", "g0", "g1"]
+
+
+def test_a_call_goes_to_the_own_zone_first_and_anywhere_after():
+    people = team({"zone": "Loja", "daily_capacity": 1}, {"zone": "Quito", "daily_capacity": 2})
+    found = load_of(contacts({"zone": "quito"}, {"zone": "loja"}, {"zone": "loja"}), people)
+    assert found == ["g1", "g0", "g1"]
+
+
+def test_a_scarce_language_goes_to_who_speaks_it():
+    people = team({"languages": "es", "daily_capacity": 2}, {"languages": "es,qu", "daily_capacity": 1})
+    found = load_of(contacts({"language_code": "es"}, {"language_code": "es"}, {"language_code": "qu"}), people)
+    assert found == ["g0", "g0", "g1"]
+
+
+def test_a_full_collector_keeps_the_most_valuable_of_those_they_know():
+    familiar = pd.Series({f"c{number:03d}": "g1" for number in range(6)})
+    wanted = contacts(*({"net_amount": float(number)} for number in range(6)))
+    found = assign(wanted, roster(team({}, {"daily_capacity": 2}), CHANNELS, TUESDAY), familiar)
+    assert found.collector_id.tolist() == ["g0", "g0", "g0", "g0", "g1", "g1"]
+    assert found.is_familiar.tolist() == [False] * 4 + [True] * 2
+
+
+def test_familiar_is_the_open_promise_before_the_last_conversation():
+    spoken = [
+        {
+            "customer_id": "ana",
+            "occurred_at": at("2026-06-20 10:00"),
+            "outcome_code": "right_party",
+            "collector_id": "g9",
+        },
+        {
+            "customer_id": "bea",
+            "occurred_at": at("2026-06-20 10:00"),
+            "outcome_code": "right_party",
+            "collector_id": "g1",
+        },
+        {"customer_id": "bea", "occurred_at": at("2026-06-21 10:00"), "outcome_code": "callback", "collector_id": "g2"},
+        {
+            "customer_id": "bea",
+            "occurred_at": at("2026-06-22 10:00"),
+            "outcome_code": "no_answer",
+            "collector_id": "g3",
+        },
+        {
+            "customer_id": "zoe",
+            "occurred_at": at("2025-06-22 10:00"),
+            "outcome_code": "right_party",
+            "collector_id": "g3",
+        },
+    ]
+    taken = worlds.promises({"due_date": "2026-06-29", "collector_id": "g5"})
+    found = familiar_collectors(taken, worlds.events(*spoken), as_of=TUESDAY)
+    assert found.to_dict() == {"ana": "g5", "bea": "g2"}
+    assert familiar_collectors(worlds.promises(), worlds.events(), as_of=TUESDAY).empty
+
+
+def test_a_person_with_two_skills_is_left_for_what_only_they_can_do():
+    people = team({"channels": "call,visit", "zone": "Loja", "daily_capacity": 1}, {"daily_capacity": 1})
+    wanted = contacts({"net_amount": 99.0}, {"channel_code": "visit", "zone": "loja"})
+    familiar = pd.Series({"c000": "g0"})
+    assert load_of(wanted, people, familiar) == ["g1", "g0"]
+
+
+def test_contacts_that_do_not_fit_are_refused():
+    with pytest.raises(RuleError, match="no collector with capacity left"):
+        load_of(contacts({}, {}), team({"daily_capacity": 1}))
+    with pytest.raises(RuleError, match="no collector with capacity left"):
+        load_of(contacts({"channel_code": "visit", "zone": "loja"}), team({"channels": "visit", "zone": "Quito"}))
+    with pytest.raises(RuleError, match="twice"):
+        load_of(contacts({"customer_id": "ana"}, {"customer_id": "ana"}), team({}))
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=60, deadline=None)
+def test_whatever_fits_is_assigned_within_skills_zones_and_capacities(seed: int):
+    random = np.random.default_rng(seed)
+    zones = ["loja", "quito", None]
+    people = team(
+        *(
+            {
+                "channels": random.choice(["call", "visit", "call,visit"]),
+                "zone": zones[random.integers(3)],
+                "languages": [None, "es", "es,qu"][random.integers(3)],
+                "daily_capacity": int(random.integers(1, 5)),
+            }
+            for _ in range(random.integers(1, 7))
+        )
+    )
+    at_work = roster(people, CHANNELS, TUESDAY)
+    # one contact for some units of each collector: by construction it fits
+    wanted = []
+    for person in at_work.itertuples():
+        for _ in range(random.integers(0, person.daily_capacity + 1)):
+            channel = person.channels[random.integers(len(person.channels))]
+            zone = person.zone if channel == "visit" and person.zone else zones[random.integers(3)]
+            wanted.append(
+                {"channel_code": channel, "zone": zone, "language_code": [None, "es", "qu"][random.integers(3)]}
+            )
+    todo = contacts(*wanted)
+    known = pd.Series(
+        {f"c{number:03d}": f"g{random.integers(0, 7)}" for number in range(0, len(todo), 2)}, dtype=object
+    )
+    found = assign(todo, at_work, known).collector_id
+    assert found.notna().all()
+    staff = at_work.set_index("collector_id")
+    assert (found.value_counts() <= staff["daily_capacity"].reindex(found.value_counts().index)).all()
+    for channel, zone, person in zip(todo["channel_code"], todo["zone"], found, strict=True):
+        assert channel in staff.at[person, "channels"]
+        if channel == "visit" and isinstance(staff.at[person, "zone"], str):
+            assert staff.at[person, "zone"] == zone
+
+
+def test_a_visitor_without_a_zone_serves_every_zone():
+    (only,) = capacities(roster(team({"channels": "visit"}, {"channels": "visit"}), ["visit"], TUESDAY), ["visit"], {})
+    assert [(cell.channel, cell.zone) for cell in only.cells] == [("visit", None)]
+    assert only.count == 8

@@ -1,0 +1,460 @@
+"""The whole decision on small books: capacities, exploration and its probabilities, why not, and the checker."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from puntual.decision.checker import check, require_clean
+from puntual.decision.decide import DECISION_COLUMNS, DETAIL_COLUMNS, PRICE_COLUMNS, DecisionOutcome, decide
+from puntual.decision.policies import load_ladder
+from puntual.errors import RuleError
+from tests.unit.decision import worlds
+from tests.unit.decision.worlds import POLICIES, QUITO, TUESDAY, at
+
+COSTS = {"call": 0.45, "ivr": 0.04, "whatsapp": 0.06, "sms": 0.03, "email": 0.004, "visit": 4.5}
+LIMITS = {"call": None, "ivr": 5, "whatsapp": 10, "sms": 10, "email": None, "visit": None}
+ZONES = ["Loja", "Manabí", "Quito"]
+
+
+def team(*rows: dict[str, Any]) -> pd.DataFrame:
+    default = {
+        "full_name": "Gestor",
+        "channels": "call",
+        "zone": None,
+        "languages": None,
+        "daily_capacity": 4,
+        "active_from": pd.NaT,
+        "active_to": pd.NaT,
+    }
+    frame = pd.DataFrame([default | {"collector_id": f"g{number}"} | row for number, row in enumerate(rows)])
+    return frame.astype({"zone": object, "languages": object})
+
+
+TEAM = team(
+    {},
+    {"zone": "LOJA", "channels": "visit", "daily_capacity": 2},
+    {"zone": "Manabi", "channels": "call, visit", "daily_capacity": 3},
+    {"active_to": pd.Timestamp("2026-06-29")},
+    {"daily_capacity": None},
+)
+
+
+def book(size: int, seed: int = 1) -> dict[str, Any]:
+    """Members with every contact point and random gains."""
+    random = np.random.default_rng(seed)
+    names = [f"m{number:05d}" for number in range(size)]
+    features = pd.DataFrame(
+        {
+            "customer_id": names,
+            "loan_id": [f"l{number:05d}" for number in range(size)],
+            "is_eligible": True,
+            "arrears_amount": random.gamma(1.0, 80.0, size).round(2),
+            "collectable_amount": random.gamma(2.0, 80.0, size).round(2) + 5,
+            "past_due_days": random.integers(0, 120, size),
+            "broken_promise_count_182d": random.integers(0, 2, size),
+            "days_since_last_contact": np.where(random.random(size) < 0.5, np.nan, 5.0),
+        }
+    )
+    customers = pd.DataFrame(
+        {
+            "customer_id": names,
+            "customer_status_code": "active",
+            "timezone": None,
+            "province": random.choice(ZONES, size),
+            "language_code": None,
+        }
+    ).astype(object)
+    kinds = ["mobile", "email", "address"]
+    points = worlds.points(
+        *(
+            {"contact_point_id": f"{n}-{k}", "customer_id": n, "kind_code": k, "has_whatsapp": True}
+            for n in names
+            for k in kinds
+        )
+    )
+    scores = pd.DataFrame(
+        {
+            "customer_id": np.repeat(names, len(COSTS)),
+            "channel_code": list(COSTS) * size,
+            "gain_amount": random.normal(3.0, 6.0, size * len(COSTS)).round(2),
+            "reach_probability": 0.5,
+            "is_supported": True,
+        }
+    )
+    return {
+        "features": features,
+        "customers": customers,
+        "contact_points": points,
+        "interactions": worlds.events(),
+        "promises": worlds.promises(),
+        "payments": worlds.payments(),
+        "collectors": TEAM,
+        "channel_scores": scores,
+    }
+
+
+def run(inputs: dict[str, Any], **options: Any) -> DecisionOutcome:
+    settings = {
+        "default_risk": None,
+        "policies": worlds.policies(),
+        "ladder": load_ladder(POLICIES),
+        "holidays": worlds.calendar(),
+        "costs": COSTS,
+        "daily_capacity": LIMITS,
+        "as_of": TUESDAY,
+        "timezone": QUITO,
+        "exploration_share": 0.0,
+    }
+    return decide(**(settings | inputs | options))
+
+
+def judged(outcome: DecisionOutcome, inputs: dict[str, Any], decisions: pd.DataFrame | None = None) -> list[str]:
+    contacts = outcome.details[outcome.details["is_chosen"]]
+    return check(
+        outcome.decisions if decisions is None else decisions,
+        **{name: inputs[name] for name in inputs if name != "channel_scores"},
+        policy_files=worlds.policies().files,
+        holidays=worlds.calendar(),
+        daily_capacity=LIMITS,
+        country="EC",
+        currency="USD",
+        timezone=QUITO,
+        reading="strict_default",
+        as_of=TUESDAY,
+        contact_point_ids=dict(zip(contacts["customer_id"], contacts["contact_point_id"], strict=True)),
+    )
+
+
+@pytest.fixture(scope="module")
+def inputs() -> dict[str, Any]:
+    return book(200)
+
+
+@pytest.fixture(scope="module")
+def outcome(inputs: dict[str, Any]) -> DecisionOutcome:
+    return run(inputs, exploration_share=0.1)
+
+
+def test_frames_have_their_columns_and_one_row_per_member(outcome: DecisionOutcome):
+    assert tuple(outcome.decisions.columns) == DECISION_COLUMNS
+    assert tuple(outcome.details.columns) == DETAIL_COLUMNS
+    assert tuple(outcome.prices.columns) == PRICE_COLUMNS
+    assert outcome.decisions["customer_id"].is_unique and len(outcome.decisions) == 200
+    assert len(outcome.details) == 200 * len(COSTS)
+    assert outcome.decisions["as_of_date"].eq(TUESDAY).all()
+
+
+def test_nobody_who_is_not_eligible_is_decided(inputs: dict[str, Any]):
+    features = inputs["features"].assign(is_eligible=[number % 2 == 0 for number in range(200)])
+    assert len(run(inputs | {"features": features}).decisions) == 100
+
+
+def test_the_checker_finds_nothing(outcome: DecisionOutcome, inputs: dict[str, Any]):
+    assert judged(outcome, inputs) == []
+
+
+def test_the_same_inputs_in_another_order_give_the_same_decisions(inputs: dict[str, Any], outcome: DecisionOutcome):
+    shuffled = {name: frame.sample(frac=1, random_state=3) for name, frame in inputs.items()}
+    again = run(shuffled, exploration_share=0.1)
+    pd.testing.assert_frame_equal(outcome.decisions, again.decisions)
+    pd.testing.assert_frame_equal(outcome.details, again.details)
+
+
+def test_capacities_come_from_who_is_at_work_and_are_kept(outcome: DecisionOutcome):
+    prices = outcome.prices.set_index("capacity_name")
+    # g0 calls 4, g2 calls or visits 3 in Manabí; g3 has left, g4 has no capacity
+    assert prices["capacity_count"].to_dict() == {
+        "collectors:call": 4,
+        "collectors:call+visit@manabi": 3,
+        "collectors:visit@loja": 2,
+        "messages:ivr": 5,
+        "messages:whatsapp": 10,
+        "messages:sms": 10,
+    }
+    assert (prices["used_count"] <= prices["capacity_count"]).all()
+    load = outcome.decisions.groupby("collector_id").size()
+    assert set(load.index) <= {"g0", "g1", "g2"} and load.max() <= 4
+
+
+def test_ranks_are_whole_and_by_net_value_within_each_list(outcome: DecisionOutcome):
+    contacts = outcome.decisions[outcome.decisions["action"] != "none"]
+    owner = contacts["collector_id"].fillna(contacts["action"])
+    for _, group in contacts.groupby(owner):
+        ordered = group.sort_values("rank")
+        assert ordered["rank"].tolist() == list(range(1, len(group) + 1))
+        net = ordered["expected_gain_amount"] - ordered["contact_cost_amount"]
+        assert net.is_monotonic_decreasing
+
+
+def test_value_is_gain_less_cost_and_the_bound_is_reached(inputs: dict[str, Any]):
+    found = run(inputs)
+    contacts = found.decisions[found.decisions["action"] != "none"]
+    net = (contacts["expected_gain_amount"] - contacts["contact_cost_amount"]).sum()
+    assert found.summary["planned_value_amount"] == pytest.approx(net, abs=0.01)
+    assert found.summary["gap_rate"] < 1e-9
+    assert (contacts["expected_gain_amount"] > contacts["contact_cost_amount"]).all()
+
+
+def test_the_probability_of_each_row_is_the_mixture_of_plan_and_draw(outcome: DecisionOutcome):
+    share = 0.1
+    wide = outcome.details.set_index("customer_id")
+    draw = wide.groupby(level=0)["explore_probability"].sum()
+    assert (draw <= 1 + 1e-12).all()
+    for row in outcome.decisions.itertuples():
+        mine = wide.loc[row.customer_id]
+        greedy = mine.loc[mine["greedy_action"], "channel_code"].tolist() or ["none"]
+        chance = {
+            **dict(zip(mine["channel_code"], mine["explore_probability"], strict=True)),
+            "none": 1 - draw[row.customer_id],
+        }
+        # over all actions the probabilities sum to one
+        total = sum((1 - share) * (name == greedy[0]) + share * p for name, p in chance.items())
+        assert total == pytest.approx(1.0)
+        expected = (1 - share) * (row.action == greedy[0]) + share * chance[row.action]
+        assert row.propensity == pytest.approx(expected)
+        if not row.is_exploration:
+            assert row.action == greedy[0]
+
+
+def test_draws_follow_their_probabilities_and_leave_most_of_each_capacity_alone():
+    inputs = book(6_000, seed=9) | {
+        "collectors": team({"daily_capacity": 300}, {"channels": "visit", "daily_capacity": 40, "zone": "Loja"})
+    }
+    found = run(inputs, exploration_share=0.2, daily_capacity={**LIMITS, "sms": 200, "whatsapp": None})
+    explored = found.decisions[found.decisions["is_exploration"]]
+    # 6 000 members at 20 %: 1 200, three standard deviations are 93
+    assert abs(len(explored) - 1200) < 93
+    expected = found.details.groupby("channel_code")["explore_probability"].sum() * 0.2
+    counts = explored["action"].value_counts()
+    for channel, mean in expected.items():
+        assert abs(counts.get(channel, 0) - mean) < 4 * np.sqrt(mean) + 1
+    prices = found.prices.set_index("capacity_name")["capacity_count"]
+    assert expected["sms"] <= 0.4 * prices["messages:sms"] + 1e-9
+    assert expected["visit"] <= 0.4 * prices["collectors:visit@loja"] + 1e-9
+
+
+def test_a_draw_that_meets_a_full_capacity_is_no_evidence():
+    inputs = book(300, seed=4) | {"collectors": team({"daily_capacity": 1})}
+    limits = dict.fromkeys(COSTS, 1)
+    seen = 0
+    for seed in range(12):
+        found = run(inputs, exploration_share=0.9, daily_capacity=limits, seed=seed)
+        over = found.decisions[found.decisions["blocked_by"] == '["exploration_overflow"]']
+        seen += len(over)
+        assert over["propensity"].isna().all() and (over["action"] == "none").all()
+        assert found.decisions.loc[~found.decisions.index.isin(over.index), "propensity"].notna().all()
+        assert (found.prices["used_count"] <= found.prices["capacity_count"]).all()
+        assert found.summary["exploration_overflow_count"] == len(over)
+    assert seen > 0
+
+
+def test_why_nothing_was_chosen_is_said(inputs: dict[str, Any]):
+    few = book(6)
+    gains = few["channel_scores"].assign(gain_amount=5.0)
+    few["customers"].loc[0, "customer_status_code"] = "deceased"
+    gains.loc[gains["customer_id"] == "m00001", "gain_amount"] = -1.0
+    gains.loc[gains["customer_id"] == "m00002", "is_supported"] = False
+    gains.loc[gains["customer_id"].isin(["m00003", "m00004"]), "gain_amount"] = 1.0
+    none = dict.fromkeys(COSTS, 0) | {"sms": 1}
+    found = run(few | {"channel_scores": gains, "collectors": TEAM.iloc[:0]}, daily_capacity=none)
+    why = found.decisions.set_index("customer_id")["blocked_by"].map(json.loads).to_dict()
+    assert why["m00000"] == ["PERSON-STATUS/deceased"]
+    assert why["m00001"] == ["no_positive_value"]
+    assert why["m00002"] == ["no_support"]
+    assert why["m00003"] == ["capacity"]
+    assert why["m00005"] == []
+    assert found.decisions.set_index("customer_id").at["m00005", "action"] == "sms"
+
+
+def test_without_a_channel_model_the_ladder_decides_and_no_money_is_claimed(inputs: dict[str, Any]):
+    found = run(inputs | {"channel_scores": None})
+    assert found.summary["value_basis"] == "ladder" and "ladder" in found.summary["value_note"]
+    assert found.summary["expected_recovery_amount"] is None and found.summary["gap_rate"] is None
+    assert found.decisions["expected_gain_amount"].isna().all()
+    assert found.prices["price_amount"].isna().all()
+    steps = load_ladder(POLICIES).steps
+    for row in found.decisions[found.decisions["action"] != "none"].itertuples():
+        step = next(
+            s
+            for s in steps
+            if s.min_days <= row.past_due_days and (s.max_days is None or row.past_due_days <= s.max_days)
+        )
+        assert row.action in step.channels
+    assert judged(found, inputs) == []
+
+
+def test_a_book_without_contact_points_or_collectors_is_decided_and_blocked():
+    inputs = book(5)
+    found = run(inputs | {"contact_points": worlds.points(), "collectors": TEAM.iloc[:0], "channel_scores": None})
+    assert (found.decisions["action"] == "none").all()
+    assert set(found.decisions["blocked_by"]) == {'["CONTACT-POINTS/available"]'}
+
+
+def test_an_empty_book_gives_empty_frames():
+    inputs = book(1)
+    found = run(inputs | {"features": inputs["features"].iloc[:0]}, exploration_share=0.1)
+    assert found.decisions.empty and tuple(found.decisions.columns) == DECISION_COLUMNS
+    assert found.summary["contact_count"] == 0
+
+
+def test_reasons_of_the_decision_come_before_those_of_the_risk(inputs: dict[str, Any]):
+    risk = pd.DataFrame(
+        {
+            "loan_id": inputs["features"]["loan_id"],
+            "default_probability": 0.25,
+            "reason_codes": '["LATE_RECORD","PAYING_LESS"]',
+        }
+    )
+    found = run(inputs, default_risk=risk)
+    contacts = found.decisions[found.decisions["action"] != "none"]
+    reasons = contacts["reason_codes"].map(json.loads)
+    assert reasons.map(lambda codes: codes[0].startswith(("HIGH_GAIN_", "BEST_CHANNEL"))).all()
+    assert reasons.map(lambda codes: "LATE_RECORD" in codes or len(codes) == 6).all()
+    assert (found.decisions["default_probability"] == 0.25).all()
+
+
+def test_members_twice_or_unknown_are_refused(inputs: dict[str, Any]):
+    twice = pd.concat([inputs["features"], inputs["features"].iloc[:1]])
+    with pytest.raises(RuleError, match="twice"):
+        run(inputs | {"features": twice})
+    with pytest.raises(RuleError, match="not in dim_customers"):
+        run(inputs | {"customers": inputs["customers"].iloc[1:]})
+
+
+def test_who_took_the_open_promise_keeps_the_member():
+    inputs = book(8)
+    scores = inputs["channel_scores"]
+    scores["gain_amount"] = np.where(scores["channel_code"] == "call", 10.0, -1.0)
+    inputs["collectors"] = team({}, {}, {})
+    inputs["interactions"] = worlds.events(
+        {
+            "customer_id": "m00003",
+            "occurred_at": at("2026-06-01 10:00"),
+            "outcome_code": "right_party",
+            "collector_id": "g2",
+        },
+        {
+            "customer_id": "m00004",
+            "occurred_at": at("2026-06-01 10:00"),
+            "outcome_code": "no_answer",
+            "collector_id": "g2",
+        },
+    )
+    found = run(inputs).decisions.set_index("customer_id")
+    assert found.at["m00003", "collector_id"] == "g2"
+    assert "KNOWS_COLLECTOR" in found.at["m00003", "reason_codes"]
+    assert found["collector_id"].value_counts().max() <= 4
+
+
+# ---------------------------------------------------------------- mutations that the checker must catch
+
+
+def contacts_of(decisions: pd.DataFrame, action: str) -> pd.Index:
+    return decisions.index[decisions["action"] == action]
+
+
+def mutate_duplicate(decisions: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([decisions, decisions.iloc[:1]])
+
+
+def mutate_late_hours(decisions: pd.DataFrame) -> pd.DataFrame:
+    row = contacts_of(decisions, "sms")[0]
+    decisions.loc[row, "window_end"] = pd.Timestamp("2026-07-01 02:00")
+    return decisions
+
+
+def mutate_tomorrow(decisions: pd.DataFrame) -> pd.DataFrame:
+    row = contacts_of(decisions, "sms")[0]
+    decisions.loc[row, ["window_start", "window_end"]] += pd.Timedelta(days=1)
+    return decisions
+
+
+def mutate_overload(decisions: pd.DataFrame) -> pd.DataFrame:
+    decisions.loc[decisions["collector_id"].notna(), "collector_id"] = "g1"
+    return decisions
+
+
+def mutate_absent_collector(decisions: pd.DataFrame) -> pd.DataFrame:
+    decisions.loc[contacts_of(decisions, "call")[0], "collector_id"] = "g3"
+    return decisions
+
+
+def mutate_nobody(decisions: pd.DataFrame) -> pd.DataFrame:
+    decisions.loc[contacts_of(decisions, "call")[0], "collector_id"] = None
+    return decisions
+
+
+def mutate_flood(decisions: pd.DataFrame) -> pd.DataFrame:
+    decisions.loc[contacts_of(decisions, "email"), "action"] = "ivr"
+    return decisions
+
+
+def mutate_probability(decisions: pd.DataFrame) -> pd.DataFrame:
+    decisions.loc[contacts_of(decisions, "email")[0], "propensity"] = 0.0
+    return decisions
+
+
+@pytest.mark.parametrize(
+    ("mutation", "words"),
+    [
+        (mutate_duplicate, "has 2 decisions"),
+        (mutate_late_hours, "EC-BASE/hours"),
+        (mutate_tomorrow, "are not on 2026-06-30"),
+        (mutate_overload, "capacity for 2"),
+        (mutate_absent_collector, "not at work"),
+        (mutate_nobody, "no known collector"),
+        (mutate_flood, "5 a day are allowed"),
+        (mutate_probability, "is not in (0, 1]"),
+    ],
+)
+def test_the_checker_catches_a_mutated_list(mutation, words: str, outcome: DecisionOutcome, inputs: dict[str, Any]):
+    found = judged(outcome, inputs, mutation(outcome.decisions.copy()))
+    assert any(words in text for text in found), found[:5]
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"interactions": {"occurred_at": at("2026-06-30 08:00")}}, "EC-BASE/one_a_day"),
+        (
+            {"interactions": {"occurred_at": at("2026-06-29 08:00"), "outcome_code": "refusal"}},
+            "INST-DEFAULT/recent_conversation",
+        ),
+        (
+            {"interactions": {"occurred_at": at("2026-06-20 08:00"), "outcome_code": "complaint"}},
+            "INST-DEFAULT/recent_complaint",
+        ),
+        ({"promises": {"due_date": "2026-06-29"}}, "INST-DEFAULT/open_promise"),
+        ({"payments": {"paid_date": "2026-06-29"}}, "INST-DEFAULT/recent_payment"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_checker_reads_the_raw_events_and_not_the_verdicts(
+    change, rule: str, outcome: DecisionOutcome, inputs: dict[str, Any]
+):
+    who = outcome.decisions.loc[contacts_of(outcome.decisions, "sms")[0], "customer_id"]
+    builders = {"interactions": worlds.events, "promises": worlds.promises, "payments": worlds.payments}
+    news = {name: builders[name]({"customer_id": who, **fact}) for name, fact in change.items()}
+    found = judged(outcome, inputs | news)
+    assert found and all(text.startswith(f"{who} by sms breaks {rule}") for text in found)
+
+
+def test_a_violation_stops_the_run(outcome: DecisionOutcome, inputs: dict[str, Any]):
+    kept = {name: inputs[name] for name in inputs if name != "channel_scores"} | {
+        "policy_files": worlds.policies().files,
+        "holidays": worlds.calendar(),
+        "daily_capacity": LIMITS,
+        "country": "EC",
+        "currency": "USD",
+        "timezone": QUITO,
+        "reading": "strict_default",
+    }
+    assert require_clean(outcome.decisions, **kept, as_of=TUESDAY) == outcome.summary["contact_count"]
+    with pytest.raises(RuleError, match="nothing was published"):
+        require_clean(outcome.decisions, **kept, as_of=date(2026, 7, 1))

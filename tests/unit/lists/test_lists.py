@@ -1,0 +1,202 @@
+"""Lists and campaigns: what they show, that nothing in them runs, and that equal rows give equal bytes."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pandas as pd
+import pytest
+
+from puntual.errors import RuleError
+from puntual.lists.campaigns import write_campaigns
+from puntual.lists.files import csv_text, harmless
+from puntual.lists.rows import WORKLIST_COLUMNS, ListSettings, contact_rows, file_stem, masked_worklist
+from puntual.lists.texts import load_reason_texts, reason_sentences, texts
+from puntual.lists.worklists import write_worklists
+from tests.unit.decision import worlds
+from tests.unit.decision.test_decide import book, run, team
+from tests.unit.decision.worlds import POLICIES, TUESDAY, at
+
+ATTACK = "=cmd|'/c calc'!A1"
+SPANISH = ListSettings("Cooperativa Los Andes", "es", "USD", worlds.QUITO)
+ENGLISH = ListSettings("Los Andes", "en", "USD", worlds.QUITO)
+BUCKETS = pd.DataFrame({"bucket_code": ["0", "1-30", "31+"], "min_days": [0, 1, 31], "max_days": [0, 30, None]})
+
+
+@pytest.fixture(scope="module")
+def day() -> dict[str, Any]:
+    inputs = book(60)
+    inputs["collectors"] = team({"full_name": "+Ñusta"}, {"collector_id": "../boss", "full_name": "Luis"})
+    inputs["interactions"] = worlds.events(
+        {"customer_id": "m00000", "occurred_at": at("2026-06-01 10:00")},
+        {"customer_id": "m00000", "occurred_at": at("2026-06-05 10:00"), "channel_code": "sms", "outcome_code": "read"},
+    )
+    scores = inputs["channel_scores"]
+    scores["gain_amount"] = scores["gain_amount"].abs() + 5
+    scores.loc[(scores["customer_id"] == "m00000") & (scores["channel_code"] == "call"), "gain_amount"] = 900.0
+    outcome = run(inputs, exploration_share=0.1)
+    customers = inputs["customers"].assign(full_name="José Peña", national_id="0102030405", city="Loja")
+    customers.loc[0, "full_name"] = ATTACK
+    customers.loc[0, "national_id"] = "0000123456"
+    loans = pd.DataFrame({"loan_id": inputs["features"]["loan_id"], "product_code": "microcredit", "branch_id": "B1"})
+    frames = {name: inputs[name] for name in ("features", "contact_points", "collectors", "interactions", "promises")}
+    return {
+        "outcome": outcome,
+        "frames": {**frames, "customers": customers, "loans": loans, "buckets": BUCKETS},
+    }
+
+
+def rows_of(day: dict[str, Any], settings: ListSettings) -> pd.DataFrame:
+    return contact_rows(
+        day["outcome"].decisions,
+        day["outcome"].details,
+        **day["frames"],
+        reason_texts=load_reason_texts(POLICIES),
+        settings=settings,
+    )
+
+
+def read_csv(path: Path, separator: str) -> list[dict[str, str]]:
+    text = path.read_bytes().decode("utf-8-sig")
+    return list(csv.DictReader(text.splitlines(), delimiter=separator))
+
+
+def test_there_is_one_row_per_contact_and_a_file_per_collector(day: dict[str, Any], tmp_path: Path):
+    rows = rows_of(day, SPANISH)
+    contacts = day["outcome"].decisions
+    assert len(rows) == (contacts["action"] != "none").sum()
+    written = write_worklists(rows, tmp_path, SPANISH, TUESDAY)
+    names = [path.relative_to(tmp_path).as_posix() for path in written]
+    assert names == ["worklists/" + file_stem("../boss") + ".xlsx", "worklists/g0.xlsx", "worklists/all.csv"]
+    assert {path.parent for path in written} == {tmp_path / "worklists"}
+    assert len(read_csv(written[-1], ";")) == len(rows)
+    in_books = sum(openpyxl.load_workbook(path).worksheets[0].max_row - 1 for path in written[:-1])
+    assert in_books == contacts["action"].isin(["call", "visit"]).sum()
+
+
+def test_the_workbook_is_formatted_filterable_and_ready_to_fill(day: dict[str, Any], tmp_path: Path):
+    rows = rows_of(day, SPANISH)
+    write_worklists(rows, tmp_path, SPANISH, TUESDAY)
+    book = openpyxl.load_workbook(tmp_path / "worklists" / "g0.xlsx")
+    assert book.sheetnames == ["Lista", "Acerca de", "Códigos"]
+    assert book["Códigos"].sheet_state == "hidden"
+    sheet = book["Lista"]
+    headings = [cell.value for cell in sheet[1]]
+    assert headings[:4] == ["N.º", "Socio", "Documento", "Monto vencido"]
+    assert sheet.freeze_panes == "C2" and sheet.auto_filter.ref.startswith("A1:")
+    place = {heading: position for position, heading in enumerate(headings)}
+    first = next(row for row in sheet.iter_rows(min_row=2) if row[place["Código del socio"]].value == "m00000")
+    assert first[place["Documento"]].value == "0000123456" and first[place["Documento"]].data_type == "s"
+    assert first[place["Teléfono o dirección"]].value == "+593990000001"
+    assert first[place["Monto vencido"]].number_format == "#,##0.00"
+    assert first[place["Socio"]].value == ATTACK and first[place["Socio"]].data_type == "s"
+    assert first[place["Últimos contactos"]].value == "2026-06-05 SMS: Leído; 2026-06-01 Llamada: No contesta"
+    assert (first[place["Desde"]].value, first[place["Hasta"]].value) == ("07:00", "20:00")
+    lists = [check for check in sheet.data_validations.dataValidation if check.type == "list"]
+    assert lists and all(check.formula1.startswith("'Códigos'!$A$") for check in lists)
+    assert not any(cell.data_type == "f" for row in sheet.iter_rows() for cell in row)
+
+
+def test_the_same_rows_give_the_same_bytes(day: dict[str, Any], tmp_path: Path):
+    first = write_worklists(rows_of(day, SPANISH), tmp_path / "a", SPANISH, TUESDAY)
+    first += write_campaigns(rows_of(day, SPANISH), day["outcome"].details, tmp_path / "a", SPANISH, TUESDAY)
+    time.sleep(2.1)  # zip archives count time in steps of two seconds
+    second = write_worklists(rows_of(day, SPANISH), tmp_path / "b", SPANISH, TUESDAY)
+    second += write_campaigns(rows_of(day, SPANISH), day["outcome"].details, tmp_path / "b", SPANISH, TUESDAY)
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_a_campaign_has_template_and_variables_and_says_who_is_left_out(day: dict[str, Any], tmp_path: Path):
+    outcome = day["outcome"]
+    write_campaigns(rows_of(day, SPANISH), outcome.details, tmp_path, SPANISH, TUESDAY)
+    for channel in ("ivr", "whatsapp", "sms", "email"):
+        sent = read_csv(tmp_path / "campaigns" / f"{channel}.csv", ";")
+        assert len(sent) == (outcome.decisions["action"] == channel).sum()
+        suppressed = read_csv(tmp_path / "campaigns" / f"{channel}_suppressed.csv", ";")
+        blocked = outcome.details[(outcome.details["channel_code"] == channel) & ~outcome.details["is_allowed"]]
+        assert len(suppressed) == len(blocked)
+    one = read_csv(tmp_path / "campaigns" / "whatsapp.csv", ";")[0]
+    assert one["Plantilla"].startswith("whatsapp_") and one["Plantilla"].endswith("_es")
+    assert "Cooperativa Los Andes" in one["Mensaje"] and "USD" in one["Mensaje"]
+    assert one["Teléfono o dirección"] == "+593990000001"
+    assert not (tmp_path / "campaigns" / "call.csv").exists()
+
+
+def test_lists_speak_the_language_of_the_institution(day: dict[str, Any], tmp_path: Path):
+    write_worklists(rows_of(day, ENGLISH), tmp_path, ENGLISH, TUESDAY)
+    rows = read_csv(tmp_path / "worklists" / "all.csv", ",")
+    assert rows[0]["Member"] and "Overdue amount" in rows[0] and rows[0]["Channel"] in {"Call", "Visit"}
+
+
+def test_every_word_exists_in_both_languages():
+    for name, group in texts().items():
+        if name == "outcomes_of_channel":
+            continue
+        for code, entry in group.items():
+            assert set(entry) == {"es", "en"}, (name, code)
+    for codes in texts()["outcomes_of_channel"].values():
+        assert set(codes) <= set(texts()["outcomes"])
+
+
+def test_a_reason_without_a_sentence_is_refused():
+    assert reason_sentences(["DUE_SOON"], load_reason_texts(POLICIES), "en").startswith("Is up to date")
+    with pytest.raises(RuleError, match="NO_SUCH"):
+        reason_sentences(["NO_SUCH"], load_reason_texts(POLICIES), "es")
+
+
+def test_who_works_the_list_does_not_see_that_a_contact_was_drawn(day: dict[str, Any]):
+    rows = rows_of(day, SPANISH)
+    drawn = rows[rows["is_exploration"]]
+    assert len(drawn) and drawn["reasons"].str.contains("al azar").all()
+    assert not rows["reasons_on_list"].str.contains("al azar").any()
+    assert (rows["reasons_on_list"].str.len() > 0).all()
+
+
+def test_the_screen_gets_masks_instead_of_documents_and_phones(day: dict[str, Any]):
+    masked = masked_worklist(rows_of(day, SPANISH))
+    assert tuple(masked.columns) == WORKLIST_COLUMNS
+    first = masked[masked["customer_id"] == "m00000"].iloc[0]
+    assert first["national_id_masked"] == "*******456"
+    assert first["contact_value_masked"] == "**********001"
+    assert first["file"].startswith("worklists/") and first["file"].endswith(".xlsx")
+    text = masked.astype(str).to_csv()
+    assert "0000123456" not in text and "+593990000001" not in text and "Calle" not in text
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (ATTACK, f"'{ATTACK}"),
+        ("+593991234567", "+593991234567"),
+        ("+593 99 123 4567", "+593 99 123 4567"),
+        ("+1+cmd", "'+1+cmd"),
+        ("-2+3", "'-2+3"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "'\r=1"),
+        ("Ana = 3", "Ana = 3"),
+        ("", ""),
+    ],
+)
+def test_a_text_that_a_spreadsheet_would_run_is_disarmed(given: str, expected: str):
+    assert harmless(given) == expected
+
+
+def test_csv_keeps_numbers_quotes_and_gaps():
+    text = csv_text(
+        ["a", "b", "c", "d"],
+        [["x;y", 1234.5, None, True], ['say "hi"', -3.0, float("nan"), 7]],
+        separator=";",
+        decimal=",",
+    )
+    assert text == 'a;b;c;d\r\n"x;y";1234,5;;true\r\n"say ""hi""";-3;;7\r\n'
+
+
+def test_file_names_cannot_leave_the_folder_nor_meet():
+    names = [file_stem(one) for one in ("../boss", "..\\boss", "a/b", "a_b", "a:b", "", "CON.")]
+    assert len(set(names)) == len(names)
+    assert all("/" not in name and "\\" not in name and "." not in name and name for name in names)

@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.contact_channel.card import render
+from models.contact_channel.evaluate import (
+    Nuisance,
+    bootstrap_mean,
+    choose_learner,
+    decide_promotion,
+    doubly_robust,
+    effective_sample,
+    gain_scale,
+    plan_within,
+    r_gain,
+)
+from models.contact_channel.learners import NONE, ChannelRows
+from models.contact_channel.score import ChannelModelOff, ContactChannelModel
+from models.contact_channel.settings import ContactChannelSettings
+from models.contact_channel.train import train
+from models.estimators import BoosterSettings
+from models.features import CONTACT_CHANNELS
+from puntual.errors import ModelError
+
+CHANNELS = list(CONTACT_CHANNELS)
+SMALL = BoosterSettings(rounds=40)
+FAST = ContactChannelSettings(
+    bootstrap_draws=100,
+    support_rows=5_000,
+    base=replace(SMALL, rounds=80),
+    reach=SMALL,
+    effect=replace(SMALL, learning_rate=0.06, l2=30.0),
+    amount=SMALL,
+    propensity=replace(SMALL, rounds=15),
+)
+
+
+@pytest.fixture(scope="module")
+def world(contact_world: Callable):
+    return contact_world(members=1800, weeks=14)
+
+
+@pytest.fixture(scope="module")
+def model(world) -> ContactChannelModel:
+    found = train(world.features, world.labels, as_of=world.as_of, channels=CHANNELS, settings=FAST)
+    assert isinstance(found, ContactChannelModel)
+    return found
+
+
+def share_of_best(gain: np.ndarray, truth: np.ndarray) -> float:
+    """Value of the plan made from ``gain`` over the best possible, a tenth of the members per channel."""
+    capacity = np.full(truth.shape[1], len(truth) // 10)
+    index = np.arange(len(truth))
+
+    def value(plan: np.ndarray) -> float:
+        return float(np.where(plan == NONE, 0.0, truth[index, np.maximum(plan, 0)]).sum())
+
+    return value(plan_within(gain, capacity)) / value(plan_within(truth, capacity))
+
+
+def wide(scores: pd.DataFrame, column: str) -> np.ndarray:
+    return scores.pivot(index="customer_id", columns="channel_code", values=column)[CHANNELS].to_numpy()
+
+
+def test_the_effect_model_beats_the_response_score_under_the_same_capacities(world, model: ContactChannelModel) -> None:
+    truth = world.truth.sort_values("customer_id")[CHANNELS].to_numpy()
+    scores = model.predict(world.today, CHANNELS)
+    # A response score ranks by the money expected from those contacted: it seeks sure payers with large instalments.
+    response = wide(scores, "pay_probability") * wide(scores, "expected_amount")
+    own = share_of_best(wide(scores, "gain_amount"), truth)
+    assert own > 0.85
+    assert own > share_of_best(response, truth) + 0.15
+
+
+def test_the_claimed_gain_is_near_the_true_gain(world, model: ContactChannelModel) -> None:
+    scores = model.predict(world.today, CHANNELS)
+    truth = world.truth.sort_values("customer_id")[CHANNELS].to_numpy()
+    assert wide(scores, "gain_amount").sum() == pytest.approx(truth.sum(), rel=0.25)
+
+
+def test_the_card_tells_the_comparison_and_the_decision(model: ContactChannelModel) -> None:
+    judged = model.card["evaluation"]
+    assert judged["split"] == "time_with_gap"
+    assert (min(judged["test_weeks"]) - max(judged["train_weeks"])).days >= 7
+    assert judged["r_gain"]["effect_through_reach"]["value"] > judged["r_gain"]["response_score"]["value"]
+    assert model.promote == model.card["decision"]["promote"]
+    page = render(model.card)
+    assert "http" not in page
+    assert "<script" not in page
+    assert page.index("Mejor canal") < page.index("Best channel")
+
+
+def test_one_row_per_eligible_member_and_asked_channel(world, model: ContactChannelModel) -> None:
+    today = world.today.assign(is_eligible=np.arange(len(world.today)) % 2 == 0)
+    scores = model.predict(today, ["sms", "call", "pigeon"])
+    assert len(scores) == 3 * int(today["is_eligible"].sum())
+    assert scores["channel_code"].head(3).tolist() == ["call", "pigeon", "sms"]
+    assert not scores.loc[scores["channel_code"] == "pigeon", "is_supported"].any()
+    assert (scores.loc[scores["channel_code"] == "pigeon", "gain_amount"] == 0).all()
+    assert scores["pay_probability"].between(0, 1).all()
+    assert scores["reach_probability"].between(0, 1).all()
+
+
+def test_the_same_rows_in_any_order_give_the_same_bytes(world, model: ContactChannelModel) -> None:
+    again = train(
+        world.features.sample(frac=1, random_state=1),
+        world.labels.sample(frac=1, random_state=2),
+        as_of=world.as_of,
+        channels=CHANNELS[::-1],
+        settings=FAST,
+    )
+    assert again.to_files() == model.to_files()
+    assert again.card == model.card
+
+
+def test_it_is_read_back_from_its_files(world, model: ContactChannelModel) -> None:
+    again = ContactChannelModel.from_files(model.to_files(), model.card)
+    pd.testing.assert_frame_equal(again.predict(world.today, CHANNELS), model.predict(world.today, CHANNELS))
+    assert (again.version, again.promote) == (model.version, model.promote)
+
+
+def test_without_contacts_it_is_off_and_says_why(world) -> None:
+    silent = world.labels.assign(channel_code="none", was_reached=False)
+    found = train(world.features, silent, as_of=world.as_of, channels=CHANNELS)
+    assert isinstance(found, ChannelModelOff)
+    assert "no outbound contact" in found.reason
+
+
+def test_without_a_matured_week_it_is_off(world) -> None:
+    found = train(world.features, world.labels.assign(is_matured=False), as_of=world.as_of, channels=CHANNELS)
+    assert found == ChannelModelOff("no eligible member-week with a matured response window")
+
+
+def test_a_channel_hardly_used_gains_nothing_and_is_not_supported(world) -> None:
+    rare = world.labels[world.labels["channel_code"].ne("visit") | (np.arange(len(world.labels)) % 50 == 0)]
+    found = train(world.features, rare, as_of=world.as_of, channels=CHANNELS, settings=FAST)
+    assert isinstance(found, ContactChannelModel)
+    visits = found.predict(world.today, ["visit"])
+    assert not visits["is_supported"].any()
+    assert (visits["gain_amount"] == 0).all()
+
+
+def test_a_column_from_the_future_is_refused(world) -> None:
+    with pytest.raises(ModelError, match="not part of the table"):
+        train(world.features.assign(paid_7d_amount=1.0), world.labels, as_of=world.as_of, channels=CHANNELS)
+
+
+# --- judging -----------------------------------------------------------------------------------------------------
+
+
+def toy_log(rows: int, seed: int) -> tuple[ChannelRows, Nuisance, np.ndarray]:
+    """Two channels, a logged policy that depends on x, and the true mean amounts of no contact and of each channel."""
+    random = np.random.default_rng(seed)
+    x = random.random(rows)
+    means = np.column_stack([10 * x, 10 * x + 2, 10 * x + 6 * (x > 0.5) - 1])
+    chance = np.column_stack([0.5 - 0.2 * x, 0.3 + 0 * x, 0.2 + 0.2 * x])
+    taken = (random.random(rows)[:, None] > chance.cumsum(axis=1)).sum(axis=1).clip(0, 2)
+    money = means[np.arange(rows), taken] + random.normal(0, 2, rows)
+    log = ChannelRows(
+        matrix=x[:, None].astype(np.float32),
+        collectable=np.full(rows, 10.0),
+        installment=np.full(rows, 10.0),
+        treatment=taken - 1,
+        reached=taken > 0,
+        paid=(money > 0).astype(float),
+        paid_amount=money,
+        propensity=chance[np.arange(rows), taken],
+        week=np.zeros(rows, dtype="datetime64[D]"),
+        member=np.arange(rows),
+    )
+    return log, Nuisance(chance, means, np.full(rows, 10.0)), means
+
+
+@pytest.mark.parametrize("wrong", ["nothing", "outcomes", "propensities"])
+def test_the_doubly_robust_value_is_right_when_one_of_its_parts_is(wrong: str) -> None:
+    log, right, means = toy_log(60_000, seed=0)
+    plan = np.where(log.matrix[:, 0] > 0.5, 1, 0)
+    true = means[np.arange(len(log)), plan + 1].mean()
+    parts = {
+        "nothing": right,
+        "outcomes": replace(right, mean_amount=np.full_like(means, 3.0)),
+        "propensities": replace(right, propensity=np.full_like(means, 1 / 3)),
+    }[wrong]
+    assert doubly_robust(log, parts, plan, clip=50.0).mean() == pytest.approx(true, abs=0.12)
+
+
+def test_the_interval_covers_the_true_value_about_as_often_as_it_says() -> None:
+    covered = 0
+    for seed in range(60):
+        log, nuisance, _ = toy_log(1500, seed=seed)
+        plan = np.ones(len(log), dtype=int)
+        value = {"plan": doubly_robust(log, nuisance, plan, clip=50.0)}
+        found = bootstrap_mean(value, log.member, draws=200, seed=seed)["plan"]
+        truth = 10 * 0.5 + 6 * 0.5 - 1
+        covered += found["low"] <= truth <= found["high"]
+    assert covered >= 52
+
+
+def test_a_row_of_the_doubly_robust_value_by_hand() -> None:
+    log, nuisance, _ = toy_log(3, seed=0)
+    log = replace(log, treatment=np.array([0, 1, NONE]), paid_amount=np.array([7.0, 5.0, 1.0]))
+    parts = replace(
+        nuisance,
+        propensity=np.array([[0.5, 0.25, 0.25]] * 3),
+        mean_amount=np.array([[1.0, 3.0, 4.0]] * 3),
+    )
+    # Planned: channel 0 for all. Taken in the first row only: 3 + (7 - 3) / .25 = 19; the others count their mean, 3.
+    assert doubly_robust(log, parts, np.zeros(3, dtype=int), clip=50.0).tolist() == [19.0, 3.0, 3.0]
+    # A clip of 2 halves the weight: 3 + 2 * 4 = 11.
+    assert doubly_robust(log, parts, np.zeros(3, dtype=int), clip=2.0).tolist() == [11.0, 3.0, 3.0]
+    assert effective_sample(log, parts, np.zeros(3, dtype=int), clip=50.0) == pytest.approx(1.0)
+
+
+def binary_log(seed: int = 0, rows: int = 40_000) -> tuple[ChannelRows, Nuisance, np.ndarray]:
+    """A log in which paying, not money, is moved; the true gains of two channels in money."""
+    log, nuisance, _ = toy_log(rows, seed)
+    x = log.matrix[:, 0].astype(float)
+    chance = np.column_stack([0.2 + 0.3 * x, 0.4 + 0.3 * x, 0.2 + 0.3 * x + 0.3 * (x > 0.5)])
+    paid = (np.random.default_rng(seed + 1).random(rows) < chance[np.arange(rows), log.treatment + 1]).astype(float)
+    truth = 10.0 * (chance[:, 1:] - chance[:, :1])
+    return replace(log, paid=paid, paid_amount=10.0 * paid), replace(nuisance, mean_amount=10.0 * chance), truth
+
+
+def test_r_loss_prefers_the_true_gains() -> None:
+    log, nuisance, truth = binary_log()
+    samples = {
+        "effect_through_reach": r_gain(log, nuisance, truth),
+        "intention_to_treat": r_gain(log, nuisance, truth[:, ::-1]),
+        "constant_effect": r_gain(log, nuisance, np.full_like(truth, 0.0)),
+    }
+    means = {name: values.mean() for name, values in samples.items()}
+    assert max(means, key=means.get) == "effect_through_reach"
+    assert choose_learner(samples, log.member, draws=100, seed=0)[0] == "effect_through_reach"
+    swapped = samples | {
+        "effect_through_reach": samples["intention_to_treat"],
+        "intention_to_treat": samples["effect_through_reach"],
+    }
+    assert choose_learner(swapped, log.member, draws=100, seed=0)[0] == "intention_to_treat"
+
+
+def test_a_claim_twice_too_large_is_measured_as_one_half() -> None:
+    log, nuisance, truth = binary_log()
+    scale, error = gain_scale(log, nuisance, 2 * truth)
+    assert np.abs(scale - 0.5).max() < 0.12
+    assert (error < 0.1).all()
+    unknown, _ = gain_scale(log, nuisance, np.column_stack([truth[:, 0], np.zeros(len(truth))]))
+    assert np.isnan(unknown[1])
+
+
+def test_a_plan_keeps_its_capacities_and_finds_the_best_by_hand() -> None:
+    gain = np.array([[5.0, 4.0], [4.0, 1.0], [3.0, 3.5], [-1.0, -2.0]])
+    # One each: (0 -> second, 4) + (1 -> first, 4) = 8, or (0 -> first, 5) + (2 -> second, 3.5) = 8.5, the best.
+    assert plan_within(gain, np.array([1, 1])).tolist() == [0, NONE, 1, NONE]
+    assert plan_within(gain, np.array([9, 9])).tolist() == [0, 0, 1, NONE]
+    assert plan_within(gain, np.array([0, 0])).tolist() == [NONE] * 4
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_plan_is_close_to_the_best_assignment(seed: int) -> None:
+    from scipy.optimize import linear_sum_assignment
+
+    random = np.random.default_rng(seed)
+    gain, capacity = random.normal(1, 2, (60, 3)), np.array([5, 10, 15])
+    plan = plan_within(gain, capacity)
+    assert (np.bincount(plan + 1, minlength=4)[1:] <= capacity).all()
+    slots = np.repeat(np.arange(3), capacity)
+    worth = np.maximum(gain[:, slots], 0)
+    rows, places = linear_sum_assignment(-worth)
+    value = np.where(plan == NONE, 0.0, gain[np.arange(60), np.maximum(plan, 0)]).sum()
+    assert value >= 0.97 * worth[rows, places].sum()
+
+
+@pytest.mark.parametrize(
+    ("low", "sample", "promote"),
+    [
+        pytest.param(0.1, 500, True, id="better"),
+        pytest.param(-0.1, 500, False, id="not surely"),
+        pytest.param(0.1, 5, False, id="no overlap"),
+    ],
+)
+def test_only_a_plan_surely_better_on_a_log_that_can_tell_is_promoted(low: float, sample: float, promote: bool) -> None:
+    judged = {
+        "split": "time_with_gap",
+        "chosen": "a",
+        "effective_sample": sample,
+        "against_habit": {"a": {"value": 1.0, "low": low, "high": 2.0}},
+    }
+    assert decide_promotion(judged)["promote"] is promote
+    assert not decide_promotion({"split": None, "reason": "too short"})["promote"]

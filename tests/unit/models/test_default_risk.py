@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.default_risk.card import render
+from models.default_risk.score import DefaultRiskModel
+from models.default_risk.settings import DefaultRiskSettings
+from models.default_risk.train import fit_curve, prior_curve, target_rows, train
+from models.features import LOAN_FEATURES
+from models.metrics import auc, ece
+from puntual.errors import ModelError
+
+FAST = DefaultRiskSettings(bootstrap_draws=20)
+
+
+@pytest.fixture(scope="module")
+def world(loan_world: Callable):
+    return loan_world(members=1200)
+
+
+@pytest.fixture(scope="module")
+def model(world) -> DefaultRiskModel:
+    return train(world.features, world.labels, as_of=world.as_of, settings=FAST)
+
+
+def test_the_probability_ranks_and_is_calibrated(world, model: DefaultRiskModel) -> None:
+    scores = model.predict(world.today).merge(world.truth, on="loan_id")
+    below = world.today.set_index("loan_id").loc[scores["loan_id"], "past_due_days"].to_numpy() < 90
+    drawn = np.random.default_rng(0).random(len(scores)) < scores["p"]
+    own = auc(drawn[below], scores["default_probability"][below].to_numpy())
+    assert own > auc(drawn[below], scores["p"][below].to_numpy()) - 0.05
+    assert ece(scores["p"][below].to_numpy(), scores["default_probability"][below].to_numpy()) < 0.03
+    assert scores["early_warning_probability"].between(0, 1).all()
+
+
+def test_it_beats_past_due_days_alone_on_later_dates(model: DefaultRiskModel) -> None:
+    judged = model.card["targets"]["default"]["evaluation"]
+    assert judged["split"] == "time_with_gap"
+    assert (min(judged["test_dates"]) - max(judged["train_dates"])).days >= 182
+    assert judged["metrics"]["puntual"]["auc"]["low"] > judged["metrics"]["past_due_days"]["auc"]["value"]
+    assert set(judged["metrics"]) == {"puntual", "scorecard", "past_due_days"}
+
+
+def test_a_loan_past_the_threshold_has_probability_one(world, model: DefaultRiskModel) -> None:
+    scores = model.predict(world.today).set_index("loan_id")
+    days = world.today.set_index("loan_id")["past_due_days"]
+    past = days.index[days >= 90]
+    assert (scores.loc[past, "default_probability"] == 1).all()
+    assert (scores.loc[past, "reason_codes"] == '["ALREADY_PAST_THRESHOLD"]').all()
+    assert (scores.loc[days.index[days < 90], "default_probability"] < 1).all()
+    assert (scores.loc[days.index[days >= 30], "early_warning_probability"] == 1).all()
+
+
+def test_more_past_due_days_never_lower_the_probability(world, model: DefaultRiskModel) -> None:
+    rows = world.today.head(50).copy()
+    before = None
+    for days in (0, 10, 40, 80):
+        rows["past_due_days"] = days
+        now = model.predict(rows)["default_probability"].to_numpy()
+        assert before is None or (now >= before - 1e-12).all()
+        before = now
+
+
+def test_reasons_are_known_codes_at_most_four_and_true_of_the_loan(world, model: DefaultRiskModel) -> None:
+    scores = model.predict(world.today).merge(world.today, on="loan_id")
+    codes = scores["reason_codes"].map(json.loads)
+    known = {group.code for group in LOAN_FEATURES.groups} | {"ALREADY_PAST_THRESHOLD"}
+    assert codes.map(len).max() <= 4
+    assert set().union(*codes) <= known
+    assert not any("OVERDUE_NOW" in c for c in codes[scores["past_due_days"] == 0])
+    assert not any("BROKEN_PROMISES" in c for c in codes[scores["broken_promise_count_182d"] == 0])
+    assert codes[scores["past_due_days"].between(1, 89)].map(len).mean() > 1
+
+
+def test_explanations_add_up_to_the_raw_score(world, model: DefaultRiskModel) -> None:
+    rows = world.today.head(20)
+    values = model.explain(rows)
+    assert list(values.columns) == list(LOAN_FEATURES.feature_names)
+    target = model.targets["default"]
+    assert target.kind == "boosted"
+    from models.features import encode
+
+    matrix = encode(LOAN_FEATURES, rows, model.categories)
+    raw = target.booster.predict(matrix, raw_score=True)
+    rest = raw - values.sum(axis=1).to_numpy()
+    np.testing.assert_allclose(rest, rest[0], atol=1e-9)
+
+
+def test_the_same_rows_in_any_order_give_the_same_bytes(world, model: DefaultRiskModel) -> None:
+    shuffled = train(
+        world.features.sample(frac=1, random_state=1),
+        world.labels.sample(frac=1, random_state=2),
+        as_of=world.as_of,
+        settings=FAST,
+    )
+    assert shuffled.version == model.version
+    assert shuffled.to_files() == model.to_files()
+    assert shuffled.card == model.card
+
+
+def test_later_data_changes_nothing(world, model: DefaultRiskModel) -> None:
+    later = pd.Timestamp(world.as_of) - pd.Timedelta(days=60)
+    rows = world.features[world.features["as_of_date"] == world.features["as_of_date"].max()].assign(as_of_date=later)
+    labels = world.labels[world.labels["as_of_date"] == world.labels["as_of_date"].max()].assign(
+        as_of_date=later, is_default=True
+    )
+    again = train(
+        pd.concat([world.features, rows]), pd.concat([world.labels, labels]), as_of=world.as_of, settings=FAST
+    )
+    # Both label windows of the new rows end after as_of: they are not matured, whatever their flags say.
+    assert again.to_files() == model.to_files()
+
+
+def test_a_column_from_the_future_is_refused(world) -> None:
+    with pytest.raises(ModelError, match="not part of the table"):
+        train(world.features.assign(paid_next_28d_amount=1.0), world.labels, as_of=world.as_of)
+
+
+def test_it_is_read_back_from_its_files(world, model: DefaultRiskModel) -> None:
+    again = DefaultRiskModel.from_files(model.to_files())
+    pd.testing.assert_frame_equal(again.predict(world.today), model.predict(world.today))
+    assert again.version == model.version
+
+
+def test_a_model_of_other_columns_is_refused(model: DefaultRiskModel) -> None:
+    files = model.to_files()
+    head = json.loads(files["model.json"]) | {"schema_hash": "0" * 64}
+    with pytest.raises(ModelError, match="other columns"):
+        DefaultRiskModel.from_files(files | {"model.json": json.dumps(head).encode()})
+
+
+def test_without_matured_labels_the_prior_stands_and_says_so(loan_world: Callable) -> None:
+    world = loan_world(members=40, history_start=date(2026, 3, 1))
+    assert world.features.empty
+    model = train(world.features, world.labels, as_of=world.as_of)
+    assert model.kind == "prior"
+    assert "no label" in model.card["targets"]["default"]["reason"]
+    scores = model.predict(world.today).merge(world.today, on="loan_id").sort_values("past_due_days")
+    assert scores["default_probability"].is_monotonic_increasing
+    assert "prior" in render(model.card)
+
+
+def test_few_events_give_a_curve_between_the_prior_and_the_data(loan_world: Callable) -> None:
+    world = loan_world(members=30, history_start=date(2025, 9, 1))
+    model = train(world.features, world.labels, as_of=world.as_of)
+    assert model.kind == "curve"
+    again = DefaultRiskModel.from_files(model.to_files())
+    pd.testing.assert_frame_equal(again.predict(world.today), model.predict(world.today))
+
+
+def test_the_curve_by_hand() -> None:
+    # 20 loans with 0 days, each once, 5 with the event: prior .02 weighs 20 loans: (5 + 20 * .02) / (20 + 20) = .135.
+    rows = pd.DataFrame(
+        {
+            "as_of_date": pd.Timestamp("2025-12-01"),
+            "loan_id": [f"L{i}" for i in range(20)],
+            "customer_id": [f"C{i}" for i in range(20)],
+            "past_due_days": 0,
+            "day_of_year": 335,
+            "is_below_threshold": True,
+            "is_default": [i < 5 for i in range(20)],
+            "is_matured": True,
+        }
+    )
+    part = target_rows(rows, "default", as_of=date(2026, 6, 30), settings=DefaultRiskSettings())
+    curve = fit_curve(part)
+    assert curve.probabilities[0] == pytest.approx(0.135)
+    assert list(curve.probabilities) == sorted(curve.probabilities)
+    # One loan seen on two dates is one loan.
+    twice = pd.concat([rows, rows.assign(as_of_date=pd.Timestamp("2025-11-03"))], ignore_index=True)
+    part = target_rows(twice, "default", as_of=date(2026, 6, 30), settings=DefaultRiskSettings())
+    assert fit_curve(part).probabilities[0] == pytest.approx(0.135)
+
+
+def test_the_prior_stretches_to_the_threshold() -> None:
+    assert prior_curve(90).days[-1] == 90
+    assert prior_curve(60).days[-1] == 60
+
+
+def test_a_short_history_is_judged_by_members_and_says_so(loan_world: Callable) -> None:
+    world = loan_world(members=700, history_start=date(2025, 9, 15))
+    model = train(world.features, world.labels, as_of=world.as_of, settings=FAST)
+    judged = model.card["targets"]["default"]["evaluation"]
+    assert judged["split"] == "members_without_gap"
+    assert "Historia corta" in render(model.card)
+
+
+def test_the_card_is_one_page_without_outside_addresses(model: DefaultRiskModel) -> None:
+    page = render(model.card)
+    assert "http" not in page
+    assert "<svg" in page
+    assert "<script" not in page
+    assert page.index("Riesgo de incumplimiento") < page.index("Default risk")

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.estimators import (
+    Calibration,
+    Scorecard,
+    choose_calibration,
+    fit_isotonic,
+    fit_platt,
+    fit_season,
+    past_due_curve,
+)
+from models.metrics import auc, brier, calibration_table, ece, log_loss, metrics_with_interval, population_stability
+
+
+def test_auc_counts_ordered_pairs() -> None:
+    # Events .8 and .3 against others .5 and .1: (.8,.5) (.8,.1) (.3,.1) are right, (.3,.5) is wrong: 3 of 4.
+    assert auc(np.array([1, 1, 0, 0]), np.array([0.8, 0.3, 0.5, 0.1])) == 0.75
+    assert math.isnan(auc(np.array([1, 1]), np.array([0.1, 0.2])))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=40))
+def test_auc_of_the_opposite_score_is_the_rest(rows: list[tuple[bool, int]]) -> None:
+    y, p = np.array([r[0] for r in rows], dtype=float), np.array([r[1] for r in rows], dtype=float)
+    if 0 < y.sum() < len(y):
+        assert auc(y, p) + auc(y, -p) == pytest.approx(1.0)
+
+
+def test_a_weight_of_two_is_a_row_given_twice() -> None:
+    y, p = np.array([1.0, 0.0, 1.0, 0.0]), np.array([0.7, 0.6, 0.4, 0.1])
+    twice = np.r_[y, y[:1]], np.r_[p, p[:1]]
+    weight = np.array([2.0, 1.0, 1.0, 1.0])
+    assert auc(y, p, weight) == pytest.approx(auc(*twice))
+    assert brier(y, p, weight) == pytest.approx(brier(*twice))
+    assert log_loss(y, p, weight) == pytest.approx(log_loss(*twice))
+
+
+def test_brier_log_loss_and_ece_by_hand() -> None:
+    y, p = np.array([1.0, 0.0]), np.array([0.8, 0.4])
+    assert brier(y, p) == pytest.approx((0.04 + 0.16) / 2)
+    assert log_loss(y, p) == pytest.approx(-(math.log(0.8) + math.log(0.6)) / 2)
+    # Bins of two: mean .2 against rate .5, mean .7 against rate 1; both halves weigh the same.
+    assert ece(np.array([0, 1, 1, 1]), np.array([0.1, 0.3, 0.6, 0.8]), bins=2) == pytest.approx((0.3 + 0.3) / 2)
+
+
+def test_the_calibration_table_has_the_parts_of_every_rate() -> None:
+    table = calibration_table(np.array([0, 1, 1, 1]), np.array([0.1, 0.3, 0.6, 0.8]), bins=2)
+    assert table["row_count"].tolist() == [2, 2]
+    assert table["event_count"].tolist() == [1, 2]
+    assert table["event_rate"].tolist() == [0.5, 1.0]
+
+
+def test_an_interval_is_wider_when_rows_of_a_person_repeat() -> None:
+    random = np.random.default_rng(0)
+    p = random.random(200)
+    y = (random.random(200) < p).astype(float)
+    alone = metrics_with_interval(y, p, np.arange(200))["auc"]
+    repeated = metrics_with_interval(np.tile(y, 5), np.tile(p, 5), np.tile(np.arange(200), 5))["auc"]
+    naive = metrics_with_interval(np.tile(y, 5), np.tile(p, 5), np.arange(1000))["auc"]
+    assert alone["low"] < alone["value"] < alone["high"]
+    width = {name: m["high"] - m["low"] for name, m in (("alone", alone), ("repeated", repeated), ("naive", naive))}
+    assert width["repeated"] == pytest.approx(width["alone"], rel=0.35)
+    assert width["naive"] < 0.7 * width["repeated"]
+
+
+def test_stability_is_zero_for_the_same_sample_and_large_for_a_moved_one() -> None:
+    x = np.random.default_rng(0).normal(size=5000)
+    assert population_stability(x, x) == pytest.approx(0.0, abs=1e-12)
+    assert population_stability(x, x + 1) > 0.25
+
+
+def test_a_line_in_log_odds_is_found_again() -> None:
+    random = np.random.default_rng(1)
+    score = random.normal(size=60_000) * 2
+    y = (random.random(60_000) < 1 / (1 + np.exp(-(0.5 * score - 1)))).astype(float)
+    found = fit_platt(score, y)
+    assert found.slope == pytest.approx(0.5, abs=0.03)
+    assert found.intercept == pytest.approx(-1, abs=0.04)
+
+
+def test_one_class_alone_gives_a_finite_line() -> None:
+    found = fit_platt(np.linspace(-2, 2, 50), np.zeros(50))
+    assert np.isfinite(found.apply(np.array([-5.0, 5.0]))).all()
+
+
+@given(st.integers(0, 10_000))
+def test_knots_rise_and_stay_inside_zero_and_one(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    score = random.normal(size=600).round(1)
+    y = (random.random(600) < 0.3).astype(float)
+    found = fit_isotonic(score, y, least_rows=50)
+    assert (np.diff(found.x) > 0).all()
+    assert (np.diff(found.y) >= 0).all()
+    assert 0 < min(found.y) <= max(found.y) < 1
+
+
+def test_knots_are_chosen_when_the_truth_is_not_a_line() -> None:
+    random = np.random.default_rng(2)
+    score = random.uniform(-3, 3, 20_000)
+    y = (random.random(20_000) < np.where(score > 0, 0.6, 0.2)).astype(float)
+    found, losses = choose_calibration(score, y, random.integers(0, 5, 20_000))
+    assert found.kind == "isotonic"
+    assert losses["isotonic"] < losses["platt"]
+
+
+def test_few_events_take_the_line() -> None:
+    score, y = np.linspace(-1, 1, 500), np.r_[np.zeros(480), np.ones(20)]
+    found, losses = choose_calibration(score, y, np.arange(500) % 5)
+    assert found.kind == "platt"
+    assert losses == {}
+
+
+def test_a_calibration_survives_json() -> None:
+    found = Calibration("isotonic", x=(-1.0, 2.0), y=(0.1, 0.9))
+    assert Calibration.from_json(found.to_json()) == found
+
+
+def test_a_season_needs_a_year_and_is_found_again() -> None:
+    day = np.tile(np.arange(1, 365, 7.0), 400)
+    wave = 0.8 * np.sin(2 * np.pi * day / 365.25)
+    y = (np.random.default_rng(0).random(len(day)) < 1 / (1 + np.exp(2 - wave))).astype(float)
+    found = fit_season(day, y, span_days=364)
+    assert found.log_odds(day).tolist() == [0.0] * len(day)
+    found = fit_season(day, y, span_days=365)
+    assert np.abs(found.log_odds(day) - (wave - 2)).max() < 0.3
+
+
+def test_the_baselines_learn() -> None:
+    random = np.random.default_rng(3)
+    x = random.normal(size=(4000, 3))
+    x[::7, 1] = np.nan
+    y = (random.random(4000) < 1 / (1 + np.exp(-2 * x[:, 0]))).astype(float)
+    assert auc(y, Scorecard().fit(x, y).predict(x)) > 0.8
+    days = random.integers(0, 90, 4000).astype(float)
+    late = (random.random(4000) < days / 100).astype(float)
+    assert auc(late, past_due_curve(days, late).apply(days)) > 0.75
