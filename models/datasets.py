@@ -137,25 +137,33 @@ def member_fold(members: pd.Series, folds: int, *, salt: int = 0) -> np.ndarray:
 
 
 def training_rows(
-    features: pd.DataFrame, labels: pd.DataFrame, *, on: Sequence[str], flag: str, as_of: date, model: str
+    features: pd.DataFrame, labels: pd.DataFrame, *, on: Sequence[str], flags: Sequence[str], as_of: date, model: str
 ) -> pd.DataFrame:
-    """Feature rows with their labels, one per key, in the order of the key; rows without a label are left out.
+    """Feature rows on which all ``flags`` are true, with their labels, in the order of the key.
+
+    Rows without a label are left out.
 
     Raises:
         ModelError: a key repeats, or a row is dated after ``as_of``.
     """
-    rows = features.loc[features[flag].to_numpy(dtype=bool)].copy()
-    right = labels.copy()
-    for frame, name in ((rows, "features"), (right, "labels")):
-        frame["as_of_date"] = as_dates(frame["as_of_date"])
-        if frame.duplicated(list(on)).any():
-            raise ModelError(f"{model}: a key {list(on)} appears twice in the {name}; rebuild them.")
-    if len(rows) and rows["as_of_date"].max() > pd.Timestamp(as_of):
+    keys = list(on)
+    chosen = np.ones(len(features), dtype=bool)
+    for flag in flags:
+        chosen &= features[flag].to_numpy(dtype=bool)
+    places = np.flatnonzero(chosen)
+    left = features[keys].iloc[places].assign(as_of_date=lambda frame: as_dates(frame["as_of_date"]), _place=places)
+    right = labels.assign(as_of_date=as_dates(labels["as_of_date"]))
+    for frame, name in ((left, "features"), (right, "labels")):
+        if frame.duplicated(keys).any():
+            raise ModelError(f"{model}: a key {keys} appears twice in the {name}; rebuild them.")
+    if len(left) and left["as_of_date"].max() > pd.Timestamp(as_of):
         raise ModelError(
             f"{model}: a training row is dated after {as_of}; nothing later than the run's date may be used."
         )
-    joined = rows.merge(right, on=list(on), how="inner", validate="one_to_one", suffixes=("", "_label"))
-    return joined.sort_values(list(on), kind="stable", ignore_index=True)
+    joined = left.merge(right, on=keys, how="inner").sort_values(keys, kind="stable", ignore_index=True)
+    rows = features.iloc[joined["_place"].to_numpy()].reset_index(drop=True)
+    added = [name for name in right.columns if name not in set(rows.columns)]
+    return pd.concat([rows.assign(as_of_date=joined["as_of_date"]), joined[added]], axis=1)
 
 
 def as_dates(column: pd.Series) -> pd.Series:

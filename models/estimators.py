@@ -161,8 +161,9 @@ class Calibration:
 
     >>> Calibration("platt", slope=1.0, intercept=0.0).apply(np.array([0.0])).tolist()
     [0.5]
-    >>> Calibration("isotonic", x=(-2.0, 0.0, 2.0), y=(0.1, 0.2, 0.8)).apply(np.array([-9.0, -1.0,
-    1.0])).round(3).tolist() [0.1, 0.15, 0.5]
+    >>> knots = Calibration("isotonic", x=(-2.0, 0.0, 2.0), y=(0.1, 0.2, 0.8))
+    >>> knots.apply(np.array([-9.0, -1.0, 1.0])).round(3).tolist()
+    [0.1, 0.15, 0.5]
     """
 
     kind: str

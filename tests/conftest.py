@@ -14,7 +14,7 @@ from puntual.settings import quiet_environment
 quiet_environment()
 
 AS_OF = date(2026, 6, 30)
-MEMBERS = 700
+MEMBERS = 600
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ def demo_home(tmp_path_factory) -> Path:
     from puntual.homes import create_demo
 
     home = tmp_path_factory.mktemp("demo") / "home"
-    create_demo(home, members=MEMBERS, seed=11, as_of=AS_OF)
+    create_demo(home, members=MEMBERS, seed=1, as_of=AS_OF)
     # A book this small cannot be certain of anything; the tests want the effect model at work.
     file = home / "puntual.yaml"
     file.write_text(file.read_text(encoding="utf-8").replace("promotion: certain", "promotion: likely"), encoding="utf-8")

@@ -58,12 +58,21 @@ def build_card(model: ContactChannelModel, rows: ChannelRows, judged: dict[str, 
         "untreated_count": int((rows.treatment == NONE).sum()),
         "channels": channels,
         "evaluation": judged,
+        "metrics": headline(judged),
         "decision": decide_promotion(judged),
         "limits": [
             "The first contact of a week counts as its treatment, even if a payment came earlier in the same week.",
             "What moved collectors and is not in the data can bias the effects; randomised contacts remove that.",
         ],
     }
+
+
+def headline(judged: dict[str, Any]) -> dict[str, float]:
+    """The few numbers for a log line: the plan's value against the habit with its interval; empty when not judged."""
+    if judged.get("split") is None:
+        return {}
+    against = judged["against_habit"][judged["chosen"]]
+    return {f"against_habit_{name}": round(against[name], 4) for name in ("value", "low", "high")}
 
 
 def render(card: dict[str, Any]) -> str:

@@ -21,9 +21,9 @@ class ContactChannelSettings:
     least_attempts: int = 200
     least_reached: int = 100
     support_propensity: float = 0.005
-    support_rows: int = 60_000
-    evaluation_rows: int = 160_000
-    booster_rows: int = 120_000
+    support_rows: int = 40_000
+    evaluation_rows: int = 120_000
+    booster_rows: int = 80_000
     weight_clip: float = 20.0
     bootstrap_draws: int = 400
     n_jobs: int = 2
@@ -36,5 +36,5 @@ class ContactChannelSettings:
     )
     amount: BoosterSettings = field(default_factory=lambda: BoosterSettings(rounds=60, min_rows_in_leaf=200, l2=20.0))
     propensity: BoosterSettings = field(
-        default_factory=lambda: BoosterSettings(rounds=40, learning_rate=0.1, min_rows_in_leaf=100, l2=20.0)
+        default_factory=lambda: BoosterSettings(rounds=25, learning_rate=0.15, min_rows_in_leaf=100, l2=20.0)
     )

@@ -59,7 +59,7 @@ def train(
         CUSTOMER_FEATURES.check(features),
         labels,
         on=("as_of_date", "customer_id"),
-        flag="is_channel_training",
+        flags=("is_channel_training", "is_eligible"),
         as_of=as_of,
         model="contact_channel",
     )
@@ -143,10 +143,5 @@ def newest(rows: ChannelRows, most: int, *, seed: int) -> np.ndarray:
 def _matured(frame: pd.DataFrame, *, as_of: date, channels: Sequence[str], window: int) -> pd.DataFrame:
     whole = frame["as_of_date"] + pd.Timedelta(days=window) <= pd.Timestamp(as_of)
     code = frame["channel_code"].astype("object")
-    keep = (
-        whole
-        & frame["is_matured"].fillna(False).astype(bool)
-        & frame["is_eligible"].fillna(False).astype(bool)
-        & (code.eq("none") | code.isin(list(channels)))
-    )
+    keep = whole & frame["is_matured"].fillna(False).astype(bool) & (code.eq("none") | code.isin(list(channels)))
     return frame.loc[keep].reset_index(drop=True)

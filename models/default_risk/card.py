@@ -63,8 +63,15 @@ def build_card(
         "feature_count": len(LOAN_FEATURES.features),
         "protected_attributes_used": [],
         "past_threshold": "Loans at or past the threshold get probability 1; nothing is learnt from them.",
+        "metrics": {name: headline(entry) for name, entry in targets.items()},
         "targets": targets,
     }
+
+
+def headline(entry: dict[str, Any]) -> dict[str, float]:
+    """The few numbers of a target for a log line: AUC, Brier and ECE on rows not learnt from; empty when not judged."""
+    measured = entry.get("evaluation", {}).get("metrics", {}).get("puntual", {})
+    return {name: round(measured[name]["value"], 4) for name in ("auc", "brier", "ece") if name in measured}
 
 
 def _shapes(target: BoostedTarget, part: TargetRows, binned: BinnedMatrix, n_jobs: int) -> list[dict[str, Any]]:

@@ -93,7 +93,7 @@ def train(
         LOAN_FEATURES.check(features),
         labels,
         on=("as_of_date", "loan_id"),
-        flag="is_risk_training",
+        flags=("is_risk_training",),
         as_of=as_of,
         model="default_risk",
     )

@@ -153,7 +153,7 @@ def test_a_past_date_is_never_scored_by_a_model_that_saw_its_future(finished_hom
     home = copy_of(finished_home, tmp_path / "home")
     past = as_of - timedelta(days=60)
     result = run_day(Home(home), past)
-    assert result.metadata["ml/default_risk_model"]["status"] == "trained"
+    assert result.metadata["ml/default_risk_model"]["status"] == "trained and promoted"
     assert result.metadata["serving/snapshot"]["is_current"] == 0
     assert Snapshot.current(home).as_of_date == as_of
     again = run_day(Home(home), as_of)

@@ -42,7 +42,7 @@ FAST = ContactChannelSettings(
 
 @pytest.fixture(scope="module")
 def world(contact_world: Callable):
-    return contact_world(members=1800, weeks=14)
+    return contact_world(members=1500, weeks=14)
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,7 @@ def labels() -> pd.DataFrame:
 
 
 def join(features: pd.DataFrame, labels: pd.DataFrame, as_of: date = AS_OF) -> pd.DataFrame:
-    return training_rows(features, labels, on=("as_of_date", "loan_id"), flag="use", as_of=as_of, model="toy")
+    return training_rows(features, labels, on=("as_of_date", "loan_id"), flags=("use",), as_of=as_of, model="toy")
 
 
 def test_rows_without_a_flag_or_a_label_are_left_out(features: pd.DataFrame, labels: pd.DataFrame) -> None:

@@ -12,16 +12,17 @@ from models.default_risk.card import render
 from models.default_risk.score import DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import fit_curve, prior_curve, target_rows, train
+from models.estimators import BoosterSettings
 from models.features import LOAN_FEATURES
 from models.metrics import auc, ece
 from puntual.errors import ModelError
 
-FAST = DefaultRiskSettings(bootstrap_draws=20)
+FAST = DefaultRiskSettings(bootstrap_draws=20, booster=BoosterSettings(rounds=60))
 
 
 @pytest.fixture(scope="module")
 def world(loan_world: Callable):
-    return loan_world(members=1200)
+    return loan_world(members=900)
 
 
 @pytest.fixture(scope="module")
