@@ -102,7 +102,7 @@ class ContactChannelSettings(_Settings):
     promotion: Literal["certain", "likely"] = "certain"
     retrain_after_days: int = Field(default=30, ge=1)
     training_weeks: int = Field(default=78, ge=8)
-    training_rows: int = Field(default=250_000, ge=1_000)
+    training_rows: int = Field(default=700_000, ge=1_000)
 
 
 class ArrearsSettings(_Settings):

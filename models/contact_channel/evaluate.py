@@ -8,7 +8,7 @@ estimator; intervals resample members. Accuracy of a response is never the judge
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,8 +90,20 @@ def compare(
     chosen, why = choose_learner(losses, test.member, draws=settings.bootstrap_draws, seed=seed)
     supported = nuisance.propensity[:, 1:] >= settings.support_propensity
     plans = {name: plan_by_week(np.where(supported, gain, -np.inf), test) for name, gain in gains.items()}
-    values = {name: doubly_robust(test, nuisance, plan, clip=settings.weight_clip) for name, plan in plans.items()}
-    habit = test.paid_amount
+    # A payment counts with the amount expected of it: whether a contact moves a member to pay is what is judged, and the
+    # scatter of single amounts would drown it. The same plans in the money that came in are reported beside.
+    steady = replace(test, paid_amount=test.paid * nuisance.expected_amount)
+    values = {name: doubly_robust(steady, nuisance, plan, clip=settings.weight_clip) for name, plan in plans.items()}
+    habit = steady.paid_amount
+    in_money = bootstrap_mean(
+        {
+            name: doubly_robust(test, nuisance, plan, clip=settings.weight_clip) - test.paid_amount
+            for name, plan in plans.items()
+        },
+        test.member,
+        draws=settings.bootstrap_draws,
+        seed=seed,
+    )
     samples = {"habit": habit} | values
     intervals = bootstrap_mean(samples, test.member, draws=settings.bootstrap_draws, seed=seed)
     against = bootstrap_mean(
@@ -113,6 +125,7 @@ def compare(
         "r_gain": loss_intervals,
         "value_per_member_week": intervals,
         "against_habit": against,
+        "against_habit_in_money_received": in_money,
         "claimed_gain_per_member_week": claimed,
         "scale": {channel: float(trusted[place]) for place, channel in enumerate(channels)},
         "scale_measured": {

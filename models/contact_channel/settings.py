@@ -17,7 +17,7 @@ class ContactChannelSettings:
     """
 
     response_window_days: int = 7
-    test_weeks: int = 8
+    test_weeks: int = 12
     least_attempts: int = 200
     least_reached: int = 100
     support_propensity: float = 0.005
