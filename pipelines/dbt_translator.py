@@ -13,7 +13,9 @@ class WarehouseTranslator(DagsterDbtTranslator):
     """Keys ``[schema, table]`` for models, seeds and sources alike, so that raw tables connect by name."""
 
     def __init__(self) -> None:
-        super().__init__(DagsterDbtTranslatorSettings(enable_asset_checks=True, enable_duplicate_source_asset_keys=True))
+        super().__init__(
+            DagsterDbtTranslatorSettings(enable_asset_checks=True, enable_duplicate_source_asset_keys=True)
+        )
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """``[schema, table]``."""

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from puntual.errors import PuntualError, UsageError
+from puntual.paths import Home
 
 app = typer.Typer(
     name="puntual",
@@ -19,8 +20,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-HomeArgument = Annotated[Path, typer.Argument(help="Folder of the institution: its settings, data and results.", metavar="HOME")]
-AsOf = Annotated[str, typer.Option("--as-of", help="Business date, YYYY-MM-DD: the list is for this day.", metavar="DATE")]
+HomeArgument = Annotated[
+    Path, typer.Argument(help="Folder of the institution: its settings, data and results.", metavar="HOME")
+]
+AsOf = Annotated[
+    str, typer.Option("--as-of", help="Business date, YYYY-MM-DD: the list is for this day.", metavar="DATE")
+]
 Port = Annotated[int, typer.Option(help="Port on this machine.")]
 
 
@@ -82,7 +87,6 @@ def train(home: HomeArgument, as_of: AsOf) -> None:
 def _run_day(home: Path, as_of: str, *, retrain: bool, until: str) -> None:
     from puntual.console import day_summary, run_progress
     from puntual.lock import exclusive
-    from puntual.paths import Home
     from puntual.settings import business_date, load_settings, quiet_environment
 
     place = Home(home.resolve())
@@ -100,13 +104,14 @@ def _run_day(home: Path, as_of: str, *, retrain: bool, until: str) -> None:
 @app.command(epilog="Example: puntual validate ./micoop --as-of 2026-06-30")
 def validate(
     home: HomeArgument,
-    as_of: Annotated[str | None, typer.Option("--as-of", help="Business date; today when left out.", metavar="DATE")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Business date; today when left out.", metavar="DATE")
+    ] = None,
 ) -> None:
     """Read and check the landing files only; say what would be rejected and why. Changes nothing but the report."""
     from puntual import clock
     from puntual.console import validation_summary, working
     from puntual.landing.load import validate_landing
-    from puntual.paths import Home
     from puntual.settings import business_date, load_settings, quiet_environment
 
     place = Home(home.resolve())
@@ -141,7 +146,7 @@ def doctor(home: HomeArgument) -> None:
 def dash(home: HomeArgument, port: Port = 8501) -> None:
     """Open the dashboards on what is published. Stop with Ctrl+C."""
     from puntual.console import say
-    from puntual.paths import PROJECT_ROOT, Home
+    from puntual.paths import PROJECT_ROOT
     from puntual.settings import current_environment, quiet_environment
 
     place = _existing(Home(home.resolve()))
@@ -156,7 +161,6 @@ def dagster_ui(home: HomeArgument, port: Port = 3000) -> None:
     """Open the Dagster UI, schedule and sensor included, on the same definitions. Stop with Ctrl+C."""
     from puntual.console import say
     from puntual.homes import prepare_dagster
-    from puntual.paths import Home
     from puntual.settings import current_environment, load_settings, quiet_environment
 
     place = Home(home.resolve())
@@ -168,9 +172,11 @@ def dagster_ui(home: HomeArgument, port: Port = 3000) -> None:
     _become([sys.executable, *command], current_environment())
 
 
-def _existing(place):  # noqa: ANN001, ANN202 - typed below without importing at start
+def _existing(place: Home) -> Home:
     if not place.settings_file.exists():
-        raise UsageError(f"{place.root} is not a home: it has no puntual.yaml. Create one with: puntual init {place.root}")
+        raise UsageError(
+            f"{place.root} is not a home: it has no puntual.yaml. Create one with: puntual init {place.root}"
+        )
     return place
 
 

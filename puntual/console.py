@@ -91,7 +91,9 @@ def day_summary(home: Path, result: Any) -> None:
     snapshot = Snapshot.at(Path(published["folder"]))
     summary = snapshot.manifest["summary"]
     currency = snapshot.manifest["institution"]["currency"]
-    table = Table(title=f"{snapshot.manifest['institution']['name']} · {result.as_of}", show_header=False, title_justify="left")
+    table = Table(
+        title=f"{snapshot.manifest['institution']['name']} · {result.as_of}", show_header=False, title_justify="left"
+    )
     table.add_column(style="bold")
     table.add_column(justify="right")
     table.add_row("Members in arrears", f"{summary['members_in_arrears']:,}")
@@ -107,7 +109,9 @@ def day_summary(home: Path, result: Any) -> None:
                   else f"{summary['expected_recovery_amount']:,.2f} {currency}")  # fmt: skip
     table.add_row(
         "  of it due to the contacts",
-        "not estimated" if summary["expected_gain_amount"] is None else f"{summary['expected_gain_amount']:,.2f} {currency}",
+        "not estimated"
+        if summary["expected_gain_amount"] is None
+        else f"{summary['expected_gain_amount']:,.2f} {currency}",
     )
     _out.print(table)
     for name, entry in snapshot.manifest["models"].items():
@@ -131,10 +135,8 @@ def _own_name() -> str:
 def validation_summary(report: Any) -> bool:
     """Show what the door would do with the landing folder; True when a run would be let in."""
     table = Table(title="Landing", title_justify="left")
-    for heading, justify in (
-        ("table", "left"), ("files", "right"), ("rows", "right"), ("rejected", "right"), ("duplicates", "right"), ("verdict", "left"),
-    ):  # fmt: skip
-        table.add_column(heading, justify=justify)
+    for heading in ("table", "files", "rows", "rejected", "duplicates", "verdict"):
+        table.add_column(heading, justify="left" if heading in {"table", "verdict"} else "right")
     for row in report.summary_rows():
         table.add_row(*[str(value) for value in row])
     _out.print(table)

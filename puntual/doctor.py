@@ -46,8 +46,6 @@ def examine(home: Path) -> list[Finding]:
 
 def _python() -> Finding:
     version = ".".join(str(part) for part in sys.version_info[:3])
-    if sys.version_info < (3, 11):
-        return Finding("error", "python", f"{version}; Puntual needs 3.11 or newer")
     return Finding("ok", "python", version)
 
 
@@ -67,7 +65,9 @@ def _disk(place: Home) -> Finding:
     existing = next(path for path in (place.root, *place.root.parents) if path.exists())
     free = shutil.disk_usage(existing).free / 1e9
     if free < _LEAST_FREE_GB:
-        return Finding("error", "disk", f"{free:.1f} GB free at {existing}; make room for at least {_LEAST_FREE_GB:.0f} GB")
+        return Finding(
+            "error", "disk", f"{free:.1f} GB free at {existing}; make room for at least {_LEAST_FREE_GB:.0f} GB"
+        )
     return Finding("ok", "disk", f"{free:.0f} GB free")
 
 
@@ -101,8 +101,12 @@ def _published(place: Home, settings: Settings) -> list[Finding]:
     problems = verify(snapshot)
     if problems:
         findings.append(
-            Finding("error", "published", f"{'; '.join(problems[:5])}. Publish again: puntual run {place.root} --as-of DATE")
+            Finding(
+                "error", "published", f"{'; '.join(problems[:5])}. Publish again: puntual run {place.root} --as-of DATE"
+            )
         )
     else:
-        findings.append(Finding("ok", "published", f"{len(snapshot.manifest['files'])} files, each with its published bytes"))
+        findings.append(
+            Finding("ok", "published", f"{len(snapshot.manifest['files'])} files, each with its published bytes")
+        )
     return findings

@@ -18,10 +18,12 @@ class Home:
 
     @property
     def settings_file(self) -> Path:
+        """What the institution decides."""
         return self.root / "puntual.yaml"
 
     @property
     def warehouse(self) -> Path:
+        """The embedded warehouse."""
         return self.root / "warehouse"
 
     @property
@@ -31,18 +33,22 @@ class Home:
 
     @property
     def quarantine(self) -> Path:
+        """Rows that were not let in, by run."""
         return self.root / "quarantine"
 
     @property
     def validation_reports(self) -> Path:
+        """What the door found, by run."""
         return self.root / "reports" / "validation"
 
     @property
     def models(self) -> Path:
+        """Trained models and their registry."""
         return self.root / "artifacts" / "models"
 
     @property
     def published(self) -> Path:
+        """Every snapshot that is kept."""
         return self.root / "published"
 
     @property
@@ -57,12 +63,15 @@ class Home:
 
     @property
     def dagster(self) -> Path:
+        """The Dagster instance: runs and their log."""
         return self.root / "dagster"
 
     @property
     def dbt(self) -> Path:
+        """The compiled dbt project and its log."""
         return self.root / ".dbt"
 
     @property
     def lock_file(self) -> Path:
+        """Held while a run works."""
         return self.root / ".lock"

@@ -95,7 +95,7 @@ class DefaultRiskSettings(_Settings):
 class ContactChannelSettings(_Settings):
     """How the effect of contacts is learnt, and what it takes to be believed.
 
-    ``promotion``: ``certain`` wants the lower bound of the plan's value on later weeks above the institution's own habit;
+    ``promotion``: ``certain`` wants the lower bound of the plan's value on later weeks above the institution's habit;
     ``likely`` its estimate alone, for a small book whose intervals will always be wide.
     """
 
@@ -246,8 +246,8 @@ def home_from_environment() -> Path:
 def quiet_environment(home: Home | None = None, *, threads: int = 2) -> dict[str, str]:
     """Set and return the variables that libraries read: no telemetry, and threads that wait without spinning.
 
-    Must run before dagster, dbt or lightgbm are imported. ``OMP_WAIT_POLICY``: with another job on the machine, spinning
-    OpenMP threads make LightGBM ten times slower.
+    Must run before dagster, dbt or lightgbm are imported. ``OMP_WAIT_POLICY``: with another job on the machine,
+    spinning OpenMP threads make LightGBM ten times slower.
     """
     variables = {
         "DO_NOT_TRACK": "1",
@@ -305,7 +305,7 @@ default_risk:
 
 contact_channel:
   retrain_after_days: 30
-  promotion: certain               # certain: surely better than the habit so far; likely: better by estimate (small books)
+  promotion: certain               # certain: surely better than the habit; likely: better by estimate (small books)
 
 arrears:
   tolerance: 0.01                  # open amounts up to this count as paid

@@ -35,7 +35,9 @@ class Snapshot:
         """
         link = Home(home).current
         if not link.exists():
-            raise PublishError(f"Nothing is published in {home} yet. Run the day first: puntual run {home} --as-of DATE")
+            raise PublishError(
+                f"Nothing is published in {home} yet. Run the day first: puntual run {home} --as-of DATE"
+            )
         return cls.at(link.resolve())
 
     @classmethod
@@ -49,7 +51,9 @@ class Snapshot:
         try:
             manifest = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError) as error:
-            raise PublishError(f"{file} cannot be read: {error}. Publish again: puntual run {folder.parent.parent}") from error
+            raise PublishError(
+                f"{file} cannot be read: {error}. Publish again: puntual run {folder.parent.parent}"
+            ) from error
         return cls(folder, manifest)
 
     @property

@@ -31,7 +31,9 @@ def demo_home(tmp_path_factory) -> Path:
     create_demo(home, members=MEMBERS, seed=1, as_of=AS_OF)
     # A book this small cannot be certain of anything; the tests want the effect model at work.
     file = home / "puntual.yaml"
-    file.write_text(file.read_text(encoding="utf-8").replace("promotion: certain", "promotion: likely"), encoding="utf-8")
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("promotion: certain", "promotion: likely"), encoding="utf-8"
+    )
     return home
 
 

@@ -19,7 +19,9 @@ def main() -> None:
         done = subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], check=False, **quiet)
         if done.returncode == 0:
             return
-    sys.stdout.write("Chromium is not installed: the tests that drive a browser will be skipped. Install the package chromium.\n")
+    sys.stdout.write(
+        "Chromium is not installed: the tests that drive a browser will be skipped. Install the package chromium.\n"
+    )
 
 
 if __name__ == "__main__":

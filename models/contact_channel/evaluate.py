@@ -90,8 +90,8 @@ def compare(
     chosen, why = choose_learner(losses, test.member, draws=settings.bootstrap_draws, seed=seed)
     supported = nuisance.propensity[:, 1:] >= settings.support_propensity
     plans = {name: plan_by_week(np.where(supported, gain, -np.inf), test) for name, gain in gains.items()}
-    # A payment counts with the amount expected of it: whether a contact moves a member to pay is what is judged, and the
-    # scatter of single amounts would drown it. The same plans in the money that came in are reported beside.
+    # A payment counts with the amount expected of it: whether a contact moves a member to pay is what is judged, and
+    # the scatter of single amounts would drown it. The same plans in the money that came in are reported beside.
     steady = replace(test, paid_amount=test.paid * nuisance.expected_amount)
     values = {name: doubly_robust(steady, nuisance, plan, clip=settings.weight_clip) for name, plan in plans.items()}
     habit = steady.paid_amount

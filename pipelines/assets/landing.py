@@ -28,7 +28,9 @@ _RAW = {name: dg.AssetKey(["raw", name]) for name in TABLES}
     ],
     check_specs=[
         dg.AssetCheckSpec(
-            f"{name}__contract", asset=key, description=f"Rows of {name} that break the contract stay under the allowed share."
+            f"{name}__contract",
+            asset=key,
+            description=f"Rows of {name} that break the contract stay under the allowed share.",
         )
         for name, key in _RAW.items()
     ],

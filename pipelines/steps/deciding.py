@@ -66,12 +66,15 @@ def decide_day(day: Day) -> DecidingOutcome:
     policies, holidays = rules_of(day), holidays_of(day)
     since = day.as_of - timedelta(days=max(_EVENT_DAYS, lookback_days(policies) + 3))
     with warehouse.connection():
-        features = warehouse.read_table("features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"])
+        features = warehouse.read_table(
+            "features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"]
+        )
         customers = warehouse.read_table("marts.dim_customers", order_by=["customer_id"])
         contact_points = warehouse.read_table("marts.dim_contact_points", order_by=["contact_point_id"])
         # An opt-out and an open promise hold however old they are.
         interactions = warehouse.read(
-            "select * from marts.fct_interactions where occurred_date > {} or outcome_code = 'opt_out' order by interaction_id",
+            "select * from marts.fct_interactions where occurred_date > {} or outcome_code = 'opt_out'"
+            " order by interaction_id",
             [since],
         )
         payments = warehouse.read("select * from marts.fct_payments where paid_date > {} order by payment_id", [since])

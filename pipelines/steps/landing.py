@@ -27,7 +27,7 @@ def take_in(day: Day) -> Iterator[TableOutcome]:
     """Load the landing folder into raw; one outcome per contract table, delivered or not.
 
     Raises:
-        LandingError: a required table is absent, a file cannot be read, or too many rows were rejected; raw is unchanged.
+        LandingError: a required table is absent, a file cannot be read, or too many rows were rejected; raw stays.
     """
     report = load_landing(
         day.home.root,

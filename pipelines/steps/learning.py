@@ -27,7 +27,9 @@ def learn_default_risk(day: Day) -> dict[str, Any]:
         return _kept(day, RISK_MODEL)
     settings = day.settings.default_risk
     model = train_default_risk(
-        day.warehouse.read_table("features.feat_loan__as_of", where={"is_risk_training": True}, order_by=["as_of_date", "loan_id"]),
+        day.warehouse.read_table(
+            "features.feat_loan__as_of", where={"is_risk_training": True}, order_by=["as_of_date", "loan_id"]
+        ),
         day.warehouse.read_table("features.label_loan__default", order_by=["as_of_date", "loan_id"]),
         as_of=day.as_of,
         settings=DefaultRiskSettings(

@@ -40,7 +40,9 @@ def plan_day(day: Day) -> DayPlan:
     settings = day.settings
     trains_risk, why_risk = _is_due(day, RISK_MODEL, settings.default_risk.retrain_after_days)
     trains_channel, why_channel = _is_due(day, CHANNEL_MODEL, settings.contact_channel.retrain_after_days)
-    first = day.warehouse.read("select min(disbursed_on) as first_day, count(distinct customer_id) as customers from raw.loans")
+    first = day.warehouse.read(
+        "select min(disbursed_on) as first_day, count(distinct customer_id) as customers from raw.loans"
+    )
     first_payment = day.warehouse.read("select min(paid_at) as first_day from raw.payments")["first_day"].iloc[0]
     first_day = first["first_day"].iloc[0]
     history_start = _first_known_day(day.as_of, first_day, first_payment)

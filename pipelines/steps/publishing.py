@@ -63,7 +63,11 @@ def publish_day(day: Day) -> dict[str, Any]:
         PublishError: the disk refused or a file is missing; the previous snapshot stands.
     """
     publication = publish(
-        day.home, day.as_of, lambda folder: _fill(day, folder), run_id=day.run_id, keep=day.settings.publish.keep_snapshots
+        day.home,
+        day.as_of,
+        lambda folder: _fill(day, folder),
+        run_id=day.run_id,
+        keep=day.settings.publish.keep_snapshots,
     )
     return {
         "folder": str(publication.snapshot.folder),
@@ -81,7 +85,9 @@ def _fill(day: Day, folder: Path) -> dict[str, Any]:
         decisions["as_of_date"] = decisions["as_of_date"].dt.date
         details = warehouse.read_table("decisions.details", where=where, order_by=["customer_id", "channel_code"])
         prices = warehouse.read_table("decisions.prices", where=where, order_by=["capacity_name"])
-        channel_scores = warehouse.read_table("ml.channel_scores", where=where, order_by=["customer_id", "channel_code"])
+        channel_scores = warehouse.read_table(
+            "ml.channel_scores", where=where, order_by=["customer_id", "channel_code"]
+        )
         default_risk = warehouse.read_table("ml.default_risk_scores", where=where, order_by=["loan_id"])
         summary = json.loads(warehouse.read_table("decisions.summaries", where=where)["summary"].iloc[0])
         for name, frame, schema in (
@@ -122,7 +128,9 @@ def write_parquet(frame: pd.DataFrame, file: Path, schema: pa.Schema | None) -> 
     """Write a frame, with ``schema`` when given (its columns, in its order); the same rows give the same bytes."""
     file.parent.mkdir(parents=True, exist_ok=True)
     if schema is not None:
-        columns = [pa.array(_plain(frame[field.name], field.type), type=field.type, from_pandas=True) for field in schema]
+        columns = [
+            pa.array(_plain(frame[field.name], field.type), type=field.type, from_pandas=True) for field in schema
+        ]
         table = pa.Table.from_arrays(columns, schema=schema)
     else:
         table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
@@ -170,7 +178,7 @@ def _portfolio_figures(day: Day) -> dict[str, Any]:
 def _decision_figures(
     day: Day, decisions: pd.DataFrame, channel_scores: pd.DataFrame, summary: dict[str, Any]
 ) -> dict[str, Any]:
-    """Expected recovery is what members would pay when left alone, plus what the chosen contacts are expected to add."""
+    """Expected recovery is what members would pay when left alone, plus what the chosen contacts should add."""
     chosen = decisions[decisions["action"] != "none"]
     recovery = gain = None
     if not channel_scores.empty:
@@ -179,9 +187,7 @@ def _decision_figures(
         recovery = round(float((alone["pay_probability"] * alone["expected_amount"]).sum()) + gain, 2)
     return {
         "members_considered": len(decisions),
-        "contacts_by_channel": {
-            name: int((chosen["action"] == name).sum()) for name in day.settings.channels
-        },
+        "contacts_by_channel": {name: int((chosen["action"] == name).sum()) for name in day.settings.channels},
         "contact_cost_amount": round(float(chosen["contact_cost_amount"].sum()), 2),
         "expected_gain_amount": gain,
         "expected_recovery_amount": recovery,

@@ -45,7 +45,8 @@ def score_default_risk(day: Day) -> ScoreOutcome:
     scores = model.predict(features)
     rows = day.warehouse.replace_slice("ml.default_risk_scores", scores, as_of_date=day.as_of)
     probabilities = scores[["default_probability", "early_warning_probability"]]
-    passed = len(scores) == len(features) and bool(probabilities.notna().all(axis=None) & probabilities.ge(0).all(axis=None) & probabilities.le(1).all(axis=None))  # fmt: skip
+    within = (probabilities >= 0) & (probabilities <= 1)  # False for a missing one
+    passed = len(scores) == len(features) and bool(within.all(axis=None))
     return ScoreOutcome(
         passed,
         {
@@ -57,13 +58,15 @@ def score_default_risk(day: Day) -> ScoreOutcome:
 
 
 def score_contact_channel(day: Day) -> dict[str, Any]:
-    """Gain of every channel for every eligible member of the date, into ``ml.channel_scores``; no rows when it is off."""
+    """Gain of every channel for every eligible member of the date, into ``ml.channel_scores``; none when it is off."""
     model = day.registry.champion(CHANNEL_MODEL, as_of=day.as_of)
     if model is None:
         scores = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in CHANNEL_SCORE_TYPES.items()})
         day.warehouse.replace_slice("ml.channel_scores", scores, as_of_date=day.as_of)
         return {"rows": 0, "status": "off"}
-    features = day.warehouse.read_table("features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"])
+    features = day.warehouse.read_table(
+        "features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"]
+    )
     scores = model.predict(features, list(day.settings.channels))
     rows = day.warehouse.replace_slice("ml.channel_scores", scores, as_of_date=day.as_of)
     return {"rows": rows, "status": "on", "model_version": model.version}

@@ -1,4 +1,4 @@
-"""The tables that a snapshot holds for BI: what is selected and in which order, so that the same rows are the same bytes."""
+"""The tables that a snapshot holds for BI: what is selected, and in which order: the same rows are the same bytes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """One interface to the two warehouses: a DuckDB file by default, PostgreSQL in production.
 
-A connection lives as long as one call (or one ``with`` block): DuckDB lets a single process write a file, and dbt is the
-next one that wants it.
+A connection lives as long as one call (or one ``with`` block): DuckDB lets one process write a file, and dbt is next.
 """
 
 from __future__ import annotations
@@ -111,7 +110,7 @@ class Warehouse:
                 )
             except duckdb.IOException as error:
                 raise WarehouseError(
-                    f"{self.path} cannot be opened: {error}. If another run or a database tool holds it, close that first."
+                    f"{self.path} cannot be opened: {error}. If another run or a database tool holds it, close it."
                 ) from error
             connection.execute(f"set memory_limit = '{self.memory_limit_gb}GB'")
             connection.execute("set timezone = 'UTC'")
@@ -177,8 +176,8 @@ class Warehouse:
     def read(self, sql: str, params: Sequence[Any] | None = None) -> pd.DataFrame:
         """Rows of a query. Parameters are positional; write them as ``{}`` in the SQL text.
 
-        Both engines give the same types: exact decimals as float64, dates and timestamps as datetime64, whole numbers as
-        Int64-free int64/float64 (NULL makes it float64), text as str with None.
+        Both engines give the same types: exact decimals as float64, dates and timestamps as datetime64, whole numbers
+        as int64 (float64 when one is NULL), text as objects with None.
         """
         params = list(params or [])
         marker = "?" if self.kind == "duckdb" else "%s"
@@ -242,7 +241,7 @@ class Warehouse:
         return len(frame)
 
     def replace_slice(self, table: str, frame: pd.DataFrame, *, as_of_date: date) -> int:
-        """Make the rows of ``as_of_date`` in ``table`` exactly ``frame``; other days stay. A second call changes nothing.
+        """Make the rows of ``as_of_date`` in ``table`` exactly ``frame``; other days stay. Again changes nothing.
 
         A table whose columns differ from the frame's (an older version wrote it) is an error, never a silent drop.
         """
@@ -305,7 +304,7 @@ def _sql_type(values: pd.Series) -> str:
         return "double precision"
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return "timestamp"
-    first = next((value for value in values if value is not None and value is not pd.NaT and value == value), None)  # noqa: PLR0124
+    first = next((value for value in values if value is not None and value is not pd.NaT and value == value), None)
     if isinstance(first, date):
         return "date"
     if isinstance(first, bool | np.bool_):
@@ -341,7 +340,9 @@ def _duckdb_type(column: Any) -> str:
     if column.type_code in {_PG_TIMESTAMP, _PG_TIMESTAMPTZ}:
         return "TIMESTAMP"
     if column.type_code == 1700:
-        return f"DECIMAL({column.precision},{column.scale})" if column.precision and column.precision <= 38 else "DOUBLE"
+        return (
+            f"DECIMAL({column.precision},{column.scale})" if column.precision and column.precision <= 38 else "DOUBLE"
+        )
     return named.get(column.type_code, "VARCHAR")
 
 

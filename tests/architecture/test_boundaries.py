@@ -85,7 +85,14 @@ def test_no_registry_address_and_no_machine_path_in_the_repository():
     if tracked.returncode != 0:
         pytest.skip("not a git checkout")
     # Put together from parts, so that this file does not hold what it looks for.
-    hosts = ["py" + "pi.org", "pythonhosted" + ".org", "npmjs" + ".org", "deb.debian" + ".org", "/" + "root/", "/" + "work/"]
+    hosts = [
+        "py" + "pi.org",
+        "pythonhosted" + ".org",
+        "npmjs" + ".org",
+        "deb.debian" + ".org",
+        "/" + "root/",
+        "/" + "work/",
+    ]
     for name in filter(None, tracked.stdout.split("\0")):
         path = ROOT / name
         if path.suffix in {".png", ".xlsx", ".parquet"} or not path.exists():

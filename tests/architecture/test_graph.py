@@ -20,7 +20,12 @@ def graph() -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         home = create_home(
-            Path(folder) / "home", name="Coop", country="EC", timezone="America/Guayaquil", currency="USD", language="es"
+            Path(folder) / "home",
+            name="Coop",
+            country="EC",
+            timezone="America/Guayaquil",
+            currency="USD",
+            language="es",
         )
         definitions = build_defs(home.root)
         assets = definitions.resolve_asset_graph()

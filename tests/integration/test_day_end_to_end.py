@@ -68,9 +68,13 @@ def test_decisions_have_the_agreed_columns_and_one_row_per_eligible_member(snaps
 
 def test_default_risk_has_every_open_loan_and_probabilities(snapshot):
     scores = pd.read_parquet(snapshot.folder / "default_risk.parquet")
-    assert ["as_of_date", "loan_id", "default_probability", "early_warning_probability", "model_version"] == list(
-        scores.columns
-    )[:5]
+    assert list(scores.columns)[:5] == [
+        "as_of_date",
+        "loan_id",
+        "default_probability",
+        "early_warning_probability",
+        "model_version",
+    ]
     assert scores["loan_id"].is_unique
     assert scores["default_probability"].between(0, 1).all()
 

@@ -17,7 +17,5 @@ def test_the_day_after_a_month_end_is_a_first(day):
 @given(days, st.integers(0, 1200))
 def test_month_ends_are_every_month_end_of_the_span(first, length):
     last = first + timedelta(days=length)
-    expected = [
-        first + timedelta(days=n) for n in range(length + 1) if (first + timedelta(days=n + 1)).day == 1
-    ]
+    expected = [first + timedelta(days=n) for n in range(length + 1) if (first + timedelta(days=n + 1)).day == 1]
     assert month_ends(first, last) == expected

@@ -39,8 +39,12 @@ default_risk: {past_due_days: 90, horizon_days: 182}
 @pytest.mark.parametrize(
     ("wrong", "right", "expected"),
     [
-        pytest.param("exploration_share", "explore_share", "line {line}: decision.explore_share: unknown key", id="misspelt key"),
-        pytest.param("exploration_share: 0.05", "exploration_share: 5", "less than or equal to 1", id="share above one"),
+        pytest.param(
+            "exploration_share", "explore_share", "line {line}: decision.explore_share: unknown key", id="misspelt key"
+        ),
+        pytest.param(
+            "exploration_share: 0.05", "exploration_share: 5", "less than or equal to 1", id="share above one"
+        ),
         pytest.param("America/Guayaquil", "America/Quito", "is not a time zone", id="unknown zone"),
         pytest.param("  call:", "  fax:", "'fax' is not a channel", id="unknown channel"),
         pytest.param("path: landing", "path: ../elsewhere", "lies outside the home", id="path outside the home"),

@@ -19,7 +19,7 @@ def frame(value=1.5):
     return pd.DataFrame(
         {
             "as_of_date": [DAY, DAY],
-            "name": ["José; \"x\"", None],
+            "name": ['José; "x"', None],
             "amount": [value, None],
             "count": [1, 2],
             "paid_at": pd.to_datetime(["2026-06-30 10:00:00", None]),
