@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_loan_as_of'}}}) }}
 -- For every loan that is still owed: dues so far less money so far are the arrears, past-due days and past-due instalments
 -- appear together with them, and principal never falls by more than was paid.
 select

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'rpt_arrears_movement'}}}) }}
 -- What a period opens and closes with is what the portfolio shows on those dates.
 with portfolio as (
     select as_of_date, sum(arrears_amount) as arrears_amount

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'rpt_portfolio'}}}) }}
 with loans as (
     select
         as_of_date,

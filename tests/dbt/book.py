@@ -86,7 +86,15 @@ class Book:
 
     def pay(self, loan_id: str, paid_on: date, amount: str | Decimal, *, hour: int = 12, **values: Any) -> str:
         payment_id = values.pop("payment_id", f"P{len(self.tables.get('payments', [])):05d}")
-        self.add("payments", payment_id=payment_id, loan_id=loan_id, paid_at=utc(paid_on, hour), amount=Decimal(amount), method="transfer", **values)
+        self.add(
+            "payments",
+            payment_id=payment_id,
+            loan_id=loan_id,
+            paid_at=utc(paid_on, hour),
+            amount=Decimal(amount),
+            method="transfer",
+            **values,
+        )
         return payment_id
 
     def contact(self, customer_id: str, day: date, channel: str, outcome: str, *, hour: int = 10, **values: Any) -> str:
@@ -105,7 +113,15 @@ class Book:
 
     def promise(self, loan_id: str, made_on: date, due_on: date, amount: str, **values: Any) -> str:
         promise_id = f"R{len(self.tables.get('promises', [])):05d}"
-        self.add("promises", promise_id=promise_id, loan_id=loan_id, made_at=utc(made_on, 15), due_on=due_on, amount=Decimal(amount), **values)
+        self.add(
+            "promises",
+            promise_id=promise_id,
+            loan_id=loan_id,
+            made_at=utc(made_on, 15),
+            due_on=due_on,
+            amount=Decimal(amount),
+            **values,
+        )
         return promise_id
 
     # ------------------------------------------------------------ other books made of this one
@@ -120,9 +136,12 @@ class Book:
         moments = {"payments": "paid_at", "interactions": "occurred_at", "promises": "made_at"}
         end = utc(day + timedelta(days=1), 0)
         tables = {
-            name: [row for row in rows if name not in moments or row[moments[name]] < end] for name, rows in self.tables.items()
+            name: [row for row in rows if name not in moments or row[moments[name]] < end]
+            for name, rows in self.tables.items()
         }
-        return replace(self, as_of=day, spine={day: {"is_score", "is_risk_training", "is_channel_training"}}, tables=tables)
+        return replace(
+            self, as_of=day, spine={day: {"is_score", "is_risk_training", "is_channel_training"}}, tables=tables
+        )
 
 
 def three_dues(first: date) -> list[tuple[date, str, str, str]]:
@@ -134,7 +153,9 @@ def nasty_cases(book: Book) -> None:
     """One loan per case. Due on 10 April, 10 May and 10 June 2026 unless said otherwise; 115 each."""
     start, first = date(2026, 3, 10), date(2026, 4, 10)
 
-    def case(name: str, *, dues: list[tuple[date, str, str, str]] | None = None, customer: str | None = None, **loan: Any) -> str:
+    def case(
+        name: str, *, dues: list[tuple[date, str, str, str]] | None = None, customer: str | None = None, **loan: Any
+    ) -> str:
         customer_id = customer or f"C-{name}"
         if customer is None:
             book.customer(customer_id)
@@ -173,7 +194,11 @@ def nasty_cases(book: Book) -> None:
     book.pay(loan, date(2026, 1, 15), "115.00", reverses_payment_id=made[8])
     book.pay(loan, date(2026, 5, 20), "115.00")
     # More than 90 days late on a training date, paid up on the very next day.
-    book.pay(case("cured-the-day-after", disbursed_on=date(2025, 10, 10), dues=three_dues(date(2025, 11, 10))), date(2026, 4, 8), "345.00")
+    book.pay(
+        case("cured-the-day-after", disbursed_on=date(2025, 10, 10), dues=three_dues(date(2025, 11, 10))),
+        date(2026, 4, 8),
+        "345.00",
+    )
     loan = case("reversal-before-its-payment")
     book.pay(loan, date(2026, 4, 1), "50.00", reverses_payment_id="P-later")
     book.pay(loan, date(2026, 4, 20), "50.00", payment_id="P-later")
@@ -208,12 +233,30 @@ def nasty_cases(book: Book) -> None:
     # A payment corrected by a later load, one taken back, and an interaction delivered twice.
     loan = case("corrected-payment")
     corrected = book.pay(loan, first, "15.00")
-    book.add("payments", payment_id=corrected, loan_id=loan, paid_at=utc(first), amount=Decimal("115.00"), method="branch", _load_id=2)
+    book.add(
+        "payments",
+        payment_id=corrected,
+        loan_id=loan,
+        paid_at=utc(first),
+        amount=Decimal("115.00"),
+        method="branch",
+        _load_id=2,
+    )
     gone = book.pay(loan, date(2026, 5, 1), "40.00")
-    book.add("payments", payment_id=gone, loan_id=loan, paid_at=utc(date(2026, 5, 1)), amount=Decimal("40.00"), _load_id=3, _is_deleted=True)
+    book.add(
+        "payments",
+        payment_id=gone,
+        loan_id=loan,
+        paid_at=utc(date(2026, 5, 1)),
+        amount=Decimal("40.00"),
+        _load_id=3,
+        _is_deleted=True,
+    )
 
     # One member with three loans: the decision is about the largest arrears.
-    book.customer("C-many", province=None, urban=None, occupation=None, monthly_income=None, member_since=None, branch_id="B9")
+    book.customer(
+        "C-many", province=None, urban=None, occupation=None, monthly_income=None, member_since=None, branch_id="B9"
+    )
     for letter, paid in (("a", "0.01"), ("b", "60.00"), ("c", "345.00")):
         loan = case(f"many-{letter}", customer="C-many", product=None, collateral=None, branch_id=None)
         book.pay(loan, first, paid)
@@ -226,7 +269,13 @@ def nasty_cases(book: Book) -> None:
     loan = case("promises", dues=[(months_later(date(2026, 1, 10), k), "100.00", "10.00", "5.00") for k in range(8)],
                 disbursed_on=date(2025, 12, 10))  # fmt: skip
     book.contact("C-promises", date(2026, 2, 1), "call", "promise", collector_id="G1")
-    book.promise(loan, date(2026, 2, 1), date(2026, 2, 5), "100.00", interaction_id=f"I{len(book.tables['interactions']) - 1:05d}")
+    book.promise(
+        loan,
+        date(2026, 2, 1),
+        date(2026, 2, 5),
+        "100.00",
+        interaction_id=f"I{len(book.tables['interactions']) - 1:05d}",
+    )
     book.pay(loan, date(2026, 2, 7), "100.00")  # the last day of grace
     book.promise(loan, date(2026, 3, 1), date(2026, 3, 5), "100.00")
     book.pay(loan, date(2026, 3, 2), "40.00")
@@ -245,7 +294,9 @@ def contact_cases(book: Book) -> None:
     outcomes = ["no_answer", "wrong_number", "third_party", "right_party", "promise", "refusal", "dispute", "callback",
                 "not_home", "sent", "delivered", "read", "replied", "failed", "opt_out", "complaint"]  # fmt: skip
     for number, outcome in enumerate(outcomes):
-        book.contact(who, AS_OF - timedelta(days=3 * number), "call" if number % 2 else "whatsapp", outcome, hour=number)
+        book.contact(
+            who, AS_OF - timedelta(days=3 * number), "call" if number % 2 else "whatsapp", outcome, hour=number
+        )
     book.contact(who, AS_OF, "sms", "delivered", hour=23)  # the next day in UTC
     book.contact(who, AS_OF + timedelta(days=1), "sms", "delivered", hour=0)
     book.contact(who, AS_OF - timedelta(days=2), "whatsapp", "replied", direction="inbound")
@@ -254,11 +305,49 @@ def contact_cases(book: Book) -> None:
     # Two first contacts at the same moment: the key decides.
     for channel in ("visit", "ivr"):
         book.contact("C-tie", AS_OF - timedelta(days=12), channel, "right_party", hour=11, propensity=0.25)
-    book.add("contact_points", contact_point_id="T1", customer_id=who, kind="mobile", value="+593990000001", whatsapp=True, valid=True)
-    book.add("contact_points", contact_point_id="T2", customer_id=who, kind="email", value="a@b.ec", valid=False, consent=True)
-    book.add("contact_points", contact_point_id="T3", customer_id="C-tie", kind="address", value="Calle 1", latitude=-2.9, longitude=-79.0)
-    book.add("contact_points", contact_point_id="T4", customer_id="C-tie", kind="landline", value="072000000", opted_out_at=utc(AS_OF))
-    book.add("collectors", collector_id="G1", full_name="Gestora 1", kind="internal", channels="call,visit", daily_capacity=20)
+    book.add(
+        "contact_points",
+        contact_point_id="T1",
+        customer_id=who,
+        kind="mobile",
+        value="+593990000001",
+        whatsapp=True,
+        valid=True,
+    )
+    book.add(
+        "contact_points",
+        contact_point_id="T2",
+        customer_id=who,
+        kind="email",
+        value="a@b.ec",
+        valid=False,
+        consent=True,
+    )
+    book.add(
+        "contact_points",
+        contact_point_id="T3",
+        customer_id="C-tie",
+        kind="address",
+        value="Calle 1",
+        latitude=-2.9,
+        longitude=-79.0,
+    )
+    book.add(
+        "contact_points",
+        contact_point_id="T4",
+        customer_id="C-tie",
+        kind="landline",
+        value="072000000",
+        opted_out_at=utc(AS_OF),
+    )
+    book.add(
+        "collectors",
+        collector_id="G1",
+        full_name="Gestora 1",
+        kind="internal",
+        channels="call,visit",
+        daily_capacity=20,
+    )
     book.add("branches", branch_id="B1", name="Matriz", province="Azuay", latitude=-2.9, longitude=-79.0)
 
 
@@ -278,7 +367,14 @@ def random_cases(book: Book, seed: int, loans: int) -> None:
         for k in range(count):
             due_on = disbursed_on + timedelta(days=step * (k + 1))
             principal = Decimal(rng.randrange(0, 12000)) / 100
-            dues.append((due_on, str(principal), str(Decimal(rng.randrange(0, 2500)) / 100), str(Decimal(rng.choice([0, 0, 150])) / 100)))
+            dues.append(
+                (
+                    due_on,
+                    str(principal),
+                    str(Decimal(rng.randrange(0, 2500)) / 100),
+                    str(Decimal(rng.choice([0, 0, 150])) / 100),
+                )
+            )
         status = rng.choice(["active"] * 6 + ["closed", "written_off"])
         left_on = disbursed_on + timedelta(days=rng.randrange(1, 900))
         book.loan(loan_id, customer_id, disbursed_on, status=status, product=rng.choice(["consumer", "microcredit", None]),
@@ -290,8 +386,16 @@ def random_cases(book: Book, seed: int, loans: int) -> None:
         _random_payments(book, rng, loan_id, dues)
         for _ in range(rng.randrange(0, 6)):
             made_on = disbursed_on + timedelta(days=rng.randrange(0, 1000))
-            book.promise(loan_id, made_on, made_on + timedelta(days=rng.randrange(0, 12)), str(Decimal(rng.randrange(1, 20000)) / 100))
-    channels, outcomes = ["call", "ivr", "whatsapp", "sms", "email", "visit", "letter"], ["no_answer", "right_party", "read", "failed", "promise"]
+            book.promise(
+                loan_id,
+                made_on,
+                made_on + timedelta(days=rng.randrange(0, 12)),
+                str(Decimal(rng.randrange(1, 20000)) / 100),
+            )
+    channels, outcomes = (
+        ["call", "ivr", "whatsapp", "sms", "email", "visit", "letter"],
+        ["no_answer", "right_party", "read", "failed", "promise"],
+    )
     for _ in range(loans * 12):
         book.contact(f"X{rng.randrange(members):03d}", AS_OF - timedelta(days=rng.randrange(-5, 420)), rng.choice(channels), rng.choice(outcomes),
                      hour=rng.randrange(24), direction=rng.choice(["outbound"] * 5 + ["inbound"]), propensity=rng.choice([None, 0.2, 0.5]))  # fmt: skip
@@ -304,9 +408,12 @@ def _random_payments(book: Book, rng: random.Random, loan_id: str, dues: list[tu
     made: list[tuple[str, date, Decimal]] = []
     for due_on, *parts in dues:
         total = sum((Decimal(part) for part in parts), Decimal(0))
-        delay = {"on_time": rng.randrange(-3, 1), "late": rng.randrange(0, 20), "worse": rng.randrange(0, 120), "lump": 0}.get(
-            habit, rng.randrange(-40, 60)
-        )
+        delay = {
+            "on_time": rng.randrange(-3, 1),
+            "late": rng.randrange(0, 20),
+            "worse": rng.randrange(0, 120),
+            "lump": 0,
+        }.get(habit, rng.randrange(-40, 60))
         if habit == "lump" and rng.random() < 0.6:
             continue
         amount = {"lump": total * rng.randrange(1, 5), "erratic": total * rng.randrange(1, 300) / 100}.get(
@@ -318,7 +425,9 @@ def _random_payments(book: Book, rng: random.Random, loan_id: str, dues: list[tu
             made.append((book.pay(loan_id, paid_on, amount, hour=rng.randrange(24)), paid_on, amount))
     for payment_id, paid_on, amount in made:
         if rng.random() < 0.08:
-            book.pay(loan_id, paid_on + timedelta(days=rng.randrange(0, 45)), amount, hour=23, reverses_payment_id=payment_id)
+            book.pay(
+                loan_id, paid_on + timedelta(days=rng.randrange(0, 45)), amount, hour=23, reverses_payment_id=payment_id
+            )
 
 
 def full_book(seed: int = 7, loans: int = 60) -> Book:

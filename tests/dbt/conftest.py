@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.dbt.book import Book, full_book
-from tests.dbt.warehouses import Built, build_on_duckdb, build_on_postgres, create_database
+from tests.dbt.warehouses import MODELS_ONLY, Built, build_on_duckdb, build_on_postgres, create_database
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +31,13 @@ def on_duckdb(book: Book, dbt_folder: Path) -> Built:
 
 
 @pytest.fixture(scope="session")
-def rebuild(dbt_folder: Path, on_duckdb: Built) -> Callable[[Book], Built]:
-    """Another book on DuckDB. Asks for the first one, so that nobody reads its file meanwhile."""
-    return lambda other: build_on_duckdb(other, dbt_folder)
+def rebuild(dbt_folder: Path, on_duckdb: Built) -> Callable[..., Built]:
+    """Another book, or other settings, on DuckDB. Asks for the first one, so that nobody reads its file meanwhile."""
+
+    def build(other: Book, settings: dict[str, Any] | None = None) -> Built:
+        return build_on_duckdb(other, dbt_folder, *MODELS_ONLY, "--vars", json.dumps(settings or {}))
+
+    return build
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,17 @@ from typing import Any
 
 from tests.dbt.book import ZONE, Book, Row
 
-TOLERANCE = Decimal("0.01")
-ORDER = ("fees", "interest", "principal")
-WINDOW = 7
 GRACE = 2
 ZERO = Decimal("0.00")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The settings of the engine."""
+
+    tolerance: Decimal = Decimal("0.01")
+    order: tuple[str, ...] = ("fees", "interest", "principal")
+    window: int = 7
 
 
 def local_day(moment: datetime) -> date:
@@ -26,7 +32,10 @@ def newest(rows: list[Row], *key: str) -> list[Row]:
     found: dict[tuple[Any, ...], Row] = {}
     for row in rows:
         name = tuple(row[part] for part in key)
-        if name not in found or (row["_load_id"], row["_source_row"]) > (found[name]["_load_id"], found[name]["_source_row"]):
+        if name not in found or (row["_load_id"], row["_source_row"]) > (
+            found[name]["_load_id"],
+            found[name]["_source_row"],
+        ):
             found[name] = row
     return [row for row in found.values() if not row["_is_deleted"]]
 
@@ -39,6 +48,7 @@ class Loan:
     dues: list[Row]
     payments: list[Row]
     as_of: date
+    rules: Rules
 
     @cached_property
     def schedule(self) -> list[Row]:
@@ -74,7 +84,7 @@ class Loan:
 
     def covered_count(self, day: date) -> int:
         """Instalments that the money of the day covers, one after the other, forgiving the tolerance."""
-        needed, money, count = ZERO, max(self.paid(day), ZERO) + TOLERANCE, 0
+        needed, money, count = ZERO, max(self.paid(day), ZERO) + self.rules.tolerance, 0
         for due in self.schedule:
             needed += self.total(due)
             if needed > money:
@@ -100,7 +110,7 @@ class Loan:
     def principal_paid(self, day: date) -> Decimal:
         money, principal = max(self.paid(day), ZERO), ZERO
         for due in self.schedule:
-            for component in ORDER:
+            for component in self.rules.order:
                 share = min(money, due[f"{component}_due"])
                 money -= share
                 principal += share if component == "principal" else ZERO
@@ -111,10 +121,12 @@ class Loan:
         closed = self.status(day) == "closed"
         paid, money = self.paid(day), max(self.paid(day), ZERO)
         past = [due for due in self.schedule if due["due_on"] < day]
-        ahead = [due for due in self.schedule if due["due_on"] <= day + timedelta(days=WINDOW)]
+        ahead = [due for due in self.schedule if due["due_on"] <= day + timedelta(days=self.rules.window)]
         scheduled = sum(map(self.total, past), ZERO)
-        arrears = scheduled - money if scheduled - money > TOLERANCE else ZERO
-        principal = sum((due["principal_due"] for due in self.schedule), ZERO) if self.schedule else self.row["principal"]
+        arrears = scheduled - money if scheduled - money > self.rules.tolerance else ZERO
+        principal = (
+            sum((due["principal_due"] for due in self.schedule), ZERO) if self.schedule else self.row["principal"]
+        )
         principal_paid = self.principal_paid(day) if self.schedule else min(money, principal)
         due_principal = sum((due["principal_due"] for due in past), ZERO)
         next_window = max(sum(map(self.total, ahead), ZERO) - max(scheduled, paid), ZERO)
@@ -156,12 +168,14 @@ class Loan:
             then = day + timedelta(days=ahead)
             if then > self.as_of:
                 return False
-            if self.status(then) == "written_off" or (self.status(then) == "active" and self.past_due_days(then) >= threshold):
+            if self.status(then) == "written_off" or (
+                self.status(then) == "active" and self.past_due_days(then) >= threshold
+            ):
                 return True
         return False
 
 
-def loans_of(book: Book) -> dict[str, Loan]:
+def loans_of(book: Book, rules: Rules = Rules()) -> dict[str, Loan]:
     """The loans of a book, as known on its as-of date."""
     dues = newest(book.tables.get("installments", []), "loan_id", "installment_no")
     payments = newest(book.tables.get("payments", []), "payment_id")
@@ -171,6 +185,7 @@ def loans_of(book: Book) -> dict[str, Loan]:
             [due for due in dues if due["loan_id"] == row["loan_id"]],
             [payment for payment in payments if payment["loan_id"] == row["loan_id"]],
             book.as_of,
+            rules,
         )
         for row in newest(book.tables["loans"], "loan_id")
     }

@@ -11,7 +11,18 @@ from tests.dbt.book import AS_OF, Book
 from tests.dbt.reference import loans_of, local_day, newest
 from tests.dbt.warehouses import Built
 
-CONTACT = {"third_party", "right_party", "promise", "refusal", "dispute", "callback", "read", "replied", "opt_out", "complaint"}
+CONTACT = {
+    "third_party",
+    "right_party",
+    "promise",
+    "refusal",
+    "dispute",
+    "callback",
+    "read",
+    "replied",
+    "opt_out",
+    "complaint",
+}
 RIGHT_PARTY = {"right_party", "promise", "refusal", "dispute", "callback", "replied"}
 CHANNELS = ("call", "ivr", "whatsapp", "sms", "email", "visit")
 
@@ -41,16 +52,24 @@ def test_contact_features_are_as_counted_one_by_one(on_duckdb: Built, book: Book
         for days in (7, 14, 21, 28, 42, 56):
             assert row[f"attempt_{days}d_count"] == sum(age < days for _, age in attempts), where
         assert row["days_since_last_attempt"] == min((age for _, age in attempts), default=None), where
-        assert row["days_since_last_contact"] == min((age for i, age in known if i["outcome"] in CONTACT), default=None), where
+        assert row["days_since_last_contact"] == min(
+            (age for i, age in known if i["outcome"] in CONTACT), default=None
+        ), where
         for channel in CHANNELS:
             tried = [(i["outcome"] in CONTACT, age) for i, age in attempts if i["channel"] == channel]
             assert row[f"{channel}_attempt_28d_count"] == sum(age < 28 for _, age in tried), where
             assert row[f"{channel}_attempt_182d_count"] == sum(age < 182 for _, age in tried), where
             assert row[f"{channel}_contact_182d_count"] == sum(reached and age < 182 for reached, age in tried), where
             year = [reached for reached, age in tried if age < 364]
-            assert row[f"{channel}_contact_rate_364d"] == (pytest.approx(sum(year) / len(year)) if year else None), where
+            assert row[f"{channel}_contact_rate_364d"] == (pytest.approx(sum(year) / len(year)) if year else None), (
+                where
+            )
     for (day, loan_id), row in on_duckdb.tables["features.feat_loan__as_of"].items():
-        known = [(i, (day - local_day(i["occurred_at"])).days) for i in interactions if i["customer_id"] == row["customer_id"]]
+        known = [
+            (i, (day - local_day(i["occurred_at"])).days)
+            for i in interactions
+            if i["customer_id"] == row["customer_id"]
+        ]
         recent = [i for i, age in known if 0 <= age < 91]
         assert row["attempt_91d_count"] == sum(i["direction"] == "outbound" for i in recent), loan_id
         assert row["right_party_91d_count"] == sum(i["outcome"] in RIGHT_PARTY for i in recent), loan_id
@@ -63,9 +82,15 @@ def test_response_label_is_the_first_contact_and_the_money_after_the_date(on_duc
     channels = set()
     for (day, customer_id), row in on_duckdb.tables["features.label_customer__contact_response"].items():
         first_day, last_day = day + timedelta(days=1), min(day + timedelta(days=7), AS_OF)
-        window = [i for i in interactions if i["customer_id"] == customer_id and first_day <= local_day(i["occurred_at"]) <= last_day]
+        window = [
+            i
+            for i in interactions
+            if i["customer_id"] == customer_id and first_day <= local_day(i["occurred_at"]) <= last_day
+        ]
         window.sort(key=lambda i: (i["occurred_at"], i["interaction_id"]))
-        paid = sum((loan.net(first_day, last_day) for loan in loans if loan.row["customer_id"] == customer_id), Decimal("0.00"))
+        paid = sum(
+            (loan.net(first_day, last_day) for loan in loans if loan.row["customer_id"] == customer_id), Decimal("0.00")
+        )
         where = f"{customer_id} at {day}"
         assert row["channel_code"] == (window[0]["channel"] if window else "none"), where
         assert row["contacted_date"] == (local_day(window[0]["occurred_at"]) if window else None), where
@@ -88,7 +113,9 @@ def test_member_sums_their_loans(on_duckdb: Built) -> None:
     for row in on_duckdb.rows("features.feat_customer__as_of", is_score=True):
         mine = [loan for loan in loans if loan["customer_id"] == row["customer_id"]]
         assert row["active_loan_count"] == len(mine) == mine[0]["member_active_loan_count"]
-        assert row["past_due_days"] == max(loan["past_due_days"] for loan in mine) == mine[0]["member_max_past_due_days"]
+        assert (
+            row["past_due_days"] == max(loan["past_due_days"] for loan in mine) == mine[0]["member_max_past_due_days"]
+        )
         for name in ("arrears_amount", "outstanding_principal_amount", "installment_amount", "due_next_window_amount"):
             assert row[name] == sum(loan[name] for loan in mine)
         assert row["collectable_amount"] == row["arrears_amount"] + row["due_next_window_amount"]
@@ -97,7 +124,12 @@ def test_member_sums_their_loans(on_duckdb: Built) -> None:
 
 def test_unknown_is_null_for_facts_and_false_for_flags(on_duckdb: Built) -> None:
     row = on_duckdb.row("features.feat_customer__as_of", customer_id="C-many", is_score=True)
-    assert (row["province"], row["monthly_income_amount"], row["burden_rate"], row["member_tenure_days"]) == (None, None, None, None)
+    assert (row["province"], row["monthly_income_amount"], row["burden_rate"], row["member_tenure_days"]) == (
+        None,
+        None,
+        None,
+        None,
+    )
     assert (row["is_urban"], row["has_mobile"], row["has_open_promise"]) == (False, False, False)
     for table in ("features.feat_loan__as_of", "features.feat_customer__as_of"):
         for row in on_duckdb.rows(table):

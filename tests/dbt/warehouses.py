@@ -35,6 +35,8 @@ KEYS = {
     "reporting.rpt_portfolio": ["as_of_date", "branch_id", "product_code", "bucket_code"],
 }
 
+MODELS_ONLY = ("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+
 Row = dict[str, Any]
 
 
@@ -152,7 +154,11 @@ def run_dbt(arguments: list[str], environment: dict[str, str], folder: Path) -> 
                 if hasattr(adapter.connections, "close_all_connections"):
                     adapter.connections.close_all_connections()
     if not outcome.success:
-        failed = [f"{r.node.name}: {r.message}" for r in getattr(outcome.result, "results", []) if r.status in {"error", "fail"}]
+        failed = [
+            f"{r.node.name}: {r.message}"
+            for r in getattr(outcome.result, "results", [])
+            if r.status in {"error", "fail"}
+        ]
         raise AssertionError("\n".join(failed) or str(outcome.exception))
     return outcome.result
 
@@ -194,7 +200,7 @@ def build_on_duckdb(book: Book, folder: Path, *arguments: str) -> Built:
     file = folder / "warehouse.duckdb"
     file.unlink(missing_ok=True)
     load_duckdb(book, file)
-    run_dbt(list(arguments) or ["build", "--exclude-resource-type", "test", "unit_test"], duckdb_environment(file), folder)
+    run_dbt(list(arguments or MODELS_ONLY), duckdb_environment(file), folder)
     with duckdb.connect(str(file), read_only=True) as connection:
         return collect(connection)
 
@@ -203,7 +209,7 @@ def build_on_postgres(book: Book, url: str, folder: Path, *arguments: str) -> Bu
     import psycopg2
 
     load_postgres(book, url)
-    run_dbt(list(arguments) or ["build", "--exclude-resource-type", "test", "unit_test"], postgres_environment(url), folder)
+    run_dbt(list(arguments or MODELS_ONLY), postgres_environment(url), folder)
     connection = psycopg2.connect(url)
     try:
         return collect(connection)
@@ -227,7 +233,11 @@ def row_differences(left: dict[tuple[Any, ...], Row], right: dict[tuple[Any, ...
             return [f"columns differ: {list(left[key])} and {list(right[key])}"]
         for name, one in left[key].items():
             other = right[key][name]
-            close = isinstance(one, float) and isinstance(other, float) and abs(one - other) <= 1e-9 * max(abs(one), abs(other))
+            close = (
+                isinstance(one, float)
+                and isinstance(other, float)
+                and abs(one - other) <= 1e-9 * max(abs(one), abs(other))
+            )
             if one != other and not close:
                 found.append(f"{key} {name}: {one!r} and {other!r}")
     return found

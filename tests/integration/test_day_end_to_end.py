@@ -19,6 +19,7 @@ from puntual.publish import verify
 from puntual.settings import load_settings
 from puntual.snapshot import Snapshot
 from puntual.warehouse import Warehouse
+from tests.dbt.warehouses import create_database
 
 DECISION_COLUMNS = [
     "as_of_date", "customer_id", "loan_id", "action", "eligible", "blocked_by", "window_start", "window_end",
@@ -189,7 +190,8 @@ def test_a_cooperative_without_contact_history_still_gets_its_day(demo_home, tmp
 def test_postgres_gives_the_same_day(demo_home, finished_home, tmp_path, as_of, postgres_url):
     home = copy_of(demo_home, tmp_path / "home")
     file = home / "puntual.yaml"
-    text = file.read_text(encoding="utf-8").replace("duckdb:///warehouse/puntual.duckdb", postgres_url)
+    url = create_database(postgres_url, "whole_day")
+    text = file.read_text(encoding="utf-8").replace("duckdb:///warehouse/puntual.duckdb", url)
     file.write_text(text, encoding="utf-8")
     run_day(Home(home), as_of)
     here, there = warehouse_of(finished_home), warehouse_of(home)

@@ -1,6 +1,5 @@
--- When each instalment was covered, as known on every day: one span for all time unless a reversal opened it again.
--- Instalments and days with payments are laid along one axis, the number of covered instalments: an instalment is covered
--- from the first day whose count reaches it, and stays so unless a later day falls short of it.
+-- When each instalment that is due or paid was covered, as known on every day: one span for all time unless a reversal
+-- opened it again.
 with states as (
     select
         loan_id,
@@ -8,56 +7,6 @@ with states as (
         valid_from_date,
         covered_installment_count
     from {{ ref('int_payments__allocated') }}
-),
-
-reach as (
-    select
-        loan_id,
-        max(covered_installment_count) as most_covered_count
-    from states
-    group by loan_id
-),
-
--- Neither due nor ever covered: nothing to say.
-installments as (
-    select
-        installments.loan_id,
-        installments.installment_no,
-        installments.installment_rank,
-        installments.due_date,
-        installments.due_amount
-    from {{ ref('int_installments__scheduled') }} as installments
-    inner join reach on installments.loan_id = reach.loan_id
-    cross join {{ source('control', 'run_parameters') }} as run
-    where installments.due_date <= run.as_of_date or installments.installment_rank <= reach.most_covered_count
-),
-
-positions as (
-    select
-        loan_id,
-        installment_rank as position_count,
-        0 as kind,
-        cast(null as bigint) as state_no,
-        installment_rank
-    from installments
-
-    union all
-
-    select loan_id, covered_installment_count, 1, state_no, null from states
-),
-
-crossed as (
-    select
-        loan_id,
-        installment_rank,
-        count(state_no) over so_far as short_state_count,
-        max(state_no) over so_far as last_short_state_no
-    from positions
-    window so_far as (
-        partition by loan_id
-        order by position_count, kind
-        rows between unbounded preceding and current row
-    )
 ),
 
 -- States are numbered from 0 in time. As long as all the short ones come first, the next one covers for good.
@@ -69,14 +18,14 @@ dated as (
         installments.due_date,
         installments.due_amount,
         states.valid_from_date as first_covered_date,
-        crossed.last_short_state_no >= crossed.short_state_count as is_reopened
-    from installments
-    inner join crossed
-        on installments.loan_id = crossed.loan_id
-        and installments.installment_rank = crossed.installment_rank
+        coalesce(met.last_short_state_no >= met.short_state_count, false) as is_reopened
+    from {{ ref('int_payments__meet_installments') }} as met
+    inner join {{ ref('int_installments__scheduled') }} as installments
+        on met.loan_id = installments.loan_id
+        and met.installment_rank = installments.installment_rank
     left join states
-        on crossed.loan_id = states.loan_id
-        and crossed.short_state_count = states.state_no
+        on met.loan_id = states.loan_id
+        and met.short_state_count = states.state_no
 ),
 
 -- Few: only what a reversal opened again is followed day by day.
@@ -126,7 +75,7 @@ select
     -- Nothing was due: covered before the first payment, on its own day.
     case when first_covered_date = cast('1900-01-01' as date) then due_date else first_covered_date end as covered_date
 from dated
-where not coalesce(is_reopened, false)
+where not is_reopened
 
 union all
 

@@ -1,20 +1,8 @@
 -- What had been paid towards each promise, from day to day: net payments on its loan from the day it was made to the last
 -- grace day, both inclusive. A new row only on days on which something changed.
 with promises as (
-    select
-        promises.promise_id,
-        promises.interaction_id,
-        promises.loan_id,
-        loans.customer_id,
-        promises.made_at,
-        {{ local_date('promises.made_at') }} as made_date,
-        promises.due_date,
-        {{ add_days('promises.due_date', var('promise_grace_days')) }} as grace_end_date,
-        {{ money('promises.promised_amount') }} as promised_amount
-    from {{ ref('stg_core__promises') }} as promises
-    inner join {{ ref('stg_core__loans') }} as loans on promises.loan_id = loans.loan_id
-    cross join {{ source('control', 'run_parameters') }} as run
-    where {{ local_date('promises.made_at') }} <= run.as_of_date
+    select *
+    from {{ ref('int_promises__dated') }}
 ),
 
 changes as (

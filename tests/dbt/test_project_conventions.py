@@ -1,0 +1,61 @@
+"""What every file of the dbt project promises: engine differences in one place, a grain for every table, plain schemas."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.dbt.warehouses import KEYS, PROJECT
+
+SQL = sorted(file for folder in ("models", "macros", "tests") for file in (PROJECT / folder).rglob("*.sql"))
+YAML = sorted((PROJECT / "models").rglob("_*.yml"))
+# Each works on one engine only, or means something else on the other.
+ONE_ENGINE_ONLY = re.compile(
+    r"target\.type|\bqualify\b|\*\s+(exclude|replace)\b|\btry_cast\b|\bcount_if\b|\bgroup by all\b|\bdistinct on\b|\bilike\b",
+    re.IGNORECASE,
+)
+
+
+def statement(file: Path) -> str:
+    """The file without its comments."""
+    text = re.sub(r"\{#.*?#\}", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(r"--.*", "", text)
+
+
+@pytest.mark.parametrize("file", SQL, ids=lambda file: file.stem)
+def test_sql_is_portable(file: Path) -> None:
+    text = statement(file)
+    assert not ONE_ENGINE_ONLY.search(text)
+    assert "dispatch" not in text or file.parent.name == "cross_db"
+    for ordered in re.findall(r"order by[^)]*?\bdesc\b(?!\s+nulls)[^)]*", text):
+        # NULLs sort differently: only columns that are never NULL may be ordered downwards without saying where they go.
+        assert re.search(r"arrears_amount desc|bucket_rank desc", ordered), ordered
+
+
+def described_models() -> dict[str, dict]:
+    return {model["name"]: model for file in YAML for model in yaml.safe_load(file.read_text()).get("models") or []}
+
+
+def test_every_model_says_its_grain() -> None:
+    models = {file.stem for file in (PROJECT / "models").rglob("*.sql")}
+    described = described_models()
+    assert set(described) == models
+    assert [name for name, model in described.items() if "One row per" not in model["description"]] == []
+
+
+def test_every_column_of_the_tables_for_others_is_described_and_typed() -> None:
+    described = described_models()
+    for table in KEYS:
+        for column in described[table.split(".")[1]]["columns"]:
+            assert column["description"], f"{table}.{column['name']}"
+            assert column["data_type"], f"{table}.{column['name']}"
+
+
+def test_names_fit_into_postgres() -> None:
+    tests = [test["name"] for file in YAML for test in yaml.safe_load(file.read_text()).get("unit_tests") or []]
+    models = [file.stem for file in (PROJECT / "models").rglob("*.sql")]
+    assert [name for name in tests + models if len(name) > 63] == []
+    assert [name for name in models if len(name) > 51] == [], "dbt adds __dbt_backup"
