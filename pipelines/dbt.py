@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import queue
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -84,15 +85,22 @@ class Dbt:
         return digest.hexdigest()
 
     def manifest(self) -> dict[str, Any]:
-        """The parsed project; parsed again only when a file, a variable or the warehouse changed."""
-        stamp, file = self.folder / "parsed", self._target / "manifest.json"
-        digest = self._digest()
-        if not (file.exists() and stamp.exists() and stamp.read_text() == digest):
+        """The parsed project; parsed again only when a file, a variable or the warehouse changed.
+
+        dbt rewrites its own manifest during each build, and a killed build leaves half of it. Ours is a copy that is put in
+        place whole, under the digest of what it was parsed from.
+        """
+        kept = self.folder / f"manifest-{self._digest()[:16]}.json"
+        if not kept.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             for _ in self._invoke(["parse"]):
                 pass
-            stamp.write_text(digest)
-        return json.loads(file.read_text(encoding="utf-8"))
+            for older in self.folder.glob("manifest-*.json"):
+                older.unlink()
+            new = kept.with_suffix(".new")
+            shutil.copyfile(self._target / "manifest.json", new)
+            new.replace(kept)
+        return json.loads(kept.read_text(encoding="utf-8"))
 
     def build(self, *, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         """Seeds, models and data tests in order; yields the result event of each node.

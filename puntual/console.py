@@ -20,8 +20,8 @@ _err = Console(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
-    """One line for the person at the terminal."""
-    _out.print(text)
+    """One line for the person at the terminal; long paths stay whole, so that they can be copied."""
+    _out.print(text, soft_wrap=True)
 
 
 def complain(text: str) -> None:
