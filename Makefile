@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export UV_LINK_MODE := copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo dash test test-all lint types lock bench clean
+.PHONY: help setup demo dash test test-all lint types lock bench judge clean
 
 help:            ## Show the commands
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -58,6 +58,9 @@ lock: setup     ## Compile requirements.lock again from pyproject.toml, without 
 
 bench: setup    ## Wall time and peak memory by step, for the demo and for 100 thousand members
 	@$(BIN)/python -m tests.bench --homes $(DEMO)-bench
+
+judge: setup    ## After make demo: its choice beside the best possible and simple rules, by the demo's own truth
+	@$(BIN)/python -m models.lab.judge $(DEMO)
 
 clean:          ## Remove the demo and the environment
 	rm -rf $(VENV) $(DEMO) $(DEMO)-bench

@@ -100,7 +100,7 @@ def select(folder: str, sql: str, tables: Sequence[str], parameters: dict[str, A
                 connection.read_parquet(str(file)).create_view(table)
             return connection.execute(sql, parameters or {}).df()
         except (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException) as error:
-            names = ", ".join(f"bi/{table}.parquet" for table in tables)
+            names = ", ".join(file.relative_to(snapshot.folder).as_posix() for file in files.values())
             raise PublishError(f"{names} of {folder} cannot be read as published: {error}. Publish again.") from error
 
 

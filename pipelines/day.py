@@ -8,6 +8,7 @@ from pathlib import Path
 
 from models.registry import ModelRegistry
 from puntual import clock
+from puntual.errors import WarehouseError
 from puntual.paths import Home
 from puntual.settings import Settings, load_settings
 from puntual.warehouse import Warehouse
@@ -32,6 +33,21 @@ class Day:
     received_on: date
     run_id: str
     force_training: bool = field(default=False)
+
+    def require_built(self) -> None:
+        """Make sure that the warehouse stands at this business date.
+
+        Raises:
+            WarehouseError: it was built for another date, for instance by materialising single assets of two dates.
+        """
+        built = self.warehouse.read_table("control.run_parameters", ["as_of_date"])["as_of_date"]
+        found = [value.date() for value in built]
+        if found != [self.as_of]:
+            shown = ", ".join(day.isoformat() for day in found) or "no date"
+            raise WarehouseError(
+                f"The warehouse stands at {shown}, not at {self.as_of}; run the whole day: "
+                f"puntual run {self.home.root} --as-of {self.as_of}"
+            )
 
     @classmethod
     def of(cls, home: Path, as_of: date, run_id: str, *, force_training: bool = False) -> Day:

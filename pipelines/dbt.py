@@ -87,7 +87,7 @@ class Dbt:
     def manifest(self) -> dict[str, Any]:
         """The parsed project; parsed again only when a file, a variable or the warehouse changed.
 
-        dbt rewrites its own manifest during each build, and a killed build leaves half of it. Ours is a copy that is put in
+        dbt rewrites its own manifest in each build, and a killed build leaves half of it. Ours is a copy that is put in
         place whole, under the digest of what it was parsed from.
         """
         kept = self.folder / f"manifest-{self._digest()[:16]}.json"
@@ -102,18 +102,16 @@ class Dbt:
             new.replace(kept)
         return json.loads(kept.read_text(encoding="utf-8"))
 
-    def build(self, *, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    def build(self, selection: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         """Seeds, models and data tests in order; yields the result event of each node.
+
+        Args:
+            selection: dbt's own selection arguments; everything when empty. Unit tests are for us, not for a run.
 
         Raises:
             WarehouseError: a node failed; names the nodes and what they said. Nothing after them was built.
         """
-        arguments = ["build", "--exclude-resource-type", "unit_test"]
-        if select:
-            arguments += ["--select", *select]
-        if exclude:
-            arguments += ["--exclude", *exclude]
-        yield from self._invoke(arguments)
+        yield from self._invoke(["build", "--exclude-resource-type", "unit_test", *selection])
 
     def _invoke(self, arguments: list[str]) -> Iterator[dict[str, Any]]:
         from dbt.cli.main import dbtRunner
@@ -135,7 +133,7 @@ class Dbt:
             finally:
                 events.put(None)
 
-        worker = threading.Thread(target=invoke, name="dbt", daemon=True)
+        worker = threading.Thread(target=invoke, name="dbt")
         worker.start()
         try:
             yield from iter(events.get, None)

@@ -15,7 +15,7 @@ from pipelines.dbt_translator import WarehouseTranslator
 
 
 def dagster_events(context: dg.AssetExecutionContext, day: Day, manifest: dict[str, Any]) -> Iterator[Any]:
-    """Build the project; a materialisation for each model and a result for each test.
+    """Build what is selected; a materialisation for each model and a result for each test.
 
     Tables that only training needs are built on every day: without training dates in the spine they are empty and cost
     nothing, and the graph has the same shape each morning.
@@ -23,7 +23,7 @@ def dagster_events(context: dg.AssetExecutionContext, day: Day, manifest: dict[s
     parameters = get_updated_cli_invocation_params_for_context(
         context=context, manifest=manifest, dagster_dbt_translator=WarehouseTranslator()
     )
-    for event in Dbt.of_day(day).build():
+    for event in Dbt.of_day(day).build(parameters.selection_args):
         message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
         yield from message.to_default_asset_events(
             manifest=parameters.manifest,

@@ -1,12 +1,14 @@
 """What assets are given: the institution, and the dbt project on its warehouse."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 
 from pipelines.day import Day
+from puntual.lock import exclusive
+from puntual.paths import Home
 from puntual.settings import business_date
 
 
@@ -20,6 +22,12 @@ class Institution(dg.ConfigurableResource):
 
     home: str
     force_training: bool = False
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Institution"]:  # noqa: ARG002
+        """Hold the home for the whole run, whoever started it: command line, schedule, sensor or a person."""
+        with exclusive(Home(Path(self.home))):
+            yield self
 
     def day(self, context: dg.AssetExecutionContext) -> Day:
         """The partition's business date, as plain values that know nothing of Dagster."""

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import dagster as dg
 
 from pipelines.graph import build_defs
-from puntual.errors import PuntualError
+from pipelines.partitions import business_days
+from puntual.errors import PuntualError, UsageError
 from puntual.homes import prepare_dagster
 from puntual.paths import Home
 from puntual.settings import load_settings
@@ -66,6 +67,9 @@ def run_day(
         PuntualError: a step failed; the text is the step's own. Nothing was published then.
     """
     settings = load_settings(place)
+    if not business_days.has_partition_key(as_of.isoformat()):
+        first, last = business_days.get_first_partition_key(), business_days.get_last_partition_key()
+        raise UsageError(f"{as_of} is not a business date that can be run; choose one from {first} to {last}.")
     prepare_dagster(place)
     with _without_warnings():
         definitions = build_defs(place.root, force_training=force_training, settings=settings)
@@ -82,7 +86,7 @@ def run_day(
                 # The log is kept by the instance; the terminal belongs to the progress display.
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
-        _raise_failure(outcome)
+        _raise_failure(outcome, place)
         for event in outcome.get_asset_materialization_events():
             materialization = event.step_materialization_data.materialization
             result.metadata[materialization.asset_key.to_user_string()] = {
@@ -113,7 +117,7 @@ class _Listener:
                 self._progress.end(step, succeeded=event.event_type == dg.DagsterEventType.STEP_SUCCESS)
 
 
-def _raise_failure(outcome: Any) -> None:
+def _raise_failure(outcome: Any, place: Home) -> None:
     if outcome.success:
         return
     for event in outcome.all_events:
@@ -123,16 +127,24 @@ def _raise_failure(outcome: Any) -> None:
                 why = {name: entry.value for name, entry in check.metadata.items()}
                 raise PuntualError(f"The exit check {check.check_name} failed; nothing was published. {why}")
     for event in outcome.all_events:
-        if event.is_failure and event.event_specific_data is not None:
-            error = getattr(event.event_specific_data, "error", None)
-            if error is not None:
-                cause = error
-                while cause.cause is not None:
-                    cause = cause.cause
-                if cause.cls_name in {cls.__name__ for cls in _all_subclasses(PuntualError)}:
-                    raise PuntualError(f"{_step_title(event)}: {cause.message.split(': ', 1)[-1].strip()}")
-                raise RuntimeError(f"{_step_title(event)} failed by a defect:\n{error.to_string()}")
-    raise PuntualError("The run failed; see the log in HOME/dagster")
+        error = getattr(event.event_specific_data, "error", None) if event.is_failure else None
+        if error is None:
+            continue
+        ours = {cls.__name__ for cls in _all_subclasses(PuntualError)}
+        link = error
+        while link is not None and link.cls_name not in ours:
+            link = link.cause
+        if link is not None:
+            raise PuntualError(f"{_step_title(event)}: {link.message.split(': ', 1)[-1].strip()}")
+        trace = place.dagster / "defect.txt"
+        trace.write_text(error.to_string(), encoding="utf-8")
+        while error.cause is not None:
+            error = error.cause
+        what = " ".join(error.message.split())
+        raise PuntualError(
+            f"{_step_title(event)} failed by a defect of ours: {what}\nSend us {trace}; nothing was published."
+        )
+    raise PuntualError(f"The run failed; its log is in {place.dagster}. Nothing was published.")
 
 
 def _step_title(event: Any) -> str:

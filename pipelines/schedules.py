@@ -13,6 +13,7 @@ def morning_schedule(timezone: str) -> dg.ScheduleDefinition:
         job=daily_refresh,
         cron_schedule="0 5 * * *",
         execution_timezone=timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Runs the business date that has just begun.",
     )
     def daily_refresh_morning(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:

@@ -28,6 +28,7 @@ def landing_sensor(place: Home, settings: Settings) -> dg.SensorDefinition:
         name="landing_files",
         job=daily_refresh,
         minimum_interval_seconds=120,
+        default_status=dg.DefaultSensorStatus.RUNNING,
         description="New, late or corrected landing files.",
     )
     def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:

@@ -26,7 +26,7 @@ HomeArgument = Annotated[
 AsOf = Annotated[
     str, typer.Option("--as-of", help="Business date, YYYY-MM-DD: the list is for this day.", metavar="DATE")
 ]
-Port = Annotated[int, typer.Option(help="Port on this machine.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")]
 
 
 @app.command(epilog="Example: puntual init ./micoop --name 'Coop Andina' --country EC")
@@ -199,6 +199,13 @@ def main() -> None:
 
         complain(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        from puntual.console import complain
+
+        reason = error.strerror or str(error)
+        place = f"{error.filename}: " if error.filename else ""
+        complain(f"{place}{reason}. Check the path, its permissions and the free space, and run again.")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Literal
 
 from puntual import clock
 from puntual.errors import PuntualError, UsageError
+from puntual.lock import holder
 from puntual.paths import Home
 from puntual.publish import verify
 from puntual.settings import Settings, load_settings
@@ -75,6 +76,9 @@ def _warehouse(place: Home, settings: Settings) -> Finding:
     warehouse = Warehouse.open(settings.warehouse.url, place.root)
     if warehouse.path is not None and not warehouse.path.exists():
         return Finding("warning", "warehouse", f"{warehouse.path} is not there yet; the first run makes it")
+    working = holder(place)
+    if working is not None:
+        return Finding("warning", "warehouse", f"a run is working (process {working}); look again when it has ended")
     try:
         version = warehouse.read("select version() as version")["version"].iloc[0]
     except PuntualError as error:

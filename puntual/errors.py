@@ -1,7 +1,8 @@
 """Errors that a person can act on: what happened, where, why and what to do.
 
 Every error that the product raises on purpose derives from :class:`PuntualError`; the command line shows its text
-without a traceback and leaves with its ``exit_code``. Anything else is a defect and keeps its traceback.
+without a traceback and leaves with its ``exit_code``. Anything else in a step of a run is a defect of ours: one
+sentence for the person, and the trace in a file for us.
 """
 
 from __future__ import annotations

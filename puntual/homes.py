@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from puntual.errors import UsageError
+from puntual.lock import exclusive
 from puntual.paths import PROJECT_ROOT, Home
 from puntual.settings import ChannelSettings, load_settings, settings_text
 
@@ -14,6 +15,8 @@ _README_LANDING = """\
 Put the institution's files here: <table>.parquet, <table>.csv or <table>/ with several files.
 Tables and columns: docs/data_dictionary.md of Puntual. Required: customers, loans, installments, payments.
 """
+
+_DEMO_MARKER = "This home is a demo: `puntual demo` may replace everything in it.\n"
 
 
 def create_home(
@@ -29,9 +32,10 @@ def create_home(
     """A home with a valid ``puntual.yaml``.
 
     Raises:
-        UsageError: the home already has one, or a value is not valid; nothing is left behind then.
+        UsageError: the home already has one, a file is in its way, or a value is not valid; nothing is left behind.
     """
     place = Home(home.resolve())
+    _refuse_a_file_in_the_way(place)
     if place.settings_file.exists():
         raise UsageError(f"{place.settings_file} already exists; it was left as it is")
     text = settings_text(
@@ -54,29 +58,64 @@ def create_demo(home: Path, *, members: int, seed: int, as_of: date) -> str:
     """A demo cooperative in ``home``, made anew; returns one line about it.
 
     Raises:
-        UsageError: the folder holds something that is not a demo.
+        UsageError: the folder holds something that is not a demo; nothing in it was touched.
+        PuntualError: a run is working in it.
     """
     from models.lab.write import write_demo
 
     place = Home(home.resolve())
-    if place.settings_file.exists() and not place.truth.exists():
-        raise UsageError(f"{place.root} is the home of an institution, not a demo; choose another folder")
-    for leftover in (place.root / "landing", place.truth, place.warehouse, place.models, place.published):
-        shutil.rmtree(leftover, ignore_errors=True)
-    for leftover in (place.quarantine, place.root / "reports", place.dagster, place.dbt):
-        shutil.rmtree(leftover, ignore_errors=True)
+    _refuse_what_is_no_demo(place)  # before the lock, which would leave its file in a folder that is not ours
+    with exclusive(place):
+        _refuse_what_is_no_demo(place)
+        _demo_marker(place).parent.mkdir(exist_ok=True)
+        _demo_marker(place).write_text(_DEMO_MARKER, encoding="utf-8")
+        _clear_demo(place)
+        summary = write_demo(place.root, members=members, seed=seed, as_of=as_of)
+        create_home(
+            place.root,
+            name="Cooperativa Demostración",
+            country="EC",
+            timezone="America/Guayaquil",
+            currency="USD",
+            language="es",
+            channels={name: ChannelSettings(**values) for name, values in summary.channels.items()},
+        )
+        return str(summary)
+
+
+def _demo_marker(place: Home) -> Path:
+    """The file that makes a home a demo: there before anything of it is written, and while it is made anew."""
+    return place.truth / ".demo"
+
+
+def _refuse_what_is_no_demo(place: Home) -> None:
+    _refuse_a_file_in_the_way(place)
+    if _demo_marker(place).exists() or not place.root.exists():
+        return
+    if any(path != place.lock_file for path in place.root.iterdir()):
+        raise UsageError(
+            f"{place.root} is neither empty nor a demo (it has no {_demo_marker(place).relative_to(place.root)}); "
+            "nothing was changed. Choose another folder, or empty this one yourself."
+        )
+
+
+def _refuse_a_file_in_the_way(place: Home) -> None:
+    for path in (place.root, *place.root.parents):
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path} is a file, not a folder; choose another place for the home")
+
+
+def _clear_demo(place: Home) -> None:
+    """Remove all that a demo and its runs wrote, except the marker: an interrupted demo can be made again."""
     place.settings_file.unlink(missing_ok=True)
-    summary = write_demo(place.root, members=members, seed=seed, as_of=as_of)
-    create_home(
-        place.root,
-        name="Cooperativa Demostración",
-        country="EC",
-        timezone="America/Guayaquil",
-        currency="USD",
-        language="es",
-        channels={name: ChannelSettings(**values) for name, values in summary.channels.items()},
-    )
-    return str(summary)
+    written = [place.root / "landing", place.warehouse, place.models, place.published, place.quarantine]
+    written += [place.root / "reports", place.dagster, place.dbt]
+    written += [path for path in place.truth.iterdir() if path != _demo_marker(place)]
+    for path in written:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def prepare_dagster(place: Home) -> None:

@@ -55,7 +55,7 @@ def publish(home: Home, as_of: date, fill: Callable[[Path], dict[str, Any]], *, 
         as_of: business date of the snapshot.
         fill: writes every file of the snapshot; an exception of it publishes nothing.
         run_id: names the folder under construction.
-        keep: how many snapshots stay, the current one included.
+        keep: how many snapshots stay, the current one included; the current one and this one always do.
 
     Raises:
         PublishError: the disk is full or the folder cannot be written; the previous snapshot still stands.
@@ -87,7 +87,7 @@ def publish(home: Home, as_of: date, fill: Callable[[Path], dict[str, Any]], *, 
         raise
     _remove([building])
     is_current = _flip(home, target, as_of)
-    _prune(home, keep)
+    _prune(home, keep, target)
     return Publication(Snapshot.at(target), is_current, is_new)
 
 
@@ -147,14 +147,30 @@ def _flip(home: Home, target: Path, as_of: date) -> bool:
     return True
 
 
-def _prune(home: Home, keep: int) -> None:
-    current = home.current.resolve()
-    others = sorted(
-        (path for path in home.published.iterdir() if path.is_dir() and not path.is_symlink() and path != current),
-        key=lambda path: (path / MANIFEST).stat().st_mtime if (path / MANIFEST).exists() else 0.0,
-        reverse=True,
-    )
-    _remove(others[max(keep - 1, 0) :])
+def _prune(home: Home, keep: int, target: Path) -> None:
+    """Keep ``keep`` snapshots, among them the current one and ``target``.
+
+    Then the newest business dates, one snapshot of each; a second content of a date stays only where there is room.
+    """
+    always = {home.current.resolve(), target.resolve()}
+    folders = [path for path in home.published.iterdir() if path.is_dir() and not path.is_symlink()]
+    ages = {path: (path.resolve() in always, *_age(path)) for path in folders}
+    of_own_date: list[Path] = []
+    repeated: list[Path] = []
+    dates: set[date] = set()
+    for path in sorted(folders, key=ages.__getitem__, reverse=True):
+        must_stay, as_of, _ = ages[path]
+        (of_own_date if must_stay or as_of not in dates else repeated).append(path)
+        dates.add(as_of)
+    _remove([*of_own_date, *repeated][max(keep, len(always)) :])
+
+
+def _age(folder: Path) -> tuple[date, float]:
+    """Business date of a snapshot, then when it was written; without a readable manifest older than any other."""
+    try:
+        return Snapshot.at(folder).as_of_date, (folder / MANIFEST).stat().st_mtime
+    except (PublishError, KeyError, TypeError, ValueError):
+        return date.min, 0.0
 
 
 def _remove(folders: Iterable[Path]) -> None:

@@ -7,17 +7,21 @@ is a list that breaks a rule.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from puntual.errors import UsageError
 from puntual.paths import Home
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -65,6 +69,16 @@ class LandingSettings(_Settings):
     max_rejected_share: Share = 0.01
 
 
+def _known_channel(name: str) -> str:
+    known = {"call", "ivr", "whatsapp", "sms", "email", "visit"}
+    if name not in known:
+        raise ValueError(f"{name!r} is not a channel that can be chosen; known: {', '.join(sorted(known))}")
+    return name
+
+
+ChannelName = Annotated[str, AfterValidator(_known_channel)]
+
+
 class ChannelSettings(_Settings):
     """Cost of one contact in the institution's currency, and what may be sent in a day (None: no limit of its own)."""
 
@@ -86,10 +100,18 @@ class DefaultRiskSettings(_Settings):
 
     past_due_days: int = Field(default=90, ge=1)
     horizon_days: int = Field(default=182, ge=1)
-    early_past_due_days: int = Field(default=30, ge=1)
+    early_past_due_days: int = Field(default=30, ge=1, validate_default=True)
     early_horizon_days: int = Field(default=91, ge=1)
     retrain_after_days: int = Field(default=30, ge=1)
     training_rows: int = Field(default=250_000, ge=1_000)
+
+    @field_validator("early_past_due_days")
+    @classmethod
+    def _earlier_than_default(cls, value: int, info: ValidationInfo) -> int:
+        past_due_days = info.data.get("past_due_days")  # absent when it is wrong itself
+        if past_due_days is not None and value >= past_due_days:
+            raise ValueError(f"{value} must be less than past_due_days, which is {past_due_days}")
+        return value
 
 
 class ContactChannelSettings(_Settings):
@@ -113,11 +135,12 @@ class ArrearsSettings(_Settings):
     promise_grace_days: int = Field(default=2, ge=0)
     history_months: int = Field(default=24, ge=1)
 
-    @model_validator(mode="after")
-    def _each_component_once(self) -> ArrearsSettings:
-        if sorted(self.allocation_order) != ["fees", "interest", "principal"]:
-            raise ValueError("allocation_order must name fees, interest and principal once each")
-        return self
+    @field_validator("allocation_order")
+    @classmethod
+    def _each_component_once(cls, value: tuple[str, str, str]) -> tuple[str, str, str]:
+        if sorted(value) != ["fees", "interest", "principal"]:
+            raise ValueError("must name fees, interest and principal once each")
+        return value
 
 
 class PublishSettings(_Settings):
@@ -149,22 +172,13 @@ class Settings(_Settings):
     institution: Institution
     warehouse: WarehouseSettings = WarehouseSettings()
     landing: LandingSettings = LandingSettings()
-    channels: dict[str, ChannelSettings] = Field(default_factory=lambda: dict(DEFAULT_CHANNELS), min_length=1)
+    channels: dict[ChannelName, ChannelSettings] = Field(default_factory=lambda: dict(DEFAULT_CHANNELS), min_length=1)
     decision: DecisionSettings = DecisionSettings()
     default_risk: DefaultRiskSettings = DefaultRiskSettings()
     contact_channel: ContactChannelSettings = ContactChannelSettings()
     arrears: ArrearsSettings = ArrearsSettings()
     publish: PublishSettings = PublishSettings()
     runtime: RuntimeSettings = RuntimeSettings()
-
-    @field_validator("channels")
-    @classmethod
-    def _known_channels(cls, value: dict[str, ChannelSettings]) -> dict[str, ChannelSettings]:
-        known = {"call", "ivr", "whatsapp", "sms", "email", "visit"}
-        for name in value:
-            if name not in known:
-                raise ValueError(f"{name!r} is not a channel that can be chosen; known: {', '.join(sorted(known))}")
-        return value
 
     def landing_path(self, home: Home) -> Path:
         """The folder of the institution's files, absolute."""
@@ -194,41 +208,93 @@ def load_settings(home: Home) -> Settings:
     """Settings of the institution whose home is ``home``.
 
     Raises:
-        UsageError: the file is absent, is not YAML, or has an unknown or wrong key; names the line.
+        UsageError: the file is absent, is not YAML in UTF-8, or has an unknown, wrong or repeated key; names the line.
     """
     file = home.settings_file
     if not file.exists():
         raise UsageError(f"{file} does not exist. Create it with: puntual init {home.root}")
-    text = file.read_text(encoding="utf-8")
+    text = _utf8_text(file)
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-02-31
         raise UsageError(f"{file} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{file} must hold settings such as 'institution:'; it holds {type(content).__name__}")
+    _refuse(file, [(line, key, f"written twice, first on line {first}") for key, first, line in _repeated_keys(tree)])
     try:
         settings = Settings.model_validate(content)
     except ValidationError as error:
         problems = []
         for problem in error.errors():
-            location = problem["loc"]
-            line = _line_of(tree, location)
+            location = tuple(part for part in problem["loc"] if part != "[key]")  # pydantic's mark for the key itself
             key = ".".join(str(part) for part in location)
-            what = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
-            problems.append(f"{file}, line {line or 1}: {key}: {what}")
-        raise UsageError("\n".join(problems)) from error
-    _check_inside_home(home, settings, file)
+            problems.append((_line_of(tree, location), key, _what_is_wrong(problem)))
+        _refuse(file, problems, error)
+    outside = [(_line_of(tree, tuple(key.split("."))), key, what) for key, what in _outside_home(home, settings)]
+    _refuse(file, outside)
     return settings
 
 
-def _check_inside_home(home: Home, settings: Settings, file: Path) -> None:
+def _utf8_text(file: Path) -> str:
+    content = file.read_bytes()
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{file}, line {line}: a letter is not written in UTF-8; save it as UTF-8") from error
+
+
+def _refuse(file: Path, problems: list[tuple[int | None, str, str]], cause: Exception | None = None) -> None:
+    """Raise a UsageError with a line for each problem (line in the file, key, what is wrong), if there is any."""
+    if problems:
+        rows = [f"{file}, line {line or 1}: {key}: {what}" for line, key, what in problems]
+        raise UsageError("\n".join(rows)) from cause
+
+
+def _repeated_keys(tree: yaml.Node | None) -> Iterator[tuple[str, int, int]]:
+    """Keys that a mapping has more than once, of which YAML would silently keep the last: name, first line, line."""
+    seen: set[int] = set()  # an alias is the node that it stands for
+    waiting: list[tuple[str, yaml.Node | None]] = [("", tree)]
+    while waiting:
+        name, node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [(f"{name}{number}.", item) for number, item in enumerate(node.value)]
+        elif isinstance(node, yaml.MappingNode):
+            first: dict[str, int] = {}
+            for key, value in node.value:
+                line = key.start_mark.line + 1
+                if key.value in first:
+                    yield f"{name}{key.value}", first[key.value], line
+                first.setdefault(key.value, line)
+                waiting.append((f"{name}{key.value}.", value))
+
+
+def _what_is_wrong(problem: ErrorDetails) -> str:
+    """A problem that pydantic found, without the names of our classes and of its own."""
+    match problem["type"]:
+        case "extra_forbidden":
+            return "unknown key"
+        case "missing":
+            return "is missing"
+        case "model_type" | "dict_type":
+            return "must hold keys of its own, written as 'key: value'"
+        case "value_error":
+            return str(problem["ctx"]["error"])
+        case _:
+            return problem["msg"]
+
+
+def _outside_home(home: Home, settings: Settings) -> Iterator[tuple[str, str]]:
     relative = {"landing.path": settings.landing.path}
     if settings.warehouse.url.startswith("duckdb:///"):
         relative["warehouse.url"] = settings.warehouse.url.removeprefix("duckdb:///")
     for key, value in relative.items():
         if not (home.root / value).resolve().is_relative_to(home.root.resolve()):
-            raise UsageError(f"{file}: {key}: {value} lies outside the home; paths are relative to it")
+            yield key, f"{value} lies outside the home; paths are relative to it"
 
 
 def home_from_environment() -> Path:

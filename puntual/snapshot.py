@@ -12,6 +12,10 @@ from puntual.errors import PublishError
 from puntual.paths import Home
 
 MANIFEST = "manifest.json"
+SCREEN_LIST = "worklists/screen.parquet"
+"""The day's list for the screens. It has names, so it lies with the work lists and not among the tables for BI."""
+
+_PLACES = {"worklist": SCREEN_LIST}
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,12 @@ class Snapshot:
         return date.fromisoformat(self.manifest["as_of_date"])
 
     def table_path(self, name: str) -> Path:
-        """The Parquet file of a published table.
+        """The Parquet file of a published table: one of ``bi/``, or ``worklist``, the day's list for the screens.
 
         Raises:
             PublishError: the snapshot has no such table.
         """
-        path = self.folder / "bi" / f"{name}.parquet"
+        path = self.folder / _PLACES.get(name, f"bi/{name}.parquet")
         if not path.exists():
             raise PublishError(f"The snapshot of {self.as_of_date} has no table {name!r} ({path}). Publish again.")
         return path

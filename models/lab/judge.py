@@ -26,6 +26,8 @@ LADDER = ("visit", "call", "whatsapp", "sms", "ivr", "email")
 TEAM_CHANNELS = ("call", "visit")
 ZONED_CHANNEL = "visit"
 _CALIBRATION_BINS = 10
+#: Columns of text that the widest table takes; a narrower terminal wraps its lines instead of losing digits.
+_PRINTED_WIDTH = 124
 
 
 @dataclass(frozen=True)
@@ -390,6 +392,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--truth", type=Path, default=None)
     chosen = parser.parse_args(arguments)
     console = Console()
+    console.width = max(console.width, _PRINTED_WIDTH)
     titles = ("Contacts chosen, by the truth", "Default risk, by the truth")
     try:
         frames = judge_home(chosen.home, chosen.truth)

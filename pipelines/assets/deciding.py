@@ -14,6 +14,8 @@ _KEY = dg.AssetKey(["decisions", "decisions"])
     deps=[
         ["ml", "default_risk_scores"],
         ["ml", "channel_scores"],
+        ["features", "feat_customer__as_of"],
+        ["features", "feat_loan__as_of"],
         ["marts", "fct_interactions"],
         ["marts", "fct_payments"],
         ["marts", "fct_promises"],

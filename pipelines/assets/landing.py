@@ -6,7 +6,7 @@ import dagster as dg
 
 from pipelines.partitions import business_days, one_day_a_run
 from pipelines.resources import Institution
-from pipelines.steps.landing import TABLES, take_in
+from pipelines.steps.landing import TABLES, TableVerdict, take_in
 from pipelines.steps.plan import write_plan
 
 _RAW = {name: dg.AssetKey(["raw", name]) for name in TABLES}
@@ -38,20 +38,25 @@ _RAW = {name: dg.AssetKey(["raw", name]) for name in TABLES}
 def landing(
     context: dg.AssetExecutionContext, institution: Institution
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """Files checked against the contract and appended to raw; bad rows whole in quarantine with every reason."""
-    for outcome in take_in(institution.day(context)):
-        yield dg.MaterializeResult(
-            asset_key=_RAW[outcome.table],
-            metadata=outcome.metadata,
-            check_results=[
-                dg.AssetCheckResult(
-                    asset_key=_RAW[outcome.table],
-                    check_name=f"{outcome.table}__contract",
-                    passed=outcome.within_limit,
-                    metadata=outcome.metadata,
-                )
-            ],
-        )
+    """Files checked against the contract and appended to raw; bad rows whole in quarantine with every reason.
+
+    A table that the door refuses fails its check before the step fails: no table was appended to then.
+    """
+    for verdict in take_in(institution.day(context)):
+        if verdict.passed:
+            yield dg.MaterializeResult(asset_key=_RAW[verdict.table], metadata=verdict.metadata)
+        yield _contract_check(verdict)
+
+
+def _contract_check(verdict: TableVerdict) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=_RAW[verdict.table],
+        check_name=f"{verdict.table}__contract",
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="\n".join(verdict.problems) or None,
+        metadata=verdict.metadata,
+    )
 
 
 @dg.multi_asset(

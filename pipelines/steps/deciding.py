@@ -62,6 +62,7 @@ def decide_day(day: Day) -> DecidingOutcome:
     Raises:
         RuleError: a policy is not valid, or the inputs cannot carry a decision.
     """
+    day.require_built()
     warehouse, settings = day.warehouse, day.settings
     policies, holidays = rules_of(day), holidays_of(day)
     since = day.as_of - timedelta(days=max(_EVENT_DAYS, lookback_days(policies) + 3))
@@ -84,7 +85,9 @@ def decide_day(day: Day) -> DecidingOutcome:
         )
         collectors = warehouse.read_table("marts.dim_collectors", order_by=["collector_id"])
         channel_scores = warehouse.read_table("ml.channel_scores", where={"as_of_date": day.as_of})
+        owners = warehouse.read_table("features.feat_loan__as_of", ["loan_id", "customer_id"], where={"is_score": True})
         default_risk = warehouse.read_table("ml.default_risk_scores", where={"as_of_date": day.as_of})
+        default_risk = default_risk.merge(owners, on="loan_id", how="left")
     outcome = decide(
         features=features,
         customers=customers,

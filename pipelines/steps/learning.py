@@ -22,8 +22,11 @@ _WHY_RISK = {
 
 
 def learn_default_risk(day: Day) -> dict[str, Any]:
-    """Train, evaluate and register default risk when the day's plan has dates for it."""
-    if not _is_planned(day, "is_risk_training"):
+    """Train, evaluate and register default risk when the day's plan has dates for it, or when there is no model yet.
+
+    Every loan needs a probability from the first day on: without anything to learn from, the written prior stands.
+    """
+    if not _is_planned(day, "is_risk_training") and day.registry.row_for(RISK_MODEL, day.as_of) is not None:
         return _kept(day, RISK_MODEL)
     settings = day.settings.default_risk
     model = train_default_risk(

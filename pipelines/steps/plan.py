@@ -11,9 +11,12 @@ import pandas as pd
 from models.datasets import channel_training_dates, risk_training_dates, sample_threshold
 from pipelines.day import Day
 from puntual import clock
+from puntual.errors import LandingError
 
 RISK_MODEL = "default_risk"
 CHANNEL_MODEL = "contact_channel"
+RETRY_TREES_AFTER_DAYS = 7
+"""A default-risk model without trees (a prior, a curve) is only a beginning: it is tried again this often."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +39,24 @@ class DayPlan:
 
 
 def plan_day(day: Day) -> DayPlan:
-    """Dates and training decision for the business date; the same inputs and champions give the same plan."""
+    """Dates and training decision for the business date; the same inputs and champions give the same plan.
+
+    Raises:
+        LandingError: no loan was disbursed on or before the date.
+    """
     settings = day.settings
-    trains_risk, why_risk = _is_due(day, RISK_MODEL, settings.default_risk.retrain_after_days)
-    trains_channel, why_channel = _is_due(day, CHANNEL_MODEL, settings.contact_channel.retrain_after_days)
     first = day.warehouse.read(
         "select min(disbursed_on) as first_day, count(distinct customer_id) as customers from raw.loans"
     )
+    first_loan = first["first_day"].iloc[0]
+    _check_there_is_a_loan(day.as_of, first_loan)
     first_payment = day.warehouse.read("select min(paid_at) as first_day from raw.payments")["first_day"].iloc[0]
-    first_day = first["first_day"].iloc[0]
-    history_start = _first_known_day(day.as_of, first_day, first_payment)
+    history_start = _first_known_day(day.as_of, first_loan, first_payment)
     horizon = max(settings.default_risk.horizon_days, settings.default_risk.early_horizon_days)
-    risk_dates = risk_training_dates(day.as_of, horizon, history_start) if trains_risk else []
+    risk_dates = risk_training_dates(day.as_of, horizon, history_start)
+    trains_risk, why_risk = _is_risk_due(day, has_dates=bool(risk_dates))
+    risk_dates = risk_dates if trains_risk else []
+    trains_channel, why_channel = _is_due(day, CHANNEL_MODEL, settings.contact_channel.retrain_after_days)
     channel_dates = channel_training_dates(day.as_of, settings.contact_channel.training_weeks) if trains_channel else []
     channel_dates = [when for when in channel_dates if when >= history_start]
     customers = int(first["customers"].iloc[0])
@@ -83,9 +92,38 @@ def write_plan(day: Day) -> dict[str, Any]:
     }
 
 
+def _check_there_is_a_loan(as_of: date, first_loan: Any) -> None:
+    if pd.isna(first_loan):
+        raise LandingError(f"there is no loan on or before {as_of}, nor on any other day")
+    first_day = pd.Timestamp(first_loan).date()
+    if first_day > as_of:
+        raise LandingError(f"there is no loan on or before {as_of}; the first is of {first_day}")
+
+
 def _first_known_day(as_of: date, first_loan: Any, first_payment: Any) -> date:
     known = [pd.Timestamp(value).date() for value in (first_loan, first_payment) if not pd.isna(value)]
     return min(known, default=as_of)
+
+
+def _is_risk_due(day: Day, *, has_dates: bool) -> tuple[bool, str]:
+    """Default risk by age, as any model; besides, without any model even when there is nothing to learn from yet.
+
+    A model that stands on few labels or none is due again soon, once there are dates to learn from.
+    """
+    is_due, why = _is_due(day, RISK_MODEL, day.settings.default_risk.retrain_after_days)
+    champion = day.registry.row_for(RISK_MODEL, day.as_of)
+    if champion is None:
+        return True, "no model for the date yet"
+    if not has_dates:
+        return False, "there is no date to learn from yet"
+    if is_due:
+        return True, why
+    age = (day.as_of - date.fromisoformat(champion["trained_as_of"])).days
+    if age >= RETRY_TREES_AFTER_DAYS:
+        kind = day.registry.load(RISK_MODEL, champion["version"]).kind
+        if kind != "boosted":
+            return True, f"the champion is a {kind} without trees, {age} days old"
+    return False, why
 
 
 def _is_due(day: Day, name: str, retrain_after_days: int) -> tuple[bool, str]:

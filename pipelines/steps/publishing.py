@@ -17,6 +17,7 @@ from pipelines.steps.lists import write_lists
 from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
 from pipelines.steps.tables import BI_TABLES, bi_sql
 from puntual.publish import publish
+from puntual.snapshot import SCREEN_LIST
 
 SCHEMA_VERSION = 1
 
@@ -42,7 +43,11 @@ DECISIONS = pa.schema(
         ("reason_codes", pa.string()),
     ]
 )
-"""One row per eligible member; times in UTC, money in the institution's currency, lists as JSON text."""
+"""One row per eligible member; times in UTC, money in the institution's currency, lists as JSON text.
+
+``arrears_amount`` (sum) and ``past_due_days`` (maximum) are the member's over all loans, and ``default_probability`` is
+that of the worst of them; ``loan_id`` is the member's main loan, the one with the largest arrears.
+"""
 
 DEFAULT_RISK = pa.schema(
     [
@@ -102,7 +107,7 @@ def _fill(day: Day, folder: Path) -> dict[str, Any]:
             counts[name] = warehouse.export_parquet(bi_sql(name), folder / "bi" / f"{name}.parquet")
         counts["fct_decisions"] = write_parquet(decisions, folder / "bi" / "fct_decisions.parquet", DECISIONS)
         worklist = write_lists(day, folder, decisions, details)
-        counts["worklist"] = write_parquet(worklist, folder / "bi" / "worklist.parquet", None)
+        counts["worklist"] = write_parquet(worklist, folder / SCREEN_LIST, None)
         figures = _portfolio_figures(day)
         models = _models(day)
         loads = _input_digests(day)
@@ -149,7 +154,7 @@ def _plain(values: pd.Series, kind: pa.DataType) -> Any:
 
 
 def _write_database(folder: Path) -> None:
-    """The same tables in one DuckDB file, for tools that would rather open a database."""
+    """The same tables in one DuckDB file, for tools that would rather open a database; no work list is among them."""
     with duckdb.connect(
         str(folder / "published.duckdb"), config={"storage_compatibility_version": "v1.5.0"}
     ) as connection:
@@ -178,20 +183,30 @@ def _portfolio_figures(day: Day) -> dict[str, Any]:
 def _decision_figures(
     day: Day, decisions: pd.DataFrame, channel_scores: pd.DataFrame, summary: dict[str, Any]
 ) -> dict[str, Any]:
-    """Expected recovery is what members would pay when left alone, plus what the chosen contacts should add."""
+    """What the day should bring, and how far the plan may be from the best one.
+
+    Expected recovery is what members would pay when left alone, plus what the chosen contacts should add.
+    ``chosen_net_amount`` is the gain of every chosen contact less its cost, drawn ones included; a contact whose gain
+    nobody estimated only costs. ``planned_value_amount``, ``dual_bound_amount`` and ``gap_rate`` are about the plan
+    alone: the members who were not drawn for exploration, served with the capacity that the drawn ones left. No plan
+    for those members is worth more than the bound; the net amount of all contacts can be.
+    """
     chosen = decisions[decisions["action"] != "none"]
-    recovery = gain = None
+    cost = float(chosen["contact_cost_amount"].sum())
+    recovery = gain = net = None
     if not channel_scores.empty:
         alone = channel_scores.drop_duplicates("customer_id")
         gain = round(float(chosen["expected_gain_amount"].sum()), 2)
+        net = round(float(chosen["expected_gain_amount"].sum()) - cost, 2)
         recovery = round(float((alone["pay_probability"] * alone["expected_amount"]).sum()) + gain, 2)
     return {
         "members_considered": len(decisions),
         "contacts_by_channel": {name: int((chosen["action"] == name).sum()) for name in day.settings.channels},
-        "contact_cost_amount": round(float(chosen["contact_cost_amount"].sum()), 2),
+        "contact_cost_amount": round(cost, 2),
         "expected_gain_amount": gain,
         "expected_recovery_amount": recovery,
-        "chosen_value_amount": summary["planned_value_amount"],
+        "chosen_net_amount": net,
+        "planned_value_amount": summary["planned_value_amount"],
         "dual_bound_amount": summary["dual_bound_amount"],
         "gap_rate": summary["gap_rate"],
         "explored_count": summary["explored_count"],

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-# Personal data (names, documents, birth dates, contact points) is not among them; the work lists carry what a collector
-# needs, and only for the members that the day chose.
+# No column that the contract marks as personal data is among them, neither of members nor of collectors; the work lists
+# carry what a collector needs, and only for the members that the day chose.
 BI_TABLES = {
     "dim_customers": (
-        "select customer_id, province, city, is_urban, occupation, member_since_date, branch_id, language_code,"
-        " customer_status_code from marts.dim_customers",
+        "select customer_id, is_urban, member_since_date, branch_id, language_code, customer_status_code"
+        " from marts.dim_customers",
         "customer_id",
     ),
     "dim_loans": ("select * from marts.dim_loans", "loan_id"),
-    "dim_collectors": ("select * from marts.dim_collectors", "collector_id"),
+    "dim_collectors": (
+        "select collector_id, team, kind_code, agency, channels, zone, languages, daily_capacity, active_from,"
+        " active_to from marts.dim_collectors",
+        "collector_id",
+    ),
     "dim_branches": ("select * from marts.dim_branches", "branch_id"),
     "fct_loan_as_of": ("select * from marts.fct_loan_as_of", "as_of_date, loan_id"),
     "fct_payments": ("select * from marts.fct_payments", "payment_id"),

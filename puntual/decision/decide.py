@@ -144,7 +144,9 @@ def decide(
     5. ``blocked_by`` of a member without contact: rule ids when every channel is blocked, else why nothing was chosen:
        ``no_positive_value``, ``no_support``, ``capacity``, ``not_on_the_ladder``, ``exploration_none``,
        ``exploration_overflow``. ``[]`` for a contact.
-    6. ``rank`` 1 is the contact of greatest net value in its list: the collector's, or the channel's for messages.
+    6. ``arrears_amount`` and ``past_due_days`` are the member's sum and maximum over all loans; ``loan_id`` is the main
+       loan, that of the largest arrears; ``default_probability`` is that of the member's worst loan.
+    7. ``rank`` 1 is the contact of greatest net value in its list: the collector's, or the channel's for messages.
 
     Args:
         features: feat_customer__as_of rows of ``as_of``.
@@ -155,7 +157,8 @@ def decide(
         payments: fct_payments.
         collectors: dim_collectors.
         channel_scores: long scores per customer and channel, or None when the channel model is off.
-        default_risk: loan_id, default_probability, reason_codes; or None.
+        default_risk: loan_id, default_probability, reason_codes, and customer_id when a member's worst loan is to count
+            instead of the main one; or None.
         policies: rules in force on ``as_of``.
         ladder: order of channels by past-due days.
         holidays: calendar of the country.
@@ -474,13 +477,14 @@ def _decisions(
 
 
 def _risk_of(people: pd.DataFrame, default_risk: pd.DataFrame | None) -> pd.DataFrame:
-    """Default probability and reason codes of each member's main loan."""
+    """Default probability and reason codes of each member's worst loan; of the main one if loans have no owner."""
     if default_risk is None:
         return pd.DataFrame({"default_probability": np.nan, "reason_codes": "[]"}, index=people.index)
-    scored = default_risk.set_index("loan_id")
-    if not scored.index.is_unique:
+    if default_risk["loan_id"].duplicated().any():
         raise RuleError("The default risk has a loan twice; give the rows of one as-of date only.")
-    found = scored.reindex(people["loan_id"])
+    key = "customer_id" if "customer_id" in default_risk.columns else "loan_id"
+    worst_first = default_risk.sort_values(["default_probability", "loan_id"], ascending=[False, True])
+    found = worst_first.drop_duplicates(key).set_index(key).reindex(people[key])
     return pd.DataFrame(
         {
             "default_probability": found["default_probability"].to_numpy(dtype=float),
@@ -646,7 +650,11 @@ def _summary(
     contacts: int,
     share: float,
 ) -> dict[str, Any]:
-    """Figures of the run; money is None on the ladder, whose order of precedence has no unit."""
+    """Figures of the run; money is None on the ladder, whose order of precedence has no unit.
+
+    ``planned_value_amount`` (net), ``dual_bound_amount`` and ``gap_rate`` are of the plan over the members who were not
+    drawn for exploration, with the capacity left by the drawn ones; every other figure counts all members.
+    """
     picked = np.arange(len(people)), plan.choice
     chosen = plan.choice >= 0
     explored = plan.exploration.is_explored

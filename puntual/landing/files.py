@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -75,13 +75,13 @@ class Discovery:
         files: per table its files in the order in which they count: a row of a later file is newer.
         unknown: files that belong to no table, by relative name.
         problems: one sentence per file that cannot be read: file, cause, what to do.
-        unusable: tables of those files.
+        unusable: tables of those files, each with its sentences.
     """
 
     files: dict[str, tuple[LandedFile, ...]]
     unknown: tuple[str, ...]
     problems: tuple[str, ...]
-    unusable: frozenset[str] = frozenset()
+    unusable: dict[str, list[str]] = field(default_factory=dict)
 
 
 def discover(landing: Path, contract: dict[str, TableContract]) -> Discovery:
@@ -93,7 +93,7 @@ def discover(landing: Path, contract: dict[str, TableContract]) -> Discovery:
     found: dict[str, list[LandedFile]] = {}
     unknown: list[str] = []
     problems: list[str] = []
-    unusable: set[str] = set()
+    unusable: dict[str, list[str]] = {}
     if not landing.is_dir():
         return Discovery({}, (), (f"{landing}: there is no such folder; put the institution's files there.",))
     for path in sorted(landing.rglob("*"), key=lambda each: each.relative_to(landing).as_posix()):
@@ -108,14 +108,15 @@ def discover(landing: Path, contract: dict[str, TableContract]) -> Discovery:
             continue
         try:
             found.setdefault(table, []).append(_inspect(table, path, relative.as_posix(), contract[table]))
+            continue
         except UnreadableFileError as error:
-            problems.append(str(error))
-            unusable.add(table)
+            problem = str(error)
         except OSError as error:
-            problems.append(f"{relative.as_posix()}: cannot be read: {error.strerror or error}.")
-            unusable.add(table)
+            problem = f"{relative.as_posix()}: cannot be read: {error.strerror or error}."
+        problems.append(problem)
+        unusable.setdefault(table, []).append(problem)
     files = {name: tuple(found[name]) for name in contract if name in found}
-    return Discovery(files, tuple(unknown), tuple(problems), frozenset(unusable))
+    return Discovery(files, tuple(unknown), tuple(problems), unusable)
 
 
 class UnreadableFileError(Exception):

@@ -29,11 +29,10 @@ import psutil
 
 from puntual.contracts.render import expectation_suite, latest_accepted
 from puntual.contracts.schema import TableContract, contract_digest, load_contract
-from puntual.errors import LandingError
 from puntual.landing import resolve
 from puntual.landing.casting import literal, quoted
 from puntual.landing.files import Discovery, LandedFile, UnreadableFileError, discover
-from puntual.landing.outcome import SUPERSEDED, FileOutcome, LandingReport, TableOutcome
+from puntual.landing.outcome import SUPERSEDED, FileOutcome, LandingRefusedError, LandingReport, TableOutcome
 from puntual.landing.quarantine import write_quarantine
 from puntual.landing.raw import LOADS, REJECTED, NoRaw, RawStore, open_raw, scratch_database
 from puntual.landing.read import FILE_STEP, MALFORMED, BrokenTransactionError, Staged, stage_files
@@ -72,8 +71,8 @@ def load_landing(
         loaded_at: kept with every version, UTC without zone.
 
     Raises:
-        LandingError: what was delivered cannot be used; raw is as before. The text has counts, reasons and the report's
-            path.
+        LandingRefusedError: what was delivered cannot be used; raw is as before. The text has counts, reasons and the
+            report's path; the report itself comes with it.
         WarehouseError: the warehouse cannot be opened.
     """
     with _scratch_folder(home) as scratch, open_raw(warehouse, scratch, memory_limit_gb=MEMORY_LIMIT_GB) as store:
@@ -83,7 +82,7 @@ def load_landing(
         finally:
             load.probe.close()
         if not report.is_acceptable:
-            raise LandingError(report.verdict())
+            raise LandingRefusedError(report)
         return report
 
 
@@ -167,6 +166,8 @@ class _Load:
     known: dict[str, tuple[str, str]] = field(default_factory=dict)
     suites: dict[str, SuiteResult] = field(default_factory=dict)
     quarantine: list[Path] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    unusable: dict[str, list[str]] = field(default_factory=dict)
     is_broken: bool = False
     probe: duckdb.DuckDBPyConnection = field(init=False)
 
@@ -179,13 +180,16 @@ class _Load:
         found = discover(self.landing, self.contract)
         self.store.ensure(self.contract)
         self.load_id = int(self.store.query("select coalesce(max(load_id), 0) + 1 from raw.loads")[0][0])
-        problems = list(found.problems)
-        problems += [
-            f"{name}: the table is required and no file {name}.parquet, {name}.csv or {name}/ is in {self.landing}."
-            for name, table in self.contract.items()
-            if table.required and name not in found.files and name not in found.unusable
-        ]
-        tables = self._tables(found, problems)
+        self.problems += found.problems
+        self.unusable |= found.unusable
+        for name, table in self.contract.items():
+            if table.required and name not in found.files and name not in found.unusable:
+                self._refuse(
+                    name,
+                    f"{name}: the table is required and no file {name}.parquet, {name}.csv or {name}/"
+                    f" is in {self.landing}.",
+                )
+        tables = self._tables(found)
         missing, absent = self._not_delivered(found)
         report = LandingReport(
             run_id=self.run_id,
@@ -196,8 +200,9 @@ class _Load:
             missing_tables=missing,
             not_delivered=absent,
             unknown_files=found.unknown,
-            problems=tuple(problems),
+            problems=tuple(self.problems),
             max_rejected_share=max_rejected_share,
+            unusable=self.unusable,
             quarantine=tuple(self.quarantine),
         )
         folder = self.home.validation_reports / self.run_id
@@ -207,6 +212,11 @@ class _Load:
         gx_version = self.door.version if self.door else None
         html_path, json_path = write_report(report, self.suites, folder, gx_version=gx_version)
         return replace(report, html_path=html_path, json_path=json_path)
+
+    def _refuse(self, name: str, problem: str) -> None:
+        """The table stops the load, whatever its rows are."""
+        self.problems.append(problem)
+        self.unusable.setdefault(name, []).append(problem)
 
     def _open_door(self) -> Door:
         """Great Expectations, once per load; files of an earlier attempt with the same run_id make way."""
@@ -219,16 +229,14 @@ class _Load:
 
     # -------------------------------------------------------------------------------------- which files to read
 
-    def _tables(self, found: Discovery, problems: list[str]) -> dict[str, TableOutcome]:
+    def _tables(self, found: Discovery) -> dict[str, TableOutcome]:
         rules = hashlib.sha256(f"{contract_digest()}|{self.timezone}".encode()).hexdigest()
         names = "\n".join(f"{file.name}|{file.sha256}" for files in found.files.values() for file in files)
         inputs = hashlib.sha256(f"{rules}|{self.received_on}|{names}".encode()).hexdigest()
         earlier = self._earlier_loads()
         # Without its parents every row of a table would look orphaned: such a table is not judged.
-        unusable = set(found.unusable) | {
-            name for name, table in self.contract.items() if table.required and name not in found.files
-        }
-        is_same_again = not problems and bool(found.files) and inputs == self._last_inputs()
+        unusable = set(self.unusable)
+        is_same_again = not self.problems and bool(found.files) and inputs == self._last_inputs()
         tables: dict[str, TableOutcome] = {}
         for name, files in found.files.items():
             table = self.contract[name]
@@ -245,16 +253,16 @@ class _Load:
             try:
                 tables[name] = self._take_in(table, files[first:], _unchanged(files[:first], before))
             except BrokenTransactionError as error:
-                problems.append(str(error))
+                self._refuse(name, str(error))
                 self.is_broken = True
                 return tables
             except UnreadableFileError as error:
-                problems.append(str(error))
+                self._refuse(name, str(error))
                 unusable.add(name)
                 continue
             if table.required and not table.may_be_empty and not tables[name].accepted_count and self._is_empty(name):
-                problems.append(
-                    f"{name}: no usable row was delivered and none was loaded before. Deliver the whole table."
+                self._refuse(
+                    name, f"{name}: no usable row was delivered and none was loaded before. Deliver the whole table."
                 )
             if not self.is_check:
                 self._record(tables[name], rules, inputs)
@@ -335,6 +343,7 @@ class _Load:
         for left in (staged.stage, fresh, *([gone] if gone else [])):
             if left != staged.stage or not self._is_referenced(name):
                 con.execute(f"drop table {left}")
+        found = self.suites[name].results
         return TableOutcome(
             name,
             (*unchanged, *outcomes),
@@ -344,6 +353,8 @@ class _Load:
             extra_columns=staged.extra_columns,
             unchecked=unchecked,
             notes=tuple(staged.notes),
+            expectation_count=len(found),
+            unsuccessful_count=sum(result.unexpected_count > 0 for result in found),
         )
 
     def _is_referenced(self, name: str) -> bool:

@@ -7,6 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from puntual.errors import LandingError
+
 # Reasons that say that a row gave way to a newer version of its key. Such a row is not a bad one: a folder of daily
 # extracts is full of them, so they do not count towards the share that stops a run.
 SUPERSEDED_IN_LOAD = "superseded_in_load"
@@ -44,6 +46,8 @@ class TableOutcome:
         missing_columns: optional columns that were not delivered.
         extra_columns: delivered columns that the contract does not know; they are not loaded.
         unchecked: references that could not be checked because the other table was never delivered.
+        expectation_count: expectations that Great Expectations evaluated; 0 when no file was read.
+        unsuccessful_count: those of them that at least one row did not meet.
     """
 
     table: str
@@ -54,6 +58,8 @@ class TableOutcome:
     extra_columns: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    expectation_count: int = 0
+    unsuccessful_count: int = 0
 
     def _sum(self, name: str) -> int:
         return sum(getattr(file, name) for file in self.files)
@@ -114,6 +120,8 @@ class TableOutcome:
             "rejected": self.rejected_count,
             "superseded": self.superseded_count,
             "duplicates": self.duplicate_count,
+            "expectations": self.expectation_count,
+            "unsuccessful_expectations": self.unsuccessful_count,
             "reasons": dict(self.reasons),
         }
 
@@ -130,6 +138,7 @@ class LandingReport:
         unknown_files: files that belong to no table; they are left alone.
         problems: why the landing cannot be used at all: missing required tables, unreadable files. One sentence each.
         max_rejected_share: the share of bad rows of a table that is let through.
+        unusable: the tables that the problems are about, each with its sentences.
         html_path, json_path: the report for people and for programs.
         quarantine: files with the rejected rows.
     """
@@ -144,6 +153,7 @@ class LandingReport:
     unknown_files: tuple[str, ...]
     problems: tuple[str, ...]
     max_rejected_share: float
+    unusable: dict[str, list[str]] = field(default_factory=dict)
     html_path: Path | None = None
     json_path: Path | None = None
     quarantine: tuple[Path, ...] = ()
@@ -168,16 +178,25 @@ class LandingReport:
         """Whether a run may go on with what was delivered."""
         return not self.problems and not self.too_many_rejected
 
+    @property
+    def refused(self) -> dict[str, list[str]]:
+        """The tables that stop a run, each with the sentences that say why."""
+        refused = {name: list(problems) for name, problems in self.unusable.items()}
+        for name in self.too_many_rejected:
+            refused.setdefault(name, []).append(self._excess(name))
+        return refused
+
+    def _excess(self, name: str) -> str:
+        table = self.tables[name]
+        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in _top(table.reasons))
+        return (
+            f"{name}: {table.bad_count:,} of {table.row_count:,} rows break the contract"
+            f" ({table.bad_count / table.row_count:.2%}; allowed: {self.max_rejected_share:.2%}): {reasons}."
+        )
+
     def verdict(self) -> str:
         """Why a run may not go on, with counts, top reasons and where to look; empty when it may."""
-        lines = list(self.problems)
-        for name in self.too_many_rejected:
-            table = self.tables[name]
-            reasons = ", ".join(f"{reason} ({count:,})" for reason, count in _top(table.reasons))
-            lines.append(
-                f"{name}: {table.bad_count:,} of {table.row_count:,} rows break the contract"
-                f" ({table.bad_count / table.row_count:.2%}; allowed: {self.max_rejected_share:.2%}): {reasons}."
-            )
+        lines = [*self.problems, *map(self._excess, self.too_many_rejected)]
         if not lines:
             return ""
         text = "The landing was not taken in; nothing was changed.\n  " + "\n  ".join(lines)
@@ -242,6 +261,14 @@ class LandingReport:
             "not_delivered": list(self.not_delivered),
             "unknown_files": list(self.unknown_files),
         }
+
+
+class LandingRefusedError(LandingError):
+    """The door refused what was delivered; raw is as before. The text is the verdict of ``report``."""
+
+    def __init__(self, report: LandingReport) -> None:
+        super().__init__(report.verdict())
+        self.report = report
 
 
 def _top(reasons: dict[str, int], count: int = 5) -> list[tuple[str, int]]:

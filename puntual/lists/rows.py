@@ -17,6 +17,7 @@ from puntual.lists.texts import LANGUAGES, days_in_words, money, reason_sentence
 COLLECTOR_CHANNELS = ("call", "visit")
 _LAST_CONTACTS = 3
 _LATE_FROM_DAYS = 31
+_SEVERAL = "_several"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 WORKLIST_COLUMNS = (
@@ -101,14 +102,15 @@ def contact_rows(
 ) -> pd.DataFrame:
     """One row per chosen contact, by list and rank, with personal data: the source of every list and campaign.
 
-    Amounts are the member's (all loans), the loan is the main one. Local times are the member's; reasons come in both
+    Amounts and past-due days are the member's (all loans), the loan is the main one; sentences to members with several
+    loans (``stage`` ends in ``_several``) speak of all of them. Local times are the member's; reasons come in both
     languages (``reasons`` in Spanish, ``reasons_en``), ``script``, ``last_contacts`` and ``open_promise`` in that of
     ``settings``. ``file`` is the path of the list within the snapshot.
 
     Args:
         decisions: of :func:`puntual.decision.decide.decide`.
         details: of the same.
-        features: feat_customer__as_of rows of the day (collectable_amount).
+        features: feat_customer__as_of rows of the day (collectable_amount, active_loan_count).
         customers: dim_customers.
         loans: dim_loans.
         contact_points: dim_contact_points.
@@ -124,7 +126,7 @@ def contact_rows(
     points = details.loc[details["is_chosen"].to_numpy(dtype=bool), ["customer_id", "contact_point_id"]]
     rows = (
         chosen.merge(points, on="customer_id", how="left")
-        .merge(features[["customer_id", "collectable_amount"]], on="customer_id", how="left")
+        .merge(features[["customer_id", "collectable_amount", "active_loan_count"]], on="customer_id", how="left")
         .merge(
             customers[["customer_id", "full_name", "national_id", "province", "city", "timezone"]],
             on="customer_id",
@@ -152,7 +154,7 @@ def contact_rows(
         rows[name] = _reasons(rows["reason_codes"], reason_texts, language)
     # whoever works the list is not told that a contact was drawn: another tone would spoil the measurement
     rows["reasons_on_list"] = _reasons(_without_draw(rows["reason_codes"]), reason_texts, settings.language)
-    rows["stage"] = _stage(rows["past_due_days"])
+    rows["stage"] = _stage(rows["past_due_days"], rows["active_loan_count"])
     rows["amount_text"] = _amount_text(rows, settings)
     rows["script"] = fill("scripts", rows, settings)
     rows["last_contacts"] = _last_contacts(rows, interactions, settings)
@@ -231,11 +233,11 @@ def _without_draw(codes: pd.Series) -> pd.Series:
     return codes.map(shown).astype(object)
 
 
-def _stage(days: pd.Series) -> pd.Series:
+def _stage(days: pd.Series, loan_count: pd.Series) -> pd.Series:
     stage = pd.Series("early", index=days.index, dtype=object)
     stage[days == 0] = "preventive"
     stage[days >= _LATE_FROM_DAYS] = "late"
-    return stage
+    return stage.where(~(loan_count > 1), stage + _SEVERAL)
 
 
 def _amount_text(rows: pd.DataFrame, settings: ListSettings) -> pd.Series:

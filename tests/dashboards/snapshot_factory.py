@@ -19,6 +19,7 @@ import pandas as pd
 import xlsxwriter
 
 from puntual.clock import month_ends
+from puntual.snapshot import SCREEN_LIST
 
 AS_OF = date(2026, 6, 30)
 BUCKETS = [
@@ -78,7 +79,8 @@ class SnapshotFactory:
         tables = self._tables(book)
         for name, frame in tables.items():
             if name not in self.without:
-                frame.to_parquet(folder / "bi" / f"{name}.parquet", index=False)
+                path = SCREEN_LIST if name == "worklist" else f"bi/{name}.parquet"
+                frame.to_parquet(folder / path, index=False)
         self._write_lists(folder, tables["worklist"])
         manifest = self._manifest(tables)
         manifest["files"] = {
@@ -252,6 +254,7 @@ class SnapshotFactory:
                 "par30_rate": 0.07,
                 "contacts_by_channel": {key: int(n) for key, n in worklist["channel_code"].value_counts().items()},
                 "expected_recovery_amount": float(worklist["expected_gain_amount"].sum()),
+                "planned_value_amount": float(worklist["expected_gain_amount"].sum()),
                 "dual_bound_amount": float(worklist["expected_gain_amount"].sum()) * 1.0004,
                 "gap_rate": 0.0004,
             },

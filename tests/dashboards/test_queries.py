@@ -11,10 +11,11 @@ import pytest
 from dashboards import queries
 from dashboards.queries import ContactFilter, Scope
 from puntual.errors import PublishError
+from puntual.snapshot import SCREEN_LIST, Snapshot
 
 
 def table(folder: str, name: str) -> pd.DataFrame:
-    return pd.read_parquet(Path(folder) / "bi" / f"{name}.parquet")
+    return pd.read_parquet(Snapshot.at(Path(folder)).table_path(name))
 
 
 def day_of(frame: pd.DataFrame, as_of) -> pd.DataFrame:
@@ -130,8 +131,8 @@ def test_only_published_files_are_handed_over(folder, name):
 
 def test_damaged_table_is_named_and_says_what_to_do(own_home):
     folder = str((own_home / "published" / "current").resolve())
-    (Path(folder) / "bi" / "worklist.parquet").write_bytes(b"PAR1 cut off")
-    with pytest.raises(PublishError, match=r"bi/worklist\.parquet .* Publish again"):
+    (Path(folder) / SCREEN_LIST).write_bytes(b"PAR1 cut off")
+    with pytest.raises(PublishError, match=r"worklists/screen\.parquet .* Publish again"):
         queries.contact_options(folder)
 
 

@@ -9,6 +9,7 @@ from datetime import date
 import pandas as pd
 import pytest
 
+from puntual.snapshot import SCREEN_LIST
 from tests.dashboards.conftest import shown
 from tests.dashboards.snapshot_factory import SnapshotFactory
 
@@ -232,7 +233,7 @@ def test_a_day_without_contacts_says_so(open_page, tmp_path):
 def test_channel_model_that_is_off_is_said_with_its_reason(open_page, tmp_path):
     off = {"status": "off", "reason": "no interactions were delivered"}
     SnapshotFactory(loans=200, channel_model=off).write(tmp_path)
-    worklist = tmp_path / "published" / "current" / "bi" / "worklist.parquet"
+    worklist = tmp_path / "published" / "current" / SCREEN_LIST
     frame = pd.read_parquet(worklist)
     frame.assign(expected_gain_amount=float("nan")).to_parquet(worklist, index=False)
     app = open_page(tmp_path, "today")

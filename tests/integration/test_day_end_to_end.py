@@ -8,11 +8,14 @@ import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
 import openpyxl
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.run import run_day
+from puntual.contracts.schema import load_contract
 from puntual.errors import PuntualError
 from puntual.paths import Home
 from puntual.publish import verify
@@ -94,9 +97,18 @@ def test_lists_carry_documents_as_text_and_only_chosen_members(snapshot):
     assert len(rows) - 1 == int((decisions["action"] != "none").sum())
 
 
-def test_the_published_database_holds_the_same_tables(snapshot):
-    import duckdb
+def test_lists_speak_of_all_the_loans_of_a_member(snapshot, finished_home):
+    features = warehouse_of(finished_home).read_table("features.feat_customer__as_of", where={"is_score": True})
+    loans = features.set_index("customer_id")["active_loan_count"]
+    with (snapshot.folder / "worklists" / "all.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter=";"))
+    seen = {"sus créditos" in row["Cómo empezar"].lower() for row in rows}
+    assert seen == {False, True}
+    for row in rows:
+        assert ("sus créditos" in row["Cómo empezar"].lower()) == (loans[row["Código del socio"]] > 1), row
 
+
+def test_the_published_database_holds_the_same_tables(snapshot):
     with duckdb.connect(str(snapshot.folder / "published.duckdb"), read_only=True) as connection:
         for file in sorted((snapshot.folder / "bi").glob("*.parquet")):
             here = connection.execute(f"select count(*) from {file.stem}").fetchone()
@@ -114,12 +126,37 @@ def test_the_manifest_counts_what_is_there(snapshot):
     assert manifest["input_digests"]
     assert manifest["model_versions"]["default_risk"]
     assert manifest["rule_versions"]
-    assert manifest["summary"]["dual_bound_amount"] >= manifest["summary"]["chosen_value_amount"] - 1e-6
+    summary, chosen = manifest["summary"], decisions[decisions["action"] != "none"]
+    assert summary["dual_bound_amount"] >= summary["planned_value_amount"] - 1e-6
+    net = chosen["expected_gain_amount"].sum() - chosen["contact_cost_amount"].sum()
+    assert summary["chosen_net_amount"] == pytest.approx(net, abs=0.01)
+    assert summary["explored_count"] == int(decisions["is_exploration"].sum())
 
 
 def test_personal_data_stays_out_of_the_tables_for_bi(snapshot):
-    customers = pd.read_parquet(snapshot.table_path("dim_customers"))
-    assert not {"full_name", "national_id", "birth_date", "gender"} & set(customers.columns)
+    personal = personal_columns()
+    assert {"full_name", "national_id", "value", "birth_date"} <= personal
+    columns = {
+        (file.stem, name) for file in (snapshot.folder / "bi").glob("*.parquet") for name in pq.read_schema(file).names
+    }
+    with duckdb.connect(str(snapshot.folder / "published.duckdb"), read_only=True) as connection:
+        columns |= set(connection.execute("select table_name, column_name from duckdb_columns()").fetchall())
+    assert ("dim_customers", "customer_id") in columns and ("decisions", "customer_id") in columns
+    assert ("worklist", "full_name") not in columns
+    # where a branch is, is no secret
+    found = {(table, name) for table, name in columns if name in personal and table != "dim_branches"}
+    assert found == set()
+    assert {name for table, name in columns if table == "dim_branches"} & personal <= {
+        "province",
+        "latitude",
+        "longitude",
+    }
+
+
+def personal_columns() -> set[str]:
+    """Columns that the contract marks as personal, under their landing name and the name of an amount in the marts."""
+    names = {column.name for table in load_contract().values() for column in table.columns if column.pii != "none"}
+    return names | {f"{name}_amount" for name in names}
 
 
 def test_a_second_run_changes_nothing(finished_home, tmp_path, as_of):

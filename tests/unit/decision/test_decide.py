@@ -57,6 +57,7 @@ def book(size: int, seed: int = 1) -> dict[str, Any]:
             "arrears_amount": random.gamma(1.0, 80.0, size).round(2),
             "collectable_amount": random.gamma(2.0, 80.0, size).round(2) + 5,
             "past_due_days": random.integers(0, 120, size),
+            "active_loan_count": 1 + np.arange(size) % 2,
             "broken_promise_count_182d": random.integers(0, 2, size),
             "days_since_last_contact": np.where(random.random(size) < 0.5, np.nan, 5.0),
         }
@@ -317,6 +318,26 @@ def test_reasons_of_the_decision_come_before_those_of_the_risk(inputs: dict[str,
     assert reasons.map(lambda codes: codes[0].startswith(("HIGH_GAIN_", "BEST_CHANNEL"))).all()
     assert reasons.map(lambda codes: "LATE_RECORD" in codes or len(codes) == 6).all()
     assert (found.decisions["default_probability"] == 0.25).all()
+
+
+def test_the_worst_loan_of_a_member_gives_probability_and_reasons(inputs: dict[str, Any]):
+    features = inputs["features"]
+    main = features[["customer_id", "loan_id"]].assign(default_probability=0.25, reason_codes='["PAYING_LESS"]')
+    other = main.head(20).assign(
+        loan_id=[f"x{number}" for number in range(20)],
+        default_probability=np.where(np.arange(20) < 10, 0.75, 0.1),
+        reason_codes='["LATE_RECORD"]',
+    )
+    risk = pd.concat([main, other]).sample(frac=1, random_state=5)
+    found = run(inputs, default_risk=risk).decisions
+    assert found["default_probability"].tolist() == [0.75] * 10 + [0.25] * 190
+    assert found["loan_id"].tolist() == features["loan_id"].tolist()
+    told = found["reason_codes"].map(json.loads)
+    assert not told.head(10).map(lambda codes: "PAYING_LESS" in codes).any()
+    assert not told.tail(190).map(lambda codes: "LATE_RECORD" in codes).any()
+    # without the owner of each loan, the main one counts
+    alone = run(inputs, default_risk=risk.drop(columns="customer_id")).decisions
+    assert (alone["default_probability"] == 0.25).all()
 
 
 def test_members_twice_or_unknown_are_refused(inputs: dict[str, Any]):

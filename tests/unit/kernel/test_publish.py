@@ -1,3 +1,5 @@
+import fcntl
+import os
 from datetime import date
 
 import pytest
@@ -97,6 +99,50 @@ def test_only_the_newest_snapshots_stay_and_the_current_one_always_does(tmp_path
     assert Snapshot.current(tmp_path).as_of_date == date(2026, 6, 5)
 
 
+def kept_snapshots(home):
+    """Business date and content of every snapshot that stayed, the oldest first."""
+    folders = [path for path in home.published.iterdir() if path.is_dir() and not path.is_symlink()]
+    snapshots = [Snapshot.at(folder) for folder in folders]
+    return sorted((snapshot.as_of_date, snapshot.table_path("table").read_text()) for snapshot in snapshots)
+
+
+def test_an_older_date_just_published_stays_even_where_one_is_kept(tmp_path):
+    home = Home(tmp_path)
+    put(home)
+    past = put(home, day=date(2026, 5, 31), keep=1)
+    assert past.snapshot.as_of_date == date(2026, 5, 31)
+    assert verify(past.snapshot) == []
+    assert Snapshot.current(tmp_path).as_of_date == DAY
+
+
+def test_the_oldest_business_dates_go_first_whenever_they_were_written(tmp_path):
+    home = Home(tmp_path)
+    for number in (3, 4, 1, 2):  # the past is caught up later
+        put(home, day=date(2026, 6, number), text=str(number))
+    put(home, day=date(2026, 6, 5), text="5", keep=3)
+    assert [text for _, text in kept_snapshots(home)] == ["3", "4", "5"]
+
+
+def test_another_content_of_a_date_goes_before_another_day(tmp_path):
+    home = Home(tmp_path)
+    put(home, day=date(2026, 6, 1), text="first day")
+    for number in range(3):
+        manifest = put(home, day=date(2026, 6, 2), text=f"attempt {number}").snapshot.folder / "manifest.json"
+        os.utime(manifest, (number, number))
+    put(home, day=date(2026, 6, 3), text="third day", keep=4)
+    assert [text for _, text in kept_snapshots(home)] == ["first day", "attempt 1", "attempt 2", "third day"]
+    put(home, day=date(2026, 6, 4), text="fourth day", keep=4)
+    assert [text for _, text in kept_snapshots(home)] == ["first day", "attempt 2", "third day", "fourth day"]
+
+
+def test_a_folder_without_a_readable_manifest_goes_first(tmp_path):
+    home = Home(tmp_path)
+    put(home, day=date(2026, 6, 2), text="2")
+    (put(home, day=date(2026, 6, 1), text="1").snapshot.folder / "manifest.json").write_text("[]")
+    put(home, day=date(2026, 6, 3), text="3", keep=2)
+    assert [text for _, text in kept_snapshots(home)] == ["2", "3"]
+
+
 def test_a_reader_keeps_its_day_while_the_next_is_published(tmp_path):
     home = Home(tmp_path)
     put(home)
@@ -122,7 +168,9 @@ def test_two_runs_at_once_are_refused(tmp_path):
     from puntual.errors import PuntualError
 
     home = Home(tmp_path)
-    with exclusive(home), pytest.raises(PuntualError, match="Another run is working"), exclusive(home):
-        pass
+    with home.lock_file.open("w") as held_elsewhere:
+        fcntl.flock(held_elsewhere, fcntl.LOCK_EX)
+        with pytest.raises(PuntualError, match="Another run is working"), exclusive(home):
+            pass
     with exclusive(home):
         pass

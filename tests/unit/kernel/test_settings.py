@@ -69,3 +69,122 @@ def test_no_file_says_how_to_make_one(tmp_path):
 def test_text_that_is_not_yaml_is_an_error_and_not_a_traceback(tmp_path):
     with pytest.raises(UsageError, match="not valid YAML"):
         load_settings(write(tmp_path, "institution: {name: 'x"))
+
+
+def refused(place):
+    with pytest.raises(UsageError) as error:
+        load_settings(place)
+    return str(error.value).replace(f"{place.settings_file}, ", "").splitlines()
+
+
+def line_of(text, start):
+    return next(number for number, row in enumerate(text.splitlines(), 1) if row.strip().startswith(start))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "expected"),
+    [
+        pytest.param(
+            "path: landing",
+            "path: ../out",
+            "landing.path: ../out lies outside the home; paths are relative to it",
+            id="folder outside the home",
+        ),
+        pytest.param(
+            'url: "duckdb:///warehouse/puntual.duckdb"',
+            'url: "duckdb:////tmp/x"',
+            "warehouse.url: /tmp/x lies outside the home; paths are relative to it",
+            id="warehouse outside the home",
+        ),
+        pytest.param(
+            "whatsapp:",
+            "whatsap:",
+            "channels.whatsap: 'whatsap' is not a channel that can be chosen; "
+            "known: call, email, ivr, sms, visit, whatsapp",
+            id="misspelt channel",
+        ),
+        pytest.param(
+            "call: {cost: 0.45}",
+            "call: 0.45",
+            "channels.call: must hold keys of its own, written as 'key: value'",
+            id="channel without keys",
+        ),
+        pytest.param(
+            "allocation_order: [fees, interest, principal]",
+            "allocation_order: [fees, fees, principal]",
+            "arrears.allocation_order: must name fees, interest and principal once each",
+            id="component twice",
+        ),
+        pytest.param(
+            "past_due_days: 90",
+            "early_past_due_days: 90\n  past_due_days: 60",
+            "default_risk.early_past_due_days: 90 must be less than past_due_days, which is 60",
+            id="early is not early",
+        ),
+        pytest.param(
+            "timezone: America/Guayaquil",
+            "timezone: America/Quito",
+            "institution.timezone: 'America/Quito' is not a time zone; for example America/Guayaquil",
+            id="unknown zone",
+        ),
+        pytest.param(
+            "threads: 2",
+            "threads: 2\n  threads: 8",
+            "runtime.threads: written twice, first on line {before}",
+            id="key twice",
+        ),
+        pytest.param(
+            "publish:",
+            "decision:",
+            "decision: written twice, first on line {first}",
+            id="block twice",
+        ),
+    ],
+)
+def test_every_problem_names_its_own_line_and_key_and_nothing_of_pydantic(tmp_path, right, wrong, expected):
+    text = settings_text().replace(right, wrong)
+    assert text != settings_text()
+    line = line_of(settings_text(), right)
+    if "written twice" in expected and "\n" in wrong:
+        line += 1
+    expected = expected.format(before=line - 1, first=line_of(text, "decision:"))
+    assert refused(write(tmp_path, text)) == [f"line {line}: {expected}"]
+
+
+def test_the_early_default_must_come_before_the_default_also_where_it_is_left_out(tmp_path):
+    text = settings_text().replace("past_due_days: 90", "past_due_days: 30")
+    [problem] = refused(write(tmp_path, text))
+    assert problem.endswith("default_risk.early_past_due_days: 30 must be less than past_due_days, which is 30")
+
+
+def test_a_key_repeated_through_an_alias_is_named_once(tmp_path):
+    text = settings_text().replace("call: {cost: 0.45}", "call: &one {cost: 0.45, cost: 0.50}\n  sms: *one")
+    text = "\n".join(row for row in text.splitlines() if not row.startswith("  sms: {"))
+    line = line_of(text, "call:")
+    [problem] = refused(write(tmp_path, text))
+    assert problem.endswith(f".cost: written twice, first on line {line}")
+
+
+def test_a_missing_block_is_said_plainly(tmp_path):
+    assert refused(write(tmp_path, "landing: {path: landing}\n")) == ["line 1: institution: is missing"]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_file_in_another_encoding_says_where_and_what_to_do(tmp_path, encoding):
+    text = settings_text(name="Cooperativa Ñandú")
+    (tmp_path / "puntual.yaml").write_bytes(text.encode(encoding))
+    [problem] = refused(Home(tmp_path))
+    assert problem.startswith("line 1: ")
+    assert problem.endswith("save it as UTF-8")
+
+
+def test_a_letter_further_down_names_its_line(tmp_path):
+    text = settings_text() + "# año\n"
+    (tmp_path / "puntual.yaml").write_bytes(text.encode("latin-1"))
+    [problem] = refused(Home(tmp_path))
+    assert problem.startswith(f"line {len(text.splitlines())}: ")
+
+
+def test_a_date_that_does_not_exist_is_an_error_and_not_a_traceback(tmp_path):
+    with pytest.raises(UsageError, match="not valid YAML"):
+        load_settings(write(tmp_path, settings_text().replace('"Mi cooperativa"', "2026-02-31")))
