@@ -88,46 +88,39 @@ def decide_day(day: Day) -> DecidingOutcome:
         owners = warehouse.read_table("features.feat_loan__as_of", ["loan_id", "customer_id"], where={"is_score": True})
         default_risk = warehouse.read_table("ml.default_risk_scores", where={"as_of_date": day.as_of})
         default_risk = default_risk.merge(owners, on="loan_id", how="left")
+    # The checker judges by the very rows that the decision was made from.
+    shared: dict[str, Any] = {
+        "features": features,
+        "customers": customers,
+        "contact_points": contact_points,
+        "interactions": interactions,
+        "promises": promises,
+        "payments": payments,
+        "collectors": collectors,
+        "holidays": holidays,
+        "daily_capacity": {name: channel.daily_capacity for name, channel in settings.channels.items()},
+        "as_of": day.as_of,
+        "timezone": settings.institution.timezone,
+        "promise_grace_days": settings.arrears.promise_grace_days,
+    }
     outcome = decide(
-        features=features,
-        customers=customers,
-        contact_points=contact_points,
-        interactions=interactions,
-        promises=promises,
-        payments=payments,
-        collectors=collectors,
+        **shared,
         channel_scores=None if channel_scores.empty else channel_scores,
         default_risk=default_risk,
         policies=policies,
         ladder=load_ladder(POLICIES, day.home.policies),
-        holidays=holidays,
         costs={name: channel.cost for name, channel in settings.channels.items()},
-        daily_capacity={name: channel.daily_capacity for name, channel in settings.channels.items()},
-        as_of=day.as_of,
-        timezone=settings.institution.timezone,
         exploration_share=settings.decision.exploration_share,
         seed=settings.decision.seed,
-        promise_grace_days=settings.arrears.promise_grace_days,
     )
     contacts = outcome.details[outcome.details["is_chosen"].to_numpy(dtype=bool)]
     found = check(
         outcome.decisions,
-        features=features,
-        customers=customers,
-        contact_points=contact_points,
-        interactions=interactions,
-        promises=promises,
-        payments=payments,
-        collectors=collectors,
+        **shared,
         policy_files=policies.files,
-        holidays=holidays,
-        daily_capacity={name: channel.daily_capacity for name, channel in settings.channels.items()},
         country=settings.institution.country,
         currency=settings.institution.currency,
-        timezone=settings.institution.timezone,
         reading=settings.decision.reading,
-        as_of=day.as_of,
-        promise_grace_days=settings.arrears.promise_grace_days,
         contact_point_ids=dict(zip(contacts["customer_id"], contacts["contact_point_id"], strict=True)),
     )
     checks = {
