@@ -13,6 +13,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,22 @@ def dbt_vars(settings: Settings) -> dict[str, Any]:
         "default_horizon_days": settings.default_risk.horizon_days,
         "early_past_due_days": settings.default_risk.early_past_due_days,
         "early_horizon_days": settings.default_risk.early_horizon_days,
+        "rating_table": settings.kpis.rating_table,
+        "reclassification_reading": settings.kpis.reclassification,
+        "cure_horizon_days": settings.kpis.cure_horizon_days,
+        "cure_stay_days": settings.kpis.cure_stay_days,
+        "redefault_days": settings.kpis.redefault_days,
+        "first_payment_days": settings.kpis.first_payment_days,
+        "writeoff_average": settings.kpis.writeoff_average,
+        "prepayments": settings.kpis.prepayments,
+        "reconciliation_tolerance": str(settings.reconciliation.amount_tolerance),
+        "reconciliation_max_unexplained_share": settings.reconciliation.max_unexplained_share,
+        "reconciliation_totals_tolerance": _text_or_none(settings.reconciliation.totals_tolerance),
     }
+
+
+def _text_or_none(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
 
 
 @dataclass(frozen=True)

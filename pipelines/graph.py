@@ -7,8 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.assets import deciding, landing, learning, publish, scoring
-from pipelines.assets.transform import transform_assets
+from pipelines.assets import deciding, landing, learning, measuring, publish, scoring
+from pipelines.assets.transform import report_assets, transform_assets
 from pipelines.dbt import Dbt
 from pipelines.jobs import daily_refresh, model_training
 from pipelines.resources import Institution
@@ -52,5 +52,7 @@ def all_assets(manifest: dict[str, Any]) -> list[dg.AssetsDefinition]:
         *learning.ASSETS,
         *scoring.ASSETS,
         *deciding.ASSETS,
+        *measuring.ASSETS,
+        report_assets(manifest),
         *publish.ASSETS,
     ]

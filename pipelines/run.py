@@ -29,6 +29,8 @@ STEPS = {
     "ml__default_risk_scores": "Default risk: scores",
     "ml__channel_scores": "Best channel: scores",
     "decisions__decisions": "Rules, capacity, decisions",
+    "measured__kpi_values": "Measures of models and decisions",
+    "report": "KPIs, reports and the star (dbt)",
     "serving__snapshot": "Lists and publication",
 }
 

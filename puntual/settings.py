@@ -143,6 +143,38 @@ class ArrearsSettings(_Settings):
         return value
 
 
+class KpiSettings(_Settings):
+    """Choices that the KPI dictionary leaves open; each reading is tested.
+
+    ``rating_table`` names a table of ``dbt_project/seeds/rating_tables.csv``: the institution must confirm it against
+    the regulation in force. ``reclassification``: after how many past-due days a loan's balance stops accruing.
+    ``writeoff_average``: the portfolio by which write-offs are divided. ``prepayments``: whether money received before
+    its instalment was due counts as collected in the period.
+    """
+
+    rating_table: str = Field(default="EC-P1", pattern=r"^[A-Z]{2}-[A-Z0-9-]+$")
+    reclassification: Literal["over_60_days", "any_day"] = "over_60_days"
+    cure_horizon_days: int = Field(default=30, ge=1)
+    cure_stay_days: int = Field(default=30, ge=0)
+    redefault_days: int = Field(default=90, ge=1)
+    first_payment_days: int = Field(default=30, ge=1)
+    writeoff_average: Literal["opening_closing", "opening"] = "opening_closing"
+    prepayments: Literal["excluded", "included"] = "excluded"
+
+
+class ReconciliationSettings(_Settings):
+    """How far our figures may be from the core's own before nothing is published.
+
+    ``amount_tolerance``: differences up to this are rounding. ``max_unexplained_share``: share of the compared loans
+    whose difference no known cause explains. ``totals_tolerance``: largest difference of a control total; None only
+    reports.
+    """
+
+    amount_tolerance: Decimal = Field(default=Decimal("0.01"), ge=0)
+    max_unexplained_share: Share = 0.02
+    totals_tolerance: Decimal | None = Field(default=None, ge=0)
+
+
 class PublishSettings(_Settings):
     """How many snapshots stay on disk, the current one included."""
 
@@ -177,6 +209,8 @@ class Settings(_Settings):
     default_risk: DefaultRiskSettings = DefaultRiskSettings()
     contact_channel: ContactChannelSettings = ContactChannelSettings()
     arrears: ArrearsSettings = ArrearsSettings()
+    kpis: KpiSettings = KpiSettings()
+    reconciliation: ReconciliationSettings = ReconciliationSettings()
     publish: PublishSettings = PublishSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
@@ -377,6 +411,14 @@ arrears:
   tolerance: 0.01                  # open amounts up to this count as paid
   allocation_order: [fees, interest, principal]
   promise_grace_days: 2
+
+kpis:
+  rating_table: EC-P1              # confirm it against the regulation in force; tables: docs/kpis.md
+  reclassification: over_60_days   # when a balance stops accruing: over_60_days or any_day
+
+reconciliation:                    # against loan_balances and control_totals, when they are delivered
+  amount_tolerance: 0.01
+  max_unexplained_share: 0.02      # more loans than this with an unexplained difference stop publication
 
 publish:
   keep_snapshots: 7

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pipelines.day import Day
+from pipelines.steps.decided import store_decided
 from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
@@ -164,4 +165,4 @@ def _store(day: Day, outcome: DecisionOutcome, policies: PolicySet) -> None:
             "prices": outcome.prices,
             "summaries": summary,
         }.items():
-            day.warehouse.replace_slice(f"decisions.{name}", frame, as_of_date=day.as_of)
+            store_decided(day.warehouse, f"decisions.{name}", frame, day.as_of)

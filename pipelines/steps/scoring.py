@@ -8,20 +8,9 @@ from typing import Any
 import pandas as pd
 
 from pipelines.day import Day
+from pipelines.steps.decided import decided_columns, store_decided
 from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
 from puntual.errors import ModelError
-
-CHANNEL_SCORE_TYPES = {
-    "as_of_date": "datetime64[us]",
-    "customer_id": "object",
-    "channel_code": "object",
-    "gain_amount": "float64",
-    "reach_probability": "float64",
-    "pay_probability": "float64",
-    "expected_amount": "float64",
-    "is_supported": "bool",
-    "model_version": "object",
-}
 
 
 @dataclass(frozen=True)
@@ -43,7 +32,7 @@ def score_default_risk(day: Day) -> ScoreOutcome:
         raise ModelError(f"default_risk has no champion for {day.as_of}; train one: puntual train {day.home.root}")
     features = day.warehouse.read_table("features.feat_loan__as_of", where={"is_score": True}, order_by=["loan_id"])
     scores = model.predict(features)
-    rows = day.warehouse.replace_slice("ml.default_risk_scores", scores, as_of_date=day.as_of)
+    rows = store_decided(day.warehouse, "ml.default_risk_scores", scores, day.as_of)
     probabilities = scores[["default_probability", "early_warning_probability"]]
     within = (probabilities >= 0) & (probabilities <= 1)  # False for a missing one
     passed = len(scores) == len(features) and bool(within.all(axis=None))
@@ -61,12 +50,12 @@ def score_contact_channel(day: Day) -> dict[str, Any]:
     """Gain of every channel for every eligible member of the date, into ``ml.channel_scores``; none when it is off."""
     model = day.registry.champion(CHANNEL_MODEL, as_of=day.as_of)
     if model is None:
-        scores = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in CHANNEL_SCORE_TYPES.items()})
-        day.warehouse.replace_slice("ml.channel_scores", scores, as_of_date=day.as_of)
+        scores = pd.DataFrame(columns=list(decided_columns("ml.channel_scores")))
+        store_decided(day.warehouse, "ml.channel_scores", scores, day.as_of)
         return {"rows": 0, "status": "off"}
     features = day.warehouse.read_table(
         "features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"]
     )
     scores = model.predict(features, list(day.settings.channels))
-    rows = day.warehouse.replace_slice("ml.channel_scores", scores, as_of_date=day.as_of)
+    rows = store_decided(day.warehouse, "ml.channel_scores", scores, day.as_of)
     return {"rows": rows, "status": "on", "model_version": model.version}

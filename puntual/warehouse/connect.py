@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -240,13 +240,17 @@ class Warehouse:
             self._insert(connection, table, frame)
         return len(frame)
 
-    def replace_slice(self, table: str, frame: pd.DataFrame, *, as_of_date: date) -> int:
+    def replace_slice(
+        self, table: str, frame: pd.DataFrame, *, as_of_date: date, types: Mapping[str, str] | None = None
+    ) -> int:
         """Make the rows of ``as_of_date`` in ``table`` exactly ``frame``; other days stay. Again changes nothing.
 
         A table whose columns differ from the frame's (an older version wrote it) is an error, never a silent drop.
+        ``types`` are the SQL types of the columns of a new table; without them they are read off the frame, which knows
+        nothing about a column that is empty on its first day.
         """
         with self.connection() as connection:
-            self._create(connection, table, frame, replace=False)
+            self._create(connection, table, frame, replace=False, types=types)
             self._run(connection, f"delete from {qualified(table)} where as_of_date = date '{as_of_date.isoformat()}'")
             self._insert(connection, table, frame)
         return len(frame)
@@ -258,10 +262,19 @@ class Warehouse:
             self._insert(connection, table, frame)
         return len(frame)
 
-    def _create(self, connection: Any, table: str, frame: pd.DataFrame, *, replace: bool) -> None:
+    def _create(
+        self,
+        connection: Any,
+        table: str,
+        frame: pd.DataFrame,
+        *,
+        replace: bool,
+        types: Mapping[str, str] | None = None,
+    ) -> None:
         schema, _ = qualified(table).split(".")
         self._run(connection, f"create schema if not exists {schema}")
-        columns = ", ".join(f"{_column(name)} {_sql_type(frame[name])}" for name in frame.columns)
+        kinds = types or {name: _sql_type(frame[name]) for name in frame.columns}
+        columns = ", ".join(f"{_column(name)} {kinds[name]}" for name in frame.columns)
         if replace:
             # Views of dbt may stand on the table: empty it when the shape is the same, drop it only when it is not.
             existing = self.read(

@@ -15,7 +15,7 @@ import yaml
 from tests.dbt.book import Book
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
-SOURCES = PROJECT / "models" / "staging" / "_raw__sources.yml"
+SOURCES = [PROJECT / "models" / "staging" / name for name in ("_raw__sources.yml", "_decided__sources.yml")]
 
 KEYS = {
     "marts.dim_branches": ["branch_id"],
@@ -55,8 +55,8 @@ class Built:
 
 
 def source_columns() -> dict[str, dict[str, str]]:
-    """Column types of the raw and control tables, from the generated sources."""
-    sources = yaml.safe_load(SOURCES.read_text(encoding="utf-8"))["sources"]
+    """Column types of the tables that dbt reads and does not build, from their descriptions."""
+    sources = [source for file in SOURCES for source in yaml.safe_load(file.read_text(encoding="utf-8"))["sources"]]
     return {
         f"{source['name']}.{table['name']}": {column["name"]: column["data_type"] for column in table["columns"]}
         for source in sources
@@ -65,8 +65,8 @@ def source_columns() -> dict[str, dict[str, str]]:
 
 
 def statements(book: Book) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-    """SQL that makes the raw and control tables of a book, with the rows to insert; ``?`` marks a parameter."""
-    for schema in ("raw", "control"):
+    """SQL that makes the source tables of a book, with the rows to insert; ``?`` marks a parameter."""
+    for schema in ("raw", "control", "decisions", "ml", "measured"):
         yield f"create schema if not exists {schema}", []
     rows = {f"raw.{name}": table for name, table in book.tables.items()}
     rows["control.run_parameters"] = [{"as_of_date": book.as_of, "sample_below": book.sample_below}]

@@ -1,0 +1,38 @@
+"""The tables that Python writes between the two stages of the dbt project; their columns are described there, once."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cache
+
+import pandas as pd
+import yaml
+
+from puntual.paths import DBT_PROJECT
+from puntual.warehouse import Warehouse
+
+_DESCRIBED = DBT_PROJECT / "models" / "staging" / "_decided__sources.yml"
+
+# A whole number or a truth value that may be missing; pandas would make a float or an object of it.
+_NULLABLE = {"bigint": "Int64", "boolean": "boolean"}
+
+
+@cache
+def decided_columns(table: str) -> dict[str, str]:
+    """SQL types of the columns of ``schema.name``, in their order."""
+    sources = yaml.safe_load(_DESCRIBED.read_text(encoding="utf-8"))["sources"]
+    tables = {f"{source['schema']}.{entry['name']}": entry for source in sources for entry in source["tables"]}
+    return {column["name"]: column["data_type"] for column in tables[table]["columns"]}
+
+
+def store_decided(warehouse: Warehouse, table: str, frame: pd.DataFrame, as_of: date) -> int:
+    """Make the rows of ``as_of`` in ``table`` exactly ``frame``; returns their number.
+
+    Raises:
+        KeyError: the frame lacks a described column, or has one that is not described.
+    """
+    columns = decided_columns(table)
+    if set(frame.columns) != set(columns):
+        raise KeyError(f"{table}: described are {sorted(columns)}, written would be {sorted(frame.columns)}")
+    typed = frame[list(columns)].astype({name: _NULLABLE[kind] for name, kind in columns.items() if kind in _NULLABLE})
+    return warehouse.replace_slice(table, typed, as_of_date=as_of, types=columns)
