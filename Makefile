@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export UV_LINK_MODE := copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo dash test test-all lint types lock bench judge clean
+.PHONY: help setup demo dash docs test test-all lint types lock bench judge clean
 
 help:            ## Show the commands
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -55,6 +55,9 @@ lint: setup     ## Style, import rules and types
 lock: setup     ## Compile requirements.lock again from pyproject.toml, without index addresses
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --extra dev --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 --output-file requirements.lock pyproject.toml requirements.build.in
+
+docs: setup     ## After make demo: the warehouse's documentation, every table and column with its lineage
+	@$(BIN)/puntual docs $(DEMO)
 
 bench: setup    ## Wall time and peak memory by step, for the demo and for 100 thousand members
 	@$(BIN)/python -m tests.bench --homes $(DEMO)-bench

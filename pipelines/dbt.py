@@ -129,6 +129,19 @@ class Dbt:
         """
         yield from self._invoke(["build", "--exclude-resource-type", "unit_test", *selection])
 
+    def document(self, file: Path) -> Path:
+        """Write dbt's own documentation, with lineage and the warehouse's columns, as one page that needs no server.
+
+        Raises:
+            WarehouseError: dbt failed; nothing was written.
+        """
+        for _ in self._invoke(["docs", "generate", "--static"]):
+            pass
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new = file.with_suffix(".new")
+        shutil.copyfile(self._target / "static_index.html", new)
+        return new.replace(file)
+
     def _invoke(self, arguments: list[str]) -> Iterator[dict[str, Any]]:
         from dbt.cli.main import dbtRunner
         from google.protobuf.json_format import MessageToDict

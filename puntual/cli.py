@@ -142,6 +142,28 @@ def doctor(home: HomeArgument) -> None:
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: puntual docs ./demo")
+def docs(home: HomeArgument) -> None:
+    """Write the documentation of the warehouse: every table and column, with lineage and tests, as one page."""
+    from puntual.console import say, working
+    from puntual.lock import exclusive
+    from puntual.settings import load_settings, quiet_environment
+    from puntual.warehouse import Warehouse
+
+    place = _existing(Home(home.resolve()))
+    settings = load_settings(place)
+    quiet_environment(place, threads=settings.runtime.threads)
+    with exclusive(place), working("Describing the warehouse"):
+        from pipelines.dbt import Dbt
+
+        runtime = settings.runtime
+        warehouse = Warehouse.open(
+            settings.warehouse.url, place.root, threads=runtime.threads, memory_limit_gb=runtime.memory_limit_gb
+        )
+        page = Dbt.of(place.root, settings, warehouse).document(place.root / "docs" / "warehouse.html")
+    say(f"[bold]{page}[/bold] written; open it in a browser.")
+
+
 @app.command(epilog="Example: puntual dash ./demo --port 8501")
 def dash(home: HomeArgument, port: Port = 8501) -> None:
     """Open the dashboards on what is published. Stop with Ctrl+C."""

@@ -14,7 +14,7 @@ def puntual(*arguments: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, **options)
 
 
-@pytest.mark.parametrize("command", ["init", "demo", "run", "train", "validate", "doctor", "dash", "dagster"])
+@pytest.mark.parametrize("command", ["init", "demo", "run", "train", "validate", "doctor", "dash", "dagster", "docs"])
 def test_every_command_explains_itself_with_an_example(command):
     done = puntual(command, "--help")
     assert done.returncode == 0
@@ -78,3 +78,13 @@ def test_doctor_finds_a_healthy_and_an_altered_home(finished_home, tmp_path):
     done = puntual("doctor", str(home))
     assert done.returncode == 1
     assert "decisions.parquet: altered" in " ".join(done.stdout.split())
+
+
+def test_docs_writes_one_page_with_every_table(finished_home, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(finished_home, home, symlinks=True)
+    done = puntual("docs", str(home))
+    assert done.returncode == 0, done.stderr
+    page = (home / "docs" / "warehouse.html").read_text(encoding="utf-8")
+    assert "fct_loan_as_of" in page
+    assert "Past-due days" in page or "past-due" in page
