@@ -6,6 +6,9 @@ DEMO ?= demo
 MEMBERS ?= 16500
 SEED ?= 7
 AS_OF ?= 2026-06-30
+# Files of tests are shared between the workers; a file stays with one, and so do its fixtures.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 export OMP_WAIT_POLICY := PASSIVE
 export DO_NOT_TRACK := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
@@ -40,11 +43,11 @@ dash: setup     ## Open the dashboards on the demo
 
 test: setup     ## All tests that fit in ten minutes, fast ones first
 	@$(BIN)/python -m tests.prepare
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 test-all: setup ## And the long ones
 	@$(BIN)/python -m tests.prepare
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 lint: setup     ## Style, import rules and types
 	@$(BIN)/ruff check .
