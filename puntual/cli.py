@@ -132,6 +132,45 @@ def validate(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: puntual export ./demo --what contacts --where \"customer_id = 'C000123'\" --format xlsx")
+def export(
+    home: HomeArgument,
+    what: Annotated[str, typer.Option(help="What: kpis, loans, contacts, …; list says everything that is offered.")],
+    format_: Annotated[str | None, typer.Option("--format", help="xlsx, csv or parquet; else as --out ends.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="One condition on the columns, as in SQL: \"past_due_days > 30\".")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Which published snapshot; the current one when left out.", metavar="DATE")
+    ] = None,
+    columns: Annotated[str | None, typer.Option(help="Columns, separated by commas, in the order wanted.")] = None,
+    delimiter: Annotated[str, typer.Option(help="Of a CSV: , or ;")] = ",",
+    decimal_comma: Annotated[bool, typer.Option("--decimal-comma", help="CSV with decimal commas; needs ;")] = False,
+    language: Annotated[str | None, typer.Option(help="Of the headings: es or en.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file; HOME/exports/DATE_WHAT.FORMAT when left out.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file when it is there.")] = False,
+) -> None:
+    """Write a table of a published day as XLSX, CSV or Parquet. The same export of the same day is the same file."""
+    from puntual import clock
+    from puntual.console import export_list, export_summary
+    from puntual.exports.export import default_file, record, request_of, snapshot_of
+    from puntual.exports.export import export as write
+    from puntual.settings import business_date
+
+    place = _existing(Home(home.resolve()))
+    if what == "list":
+        export_list(language)
+        return
+    request = request_of(
+        what, format_, where, columns, language, delimiter, decimal_comma=decimal_comma, out=out
+    )
+    snapshot = snapshot_of(place.root, business_date(as_of) if as_of else None)
+    file = out.resolve() if out else default_file(place.root, snapshot, request)
+    written = write(snapshot, request, file, replace=force)
+    record(place.root, snapshot, request, written, at=clock.now_utc())
+    export_summary(request, snapshot, written)
+
+
 @app.command(epilog="Example: puntual doctor ./demo")
 def doctor(home: HomeArgument) -> None:
     """Check versions, settings, disk, warehouse and freshness; says what is wrong and what to do."""

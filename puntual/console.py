@@ -14,6 +14,8 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from puntual.doctor import Finding
+    from puntual.exports.export import Exported, Request
+    from puntual.snapshot import Snapshot
 
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
@@ -145,6 +147,30 @@ def validation_summary(report: Any) -> bool:
     if report.html_path is not None:
         say(f"Report: [bold]{report.html_path}[/bold]")
     return report.is_acceptable
+
+
+def export_list(language: str | None) -> None:
+    """What can be exported, with what its rows are, in English and Spanish unless one language is asked for."""
+    from puntual.exports.offers import LANGUAGES, offers
+
+    shown = [one for one in LANGUAGES if language in {None, one}] or list(LANGUAGES)
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for offer in offers().values():
+        table.add_row(f"[bold]{offer.what}[/bold]", "\n".join(offer.description[one] for one in reversed(shown)))
+    _out.print(table)
+
+
+def export_summary(request: Request, snapshot: Snapshot, written: Exported) -> None:
+    """What was exported, from which day, to which file."""
+    from puntual.exports.offers import offer
+
+    say(f"[bold]{written.path}[/bold]")
+    say(f"  {request.what} as of {snapshot.as_of_date}: {written.rows:,} rows, {len(written.columns)} columns")
+    if written.rows == 0:
+        reason = "no row meets the condition" if request.where else "the published table is empty"
+        say(f"  [yellow]Empty[/yellow]: {reason}; the file has its header only.")
+    if offer(request.what).has_names:
+        say("  [yellow]It names members[/yellow]: keep it as the work lists are kept, and delete it when it has served.")
 
 
 def doctor_table(findings: Sequence[Finding]) -> bool:

@@ -38,3 +38,7 @@ class RuleError(PuntualError):
 
 class PublishError(PuntualError):
     """A snapshot failed its exit checks or could not be put in place; the previous one still stands."""
+
+
+class ExportError(PuntualError):
+    """What was published cannot be exported as asked, or the file cannot be written; no half file is left."""

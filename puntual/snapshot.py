@@ -60,6 +60,20 @@ class Snapshot:
             ) from error
         return cls(folder, manifest)
 
+    @classmethod
+    def kept(cls, home: Path) -> list[Snapshot]:
+        """Every readable snapshot that is kept, by business date and then by when it was published."""
+        found = []
+        for folder in Home(home).published.iterdir() if Home(home).published.exists() else ():
+            if folder.is_symlink() or not (folder / MANIFEST).is_file():
+                continue
+            try:
+                snapshot = cls.at(folder.resolve())
+                found.append((snapshot.as_of_date, (folder / MANIFEST).stat().st_mtime, folder.name, snapshot))
+            except (PublishError, KeyError, TypeError, ValueError):
+                continue  # a damaged one is no choice; `puntual doctor` names it
+        return [snapshot for *_, snapshot in sorted(found, key=lambda one: one[:3])]
+
     @property
     def as_of_date(self) -> date:
         """The business date whose end this snapshot shows."""

@@ -1,0 +1,1 @@
+"""Tables of a published snapshot as files for people and spreadsheets: XLSX, CSV, Parquet."""

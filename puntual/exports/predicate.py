@@ -1,0 +1,137 @@
+"""A condition that a person typed, proved to be one condition on the exported columns and nothing more.
+
+DuckDB's own parser reads it, so what is checked is what would run. Three fences stand one behind the other: the text must
+be exactly one WHERE expression; the expression may only hold columns, constants, comparisons and a short list of
+functions that look at nothing but their arguments; and it runs on a connection that can open no other file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import duckdb
+
+from puntual.errors import UsageError
+
+MOST_CHARACTERS = 4_000
+_TARGET = "exported"
+_PREFIX = f"SELECT 1 FROM {_TARGET} WHERE "
+
+_CLASSES = {"BETWEEN", "CASE", "CAST", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT", "FUNCTION", "OPERATOR"}
+# Functions of their arguments alone: no clock, no random number, no file, no setting, none that makes long texts of short
+# ones; so the same export of the same snapshot has the same rows.
+FUNCTIONS = frozenset(
+    "+ - * / // % || ~~ !~~ ~~* !~~* like_escape not_like_escape ilike_escape not_ilike_escape regexp_matches"
+    " regexp_full_match lower upper trim ltrim rtrim length left right substr substring contains starts_with prefix"
+    " ends_with suffix strip_accents concat abs sign round floor ceil ceiling greatest least ifnull coalesce nullif isnan"
+    " isfinite date_part date_trunc date_diff datediff year month day quarter week isodow dayofweek dayofyear last_day"
+    " make_date to_days to_months to_years to_weeks trunc list_value list_contains".split()
+)
+_WORDS = {
+    "SUBQUERY": "a subquery",
+    "WINDOW": "a window function",
+    "STAR": "a star",
+    "LAMBDA": "an arrow",
+    "PARAMETER": "a parameter",
+    "POSITIONAL_REFERENCE": "a column by its position",
+    "COLLATE": "a collation",
+}
+
+
+def checked_predicate(text: str, columns: Sequence[str]) -> str:
+    """The condition as DuckDB writes it back: no comment, no second statement, every column one of ``columns``.
+
+    >>> checked_predicate("past_due_days > 30 and branch_id = 'B1' -- mine", ["past_due_days", "branch_id"])
+    "((past_due_days > 30) AND (branch_id = 'B1'))"
+
+    Raises:
+        UsageError: it is no condition, names an unknown column, or holds something that a condition may not.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise UsageError(
+            f"--where has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read. Export more rows, filter later."
+        )
+    with duckdb.connect(":memory:", config={"enable_external_access": "false"}) as parser:
+        tree = _parsed(parser, _PREFIX + text, shown=text)
+        neutral = _parsed(parser, f"{_PREFIX}true", shown="true")
+        if _around(tree) != _around(neutral):
+            raise UsageError(
+                f"--where takes one condition, as after WHERE, and nothing behind it (no order, group, limit, union or "
+                f"second statement): {text}"
+            )
+        _check(tree["statements"][0]["node"]["where_clause"], columns)
+        row = parser.execute("select json_deserialize_sql(?)", [json.dumps(tree)]).fetchone()
+    canonical = str(row[0]) if row else ""
+    if not canonical.startswith(_PREFIX):
+        raise UsageError(f"--where is not read as a condition: {text}")
+    return canonical[len(_PREFIX) :]
+
+
+def unknown_columns(names: Sequence[str], columns: Sequence[str], *, option: str) -> None:
+    """Refuse names that are no column, with what there is.
+
+    Raises:
+        UsageError: one of ``names`` is not among ``columns``.
+    """
+    absent = [name for name in names if name not in columns]
+    if not absent:
+        return
+    near = {one for name in absent for one in difflib.get_close_matches(name, columns, n=2)}
+    hint = f" Did you mean {' or '.join(sorted(near))}?" if near else ""
+    raise UsageError(
+        f"{option}: {', '.join(absent)} is not a column of this export.{hint} It has: {', '.join(columns)}"
+    )
+
+
+def _parsed(parser: duckdb.DuckDBPyConnection, statement: str, *, shown: str) -> Any:
+    try:
+        row = parser.execute("select json_serialize_sql(?)", [statement]).fetchone()
+        tree = json.loads(row[0]) if row else {"error": True, "error_message": "nothing"}
+    except (duckdb.Error, RecursionError) as error:
+        raise UsageError(f"--where cannot be read: {str(error).splitlines()[0]}. It says: {shown}") from error
+    if tree.get("error"):
+        raise UsageError(
+            f"--where is not a condition ({tree.get('error_message')}). It says: {shown}. "
+            "Write it as after WHERE in SQL, texts in single quotes, for example: past_due_days > 30 and branch_id = 'B1'"
+        )
+    return tree
+
+
+def _around(tree: Any) -> Any:
+    """Everything of the statements except the condition and the places in the text."""
+    statements = json.loads(json.dumps(tree["statements"]))
+    for statement in statements:
+        statement["node"].pop("where_clause", None)
+    for part in _parts(statements):
+        part.pop("query_location", None)
+        part.pop("query_location_length", None)
+    return statements
+
+
+def _check(condition: Any, columns: Sequence[str]) -> None:
+    for part in _parts(condition):
+        kind = part.get("class")
+        if kind is None or kind == "TYPE":
+            continue
+        if kind not in _CLASSES:
+            raise UsageError(f"--where may not hold {_WORDS.get(kind, kind.lower())}: it is one condition on the columns.")
+        if kind == "COLUMN_REF":
+            unknown_columns([".".join(part["column_names"])], columns, option="--where")
+        if kind == "FUNCTION" and (part["function_name"].lower() not in FUNCTIONS or part.get("schema")):
+            words = sorted(name for name in FUNCTIONS if name.isidentifier())
+            raise UsageError(f"--where may not use {part['function_name']}(). It may use: {', '.join(words)}")
+
+
+def _parts(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping in a parsed tree, without recursion: a hostile text may nest deeply."""
+    waiting = [tree]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            yield one
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
