@@ -23,6 +23,7 @@ class Day:
         received_on: the calendar day on which the files were taken in; rows dated after it cannot be true.
         run_id: the run's name in the log, the raw tables and the manifest.
         force_training: train even when the champion is young.
+        full_refresh: build every table anew, whatever the last run left.
     """
 
     home: Home
@@ -33,6 +34,7 @@ class Day:
     received_on: date
     run_id: str
     force_training: bool = field(default=False)
+    full_refresh: bool = field(default=False)
 
     def require_built(self) -> None:
         """Make sure that the warehouse stands at this business date.
@@ -50,7 +52,9 @@ class Day:
             )
 
     @classmethod
-    def of(cls, home: Path, as_of: date, run_id: str, *, force_training: bool = False) -> Day:
+    def of(
+        cls, home: Path, as_of: date, run_id: str, *, force_training: bool = False, full_refresh: bool = False
+    ) -> Day:
         """The day ``as_of`` of the institution in ``home``, with its settings read and checked."""
         place = Home(home.resolve())
         settings = load_settings(place)
@@ -68,4 +72,5 @@ class Day:
             received_on=max(as_of, clock.today(settings.institution.timezone)),
             run_id=run_id,
             force_training=force_training,
+            full_refresh=full_refresh,
         )

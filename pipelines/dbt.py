@@ -37,6 +37,7 @@ def dbt_vars(settings: Settings) -> dict[str, Any]:
         "tolerance_amount": str(settings.arrears.tolerance),
         "allocation_order": list(settings.arrears.allocation_order),
         "response_window_days": settings.decision.response_window_days,
+        "due_day_is_past_due": settings.arrears.due_day_is_past_due,
         "promise_grace_days": settings.arrears.promise_grace_days,
         "default_past_due_days": settings.default_risk.past_due_days,
         "default_horizon_days": settings.default_risk.horizon_days,
@@ -92,7 +93,8 @@ class Dbt:
             "--quiet", "--no-version-check", "--no-use-colors",
         ]  # fmt: skip
 
-    def _digest(self) -> str:
+    def digest(self) -> str:
+        """Of everything that the tables are made by: the project's files, its variables, the warehouse."""
         digest = hashlib.sha256(json.dumps([self.variables, self.environment], sort_keys=True).encode())
         for file in sorted(DBT_PROJECT.rglob("*")):
             if file.is_file() and "target" not in file.relative_to(DBT_PROJECT).parts:
@@ -106,7 +108,7 @@ class Dbt:
         dbt rewrites its own manifest in each build, and a killed build leaves half of it. Ours is a copy that is put in
         place whole, under the digest of what it was parsed from.
         """
-        kept = self.folder / f"manifest-{self._digest()[:16]}.json"
+        kept = self.folder / f"manifest-{self.digest()[:16]}.json"
         if not kept.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             for _ in self._invoke(["parse"]):
@@ -118,16 +120,18 @@ class Dbt:
             new.replace(kept)
         return json.loads(kept.read_text(encoding="utf-8"))
 
-    def build(self, selection: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    def build(self, selection: Sequence[str] = (), *, full_refresh: bool = False) -> Iterator[dict[str, Any]]:
         """Seeds, models and data tests in order; yields the result event of each node.
 
         Args:
+            full_refresh: build incremental tables anew instead of replacing what changed.
             selection: dbt's own selection arguments; everything when empty. Unit tests are for us, not for a run.
 
         Raises:
             WarehouseError: a node failed; names the nodes and what they said. Nothing after them was built.
         """
-        yield from self._invoke(["build", "--exclude-resource-type", "unit_test", *selection])
+        refresh = ["--full-refresh"] if full_refresh else []
+        yield from self._invoke(["build", "--exclude-resource-type", "unit_test", *refresh, *selection])
 
     def document(self, file: Path) -> Path:
         """Write dbt's own documentation, with lineage and the warehouse's columns, as one page that needs no server.

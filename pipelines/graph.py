@@ -19,7 +19,9 @@ from puntual.settings import Settings, load_settings
 from puntual.warehouse import Warehouse
 
 
-def build_defs(home: Path, *, force_training: bool = False, settings: Settings | None = None) -> dg.Definitions:
+def build_defs(
+    home: Path, *, force_training: bool = False, full_refresh: bool = False, settings: Settings | None = None
+) -> dg.Definitions:
     """Definitions for the institution in ``home``.
 
     Raises:
@@ -39,7 +41,9 @@ def build_defs(home: Path, *, force_training: bool = False, settings: Settings |
         jobs=[daily_refresh, model_training],
         schedules=[morning_schedule(settings.institution.timezone)],
         sensors=[landing_sensor(place, settings)],
-        resources={"institution": Institution(home=str(place.root), force_training=force_training)},
+        resources={
+            "institution": Institution(home=str(place.root), force_training=force_training, full_refresh=full_refresh)
+        },
         executor=dg.in_process_executor,
     )
 

@@ -18,10 +18,12 @@ class Institution(dg.ConfigurableResource):
     Attributes:
         home: absolute path of the home.
         force_training: train even when the champion is young.
+        full_refresh: build every table anew, whatever the last run left.
     """
 
     home: str
     force_training: bool = False
+    full_refresh: bool = False
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Institution"]:  # noqa: ARG002
@@ -36,4 +38,5 @@ class Institution(dg.ConfigurableResource):
             business_date(context.partition_key),
             context.run_id,
             force_training=self.force_training,
+            full_refresh=self.full_refresh,
         )

@@ -61,9 +61,17 @@ class RunResult:
 
 
 def run_day(
-    place: Home, as_of: date, *, force_training: bool = False, until: str = "snapshot", progress: Observer | None = None
+    place: Home,
+    as_of: date,
+    *,
+    force_training: bool = False,
+    full_refresh: bool = False,
+    until: str = "snapshot",
+    progress: Observer | None = None,
 ) -> RunResult:
     """Run ``as_of`` for the institution in ``place``; ``until`` is ``snapshot`` (the whole day) or ``models``.
+
+    ``full_refresh`` builds every table anew; otherwise only what changed since the last finished run is computed.
 
     Raises:
         PuntualError: a step failed; the text is the step's own. Nothing was published then.
@@ -74,7 +82,9 @@ def run_day(
         raise UsageError(f"{as_of} is not a business date that can be run; choose one from {first} to {last}.")
     prepare_dagster(place)
     with _without_warnings():
-        definitions = build_defs(place.root, force_training=force_training, settings=settings)
+        definitions = build_defs(
+            place.root, force_training=force_training, full_refresh=full_refresh, settings=settings
+        )
         job = definitions.resolve_job_def("daily_refresh" if until == "snapshot" else "model_training")
         result = RunResult(as_of)
         run_id = str(uuid.uuid4())

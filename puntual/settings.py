@@ -128,12 +128,19 @@ class ContactChannelSettings(_Settings):
 
 
 class ArrearsSettings(_Settings):
-    """How payments meet the schedule."""
+    """How payments meet the schedule, and of which past dates the loans are kept.
+
+    ``due_day_is_past_due``: whether the due date itself is past-due day 1 (maturity up to the date) or the day after it
+    is (maturity before the date).
+    """
 
     tolerance: Decimal = Field(default=Decimal("0.01"), ge=0)
     allocation_order: tuple[str, str, str] = ("fees", "interest", "principal")
     promise_grace_days: int = Field(default=2, ge=0)
+    due_day_is_past_due: bool = False
     history_months: int = Field(default=24, ge=1)
+    history_weeks: int = Field(default=13, ge=0)
+    history_days: int = Field(default=31, ge=0)
 
     @field_validator("allocation_order")
     @classmethod
@@ -411,6 +418,10 @@ arrears:
   tolerance: 0.01                  # open amounts up to this count as paid
   allocation_order: [fees, interest, principal]
   promise_grace_days: 2
+  due_day_is_past_due: false       # true: the due date itself is past-due day 1
+  history_months: 24               # month ends, Sundays and days of which every loan's state is kept
+  history_weeks: 13
+  history_days: 31
 
 kpis:
   rating_table: EC-P1              # confirm it against the regulation in force; tables: docs/kpis.md

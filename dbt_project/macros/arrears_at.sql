@@ -4,7 +4,8 @@
 
   Dues, days with payments and the asked-for days are laid along one axis, time, sorted once and carried forward by
   windows, so any number of dates costs one sort. Within a day money comes first, then the end of the day that is asked
-  for, then the dues of the day: an instalment is not past due on its due date.
+  for, then the dues of the day: an instalment is not past due on its due date, unless the setting due_day_is_past_due says
+  so; then the dues of the day come before its end.
 
   Columns: loan_id, as_of_date, state_no (of int_payments__allocated), due_installment_count (due before the day),
   scheduled_amount and scheduled_principal_amount (due before the day), due_through_window_amount (due up to
@@ -38,7 +39,7 @@ from (
     from (
         select
             loan_id,
-            4 * {{ day_number('due_date') }} + 2 as day_position,
+            4 * {{ day_number('due_date') }} + {{ 0 if past_due_shift() else 2 }} as day_position,
             cast(null as date) as as_of_date,
             cast(null as bigint) as state_no,
             installment_rank,

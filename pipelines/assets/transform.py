@@ -27,7 +27,7 @@ def transform_assets(manifest: dict[str, Any]) -> dg.AssetsDefinition:
     )
     def transform(context: dg.AssetExecutionContext, institution: Institution) -> Iterator[Any]:
         """What the models and the decision are made from, built in this process."""
-        yield from dagster_events(context, institution.day(context), manifest)
+        yield from dagster_events(context, institution.day(context), manifest, "transform")
 
     return transform
 
@@ -46,6 +46,6 @@ def report_assets(manifest: dict[str, Any]) -> dg.AssetsDefinition:
     )
     def report(context: dg.AssetExecutionContext, institution: Institution) -> Iterator[Any]:
         """What management and auditors read, built in this process."""
-        yield from dagster_events(context, institution.day(context), manifest)
+        yield from dagster_events(context, institution.day(context), manifest, "report")
 
     return report

@@ -10,8 +10,11 @@ import pandas as pd
 
 from models.datasets import channel_training_dates, risk_training_dates, sample_threshold
 from pipelines.day import Day
+from pipelines.dbt import Dbt
+from pipelines.steps.control import last_build, newest_load, write_control
 from puntual import clock
 from puntual.errors import LandingError
+from puntual.settings import ArrearsSettings
 
 RISK_MODEL = "default_risk"
 CHANNEL_MODEL = "contact_channel"
@@ -25,6 +28,7 @@ class DayPlan:
 
     Attributes:
         dates: one row per date with the flags of ``control.as_of_dates``.
+        history_start: first day of the oldest month that is kept.
         sample_below: a customer belongs to the training sample when the first four hexadecimal digits of the MD5 of
             its key are below this; ``''`` nobody, ``'g'`` everyone.
         trains_risk, trains_channel: whether the model is due.
@@ -32,6 +36,7 @@ class DayPlan:
     """
 
     dates: pd.DataFrame
+    history_start: date
     sample_below: str
     trains_risk: bool
     trains_channel: bool
@@ -68,9 +73,10 @@ def plan_day(day: Day) -> DayPlan:
         )
         if dates
     ]
-    month_ends = clock.month_ends(day.as_of - timedelta(days=31 * settings.arrears.history_months), day.as_of)
+    history = _history(day.as_of, settings.arrears)
     return DayPlan(
-        dates=_spine(day.as_of, month_ends, risk_dates, channel_dates),
+        dates=_spine(day.as_of, history | {"is_risk_training": risk_dates, "is_channel_training": channel_dates}),
+        history_start=min([*history["is_month_end"], day.as_of]).replace(day=1),
         sample_below=min(thresholds) if thresholds else "",
         trains_risk=trains_risk,
         trains_channel=trains_channel,
@@ -81,11 +87,20 @@ def plan_day(day: Day) -> DayPlan:
 def write_plan(day: Day) -> dict[str, Any]:
     """Plan the day and write it to the schema ``control``; returns what was decided."""
     plan = plan_day(day)
-    parameters = pd.DataFrame({"as_of_date": [day.as_of], "sample_below": [plan.sample_below]})
-    with day.warehouse.connection():
-        day.warehouse.replace_table("control.run_parameters", parameters)
-        day.warehouse.replace_table("control.as_of_dates", plan.dates)
+    built = last_build(day, Dbt.of_day(day).digest())
+    dates = plan.dates.assign(is_built=[built is not None and when in built.dates for when in plan.dates["as_of_date"]])
+    parameters = {
+        "as_of_date": day.as_of,
+        "sample_below": plan.sample_below,
+        "is_full_build": built is None,
+        "built_as_of_date": built.as_of if built else None,
+        "built_load_id": built.load_id if built else None,
+        "history_start_date": plan.history_start,
+        "load_id": newest_load(day),
+    }
+    write_control(day, parameters, dates, built)
     return {
+        "build": "everything" if built is None else f"what changed since {built.as_of}",
         "dates": len(plan.dates),
         "sample_below": plan.sample_below or "nobody",
         **{f"{name}_training": why for name, why in plan.reasons.items()},
@@ -138,14 +153,18 @@ def _is_due(day: Day, name: str, retrain_after_days: int) -> tuple[bool, str]:
     return False, f"the newest model is {age} days old"
 
 
-def _spine(as_of: date, month_ends: list[date], risk: list[date], channel: list[date]) -> pd.DataFrame:
-    days = sorted({as_of, *month_ends, *risk, *channel})
+def _history(as_of: date, arrears: ArrearsSettings) -> dict[str, list[date]]:
+    """The dates whose loans are kept, by the flag that asks for them; the run's own is one of the days."""
+    days = [as_of - timedelta(days=age) for age in range(max(arrears.history_days, 1))]
+    last_sunday = as_of - timedelta(days=as_of.isoweekday() % 7)
+    weeks = [last_sunday - timedelta(days=7 * age) for age in range(arrears.history_weeks)]
+    months = clock.month_ends(as_of - timedelta(days=31 * arrears.history_months), as_of)
+    return {"is_month_end": months, "is_week_end": weeks, "is_day": days}
+
+
+def _spine(as_of: date, asked: dict[str, list[date]]) -> pd.DataFrame:
+    days = sorted({as_of}.union(*asked.values()))
+    flags = {"is_score": {as_of}} | {flag: set(dates) for flag, dates in asked.items()}
     return pd.DataFrame(
-        {
-            "as_of_date": days,
-            "is_score": [when == as_of for when in days],
-            "is_month_end": [when in set(month_ends) for when in days],
-            "is_risk_training": [when in set(risk) for when in days],
-            "is_channel_training": [when in set(channel) for when in days],
-        }
+        {"as_of_date": days} | {flag: [when in dates for when in days] for flag, dates in flags.items()}
     )

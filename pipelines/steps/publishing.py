@@ -169,7 +169,8 @@ def _portfolio_figures(day: Day) -> dict[str, Any]:
         "select count(distinct case when past_due_days > 0 then customer_id end) as members_in_arrears,"
         " sum(arrears_amount) as arrears_amount, sum(outstanding_principal_amount) as outstanding,"
         " sum(case when past_due_days > 30 then outstanding_principal_amount else 0 end) as outstanding_over_30"
-        " from marts.fct_loan_as_of where is_score and loan_status_code = 'active'"
+        " from marts.fct_loan_as_of where as_of_date = {} and loan_status_code = 'active'",
+        [day.as_of],
     ).iloc[0]
     outstanding = float(row["outstanding"]) if pd.notna(row["outstanding"]) else 0.0
     return {

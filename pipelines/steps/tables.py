@@ -17,7 +17,11 @@ BI_TABLES = {
         "collector_id",
     ),
     "dim_branches": ("select * from marts.dim_branches", "branch_id"),
-    "fct_loan_as_of": ("select * from marts.fct_loan_as_of", "as_of_date, loan_id"),
+    "fct_loan_as_of": (
+        "select * from marts.fct_loan_as_of"
+        " where is_month_end or as_of_date = (select as_of_date from control.run_parameters)",
+        "as_of_date, loan_id",
+    ),
     "fct_payments": ("select * from marts.fct_payments", "payment_id"),
     "fct_interactions": ("select * from marts.fct_interactions", "interaction_id"),
     "fct_promises": ("select * from marts.fct_promises", "promise_id"),

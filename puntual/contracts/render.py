@@ -189,6 +189,27 @@ _CONTROL_TABLES: list[dict[str, Any]] = [
                 "description": "A member is sampled for training when the first four hex digits of md5(customer_id) are"
                 " below it: 'g' takes everyone, '' nobody.",
             },
+            {
+                "name": "is_full_build",
+                "data_type": "boolean",
+                "description": "Whether every table is built anew, not only what changed since the last finished run.",
+            },
+            {
+                "name": "built_as_of_date",
+                "data_type": "date",
+                "description": "Business date of the last finished run; NULL when everything is built anew.",
+            },
+            {
+                "name": "built_load_id",
+                "data_type": "bigint",
+                "description": "Newest load that the last finished run took in; NULL when everything is built anew.",
+            },
+            {
+                "name": "history_start_date",
+                "data_type": "date",
+                "description": "First day of the oldest month that is kept.",
+            },
+            {"name": "load_id", "data_type": "bigint", "description": "Newest load that this run takes in."},
         ],
     },
     {
@@ -198,8 +219,15 @@ _CONTROL_TABLES: list[dict[str, Any]] = [
             {"name": "as_of_date", "data_type": "date", "description": "The date."},
             {"name": "is_score", "data_type": "boolean", "description": "The run's own date; true once."},
             {"name": "is_month_end", "data_type": "boolean", "description": "Month end kept as history."},
+            {"name": "is_week_end", "data_type": "boolean", "description": "Sunday kept as history."},
+            {"name": "is_day", "data_type": "boolean", "description": "One of the last days, kept as history."},
             {"name": "is_risk_training", "data_type": "boolean", "description": "Training date of default risk."},
             {"name": "is_channel_training", "data_type": "boolean", "description": "Training date of best channel."},
+            {
+                "name": "is_built",
+                "data_type": "boolean",
+                "description": "Whether the last finished run left the loans of the date.",
+            },
         ],
     },
 ]

@@ -42,6 +42,10 @@ class Book:
     def ask(self, day: date, *flags: str) -> None:
         self.spine.setdefault(day, set()).update(flags)
 
+    @property
+    def newest_load(self) -> int:
+        return max((row["_load_id"] for rows in self.tables.values() for row in rows), default=0)
+
     # ------------------------------------------------------------ things of the business
 
     def customer(self, customer_id: str, **values: Any) -> None:

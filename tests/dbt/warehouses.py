@@ -64,16 +64,33 @@ def source_columns() -> dict[str, dict[str, str]]:
     }
 
 
+def control_rows(book: Book, built: Book | None = None) -> dict[str, list[Row]]:
+    """Rows of the control tables for a book, built anew or on top of the book that was built before."""
+    flags = ("is_score", "is_month_end", "is_week_end", "is_day", "is_risk_training", "is_channel_training")
+    history = set(flags[:4])
+    left = {day for day, asked in built.spine.items() if asked & history} if built else set()
+    parameters = {
+        "as_of_date": book.as_of,
+        "sample_below": book.sample_below,
+        "is_full_build": built is None,
+        "built_as_of_date": built.as_of if built else None,
+        "built_load_id": built.newest_load if built else None,
+        "history_start_date": min(book.spine, default=book.as_of).replace(day=1),
+        "load_id": book.newest_load,
+    }
+    dates = [
+        {"as_of_date": day, **{flag: flag in asked for flag in flags}, "is_built": day in left}
+        for day, asked in sorted(book.spine.items())
+    ]
+    return {"control.run_parameters": [parameters], "control.as_of_dates": dates}
+
+
 def statements(book: Book) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
     """SQL that makes the source tables of a book, with the rows to insert; ``?`` marks a parameter."""
     for schema in ("raw", "control", "decisions", "ml", "measured"):
         yield f"create schema if not exists {schema}", []
     rows = {f"raw.{name}": table for name, table in book.tables.items()}
-    rows["control.run_parameters"] = [{"as_of_date": book.as_of, "sample_below": book.sample_below}]
-    flags = ("is_score", "is_month_end", "is_risk_training", "is_channel_training")
-    rows["control.as_of_dates"] = [
-        {"as_of_date": day, **{flag: flag in asked for flag in flags}} for day, asked in sorted(book.spine.items())
-    ]
+    rows |= control_rows(book)
     for table, columns in source_columns().items():
         described = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
         yield f"drop table if exists {table} cascade", []

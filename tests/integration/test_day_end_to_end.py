@@ -54,12 +54,13 @@ def test_every_promised_file_is_there_with_its_digest(snapshot):
     assert verify(snapshot) == []
 
 
-def test_decisions_have_the_agreed_columns_and_one_row_per_eligible_member(snapshot, finished_home):
+def test_decisions_have_the_agreed_columns_and_one_row_per_eligible_member(snapshot, finished_home, as_of):
     decisions = pd.read_parquet(snapshot.folder / "decisions.parquet")
     assert list(decisions.columns) == DECISION_COLUMNS
     eligible = warehouse_of(finished_home).read(
-        "select distinct customer_id from marts.fct_loan_as_of where is_score and loan_status_code = 'active'"
-        " and collectable_amount > 0.01"
+        "select distinct customer_id from marts.fct_loan_as_of where as_of_date = {} and loan_status_code = 'active'"
+        " and collectable_amount > 0.01",
+        [as_of],
     )
     assert sorted(decisions["customer_id"]) == sorted(eligible["customer_id"])
     assert decisions["customer_id"].is_unique

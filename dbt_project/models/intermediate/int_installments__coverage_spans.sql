@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.loan_id in (select loan_id from intermediate.int_changes__loan_states)"
+}) }}
+
 -- When each instalment that is due or paid was covered, as known on every day: one span for all time unless a reversal
 -- opened it again.
 with states as (
@@ -26,6 +30,7 @@ dated as (
     left join states
         on met.loan_id = states.loan_id
         and met.short_state_count = states.state_no
+    {{ changed_rows('met.loan_id', 'int_changes__loan_states') }}
 ),
 
 -- Few: only what a reversal opened again is followed day by day.

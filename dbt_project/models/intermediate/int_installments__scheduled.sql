@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.loan_id in (select loan_id from intermediate.int_changes__loans where has_new_schedule)"
+}) }}
+
 -- Oldest first is by due date; the number breaks ties, because a schedule may ask for two things on one day.
 with installments as (
     select
@@ -10,6 +14,7 @@ with installments as (
         {{ money('coalesce(principal_due_amount, 0) + coalesce(interest_due_amount, 0) + coalesce(fees_due_amount, 0)') }}
             as due_amount
     from {{ ref('stg_core__installments') }}
+    {{ changed_rows('loan_id', only='has_new_schedule') }}
 )
 
 select

@@ -13,9 +13,9 @@ measured as (
         lifespans.customer_id,
         {{ loan_status('lifespans', 'marks.as_of_date') }} as loan_status_code,
         dates.is_score = 1 as is_score,
-        dates.is_month_end = 1 as is_month_end,
-        dates.is_risk_training = 1 and lifespans.is_sampled as is_risk_training,
-        dates.is_channel_training = 1 and lifespans.is_sampled as is_channel_training,
+        dates.is_history = 1 as is_history,
+        dates.is_risk_training = 1 and {{ is_sampled('lifespans.customer_id', 'run.sample_below') }} as is_risk_training,
+        dates.is_channel_training = 1 and {{ is_sampled('lifespans.customer_id', 'run.sample_below') }} as is_channel_training,
         states.paid_amount,
         states.last_payment_date,
         states.covered_installment_count,
@@ -31,6 +31,7 @@ measured as (
         marks.scheduled_amount - greatest(states.paid_amount, 0) > {{ tolerance() }} as is_short
     from marks
     inner join dates on marks.as_of_date = dates.as_of_date
+    cross join {{ source('control', 'run_parameters') }} as run
     inner join {{ ref('int_payments__allocated') }} as states
         on marks.loan_id = states.loan_id
         and marks.state_no = states.state_no
@@ -51,14 +52,11 @@ select
     customer_id,
     loan_status_code,
     is_score,
-    is_month_end,
+    is_history,
     is_risk_training and loan_status_code = 'active' as is_risk_training,
     is_channel_training and loan_status_code = 'active' as is_channel_training,
-    case
-        when is_owed and oldest_uncovered_due_date < as_of_date
-            then {{ days_between('oldest_uncovered_due_date', 'as_of_date') }}
-        else cast(0 as bigint)
-    end as past_due_days,
+    case when is_owed then {{ past_due_days('oldest_uncovered_due_date', 'as_of_date') }} else cast(0 as bigint) end
+        as past_due_days,
     {{ money('case when is_owed then scheduled_principal_amount - covered_principal_amount else 0 end') }}
         as outstanding_principal_amount,
     {{ money('case when is_owed and is_short then scheduled_amount - greatest(paid_amount, 0) else 0 end') }}

@@ -1,3 +1,6 @@
+{#- An instalment still open at the end of a date is as late as it is past due then. -#}
+{% set open_until = add_days('marks.as_of_date', past_due_shift()) %}
+
 -- How each loan was repaid in the year up to a date of the feature spine: sums and counts, so that a customer's rates are
 -- made of the parts of all their loans. Only windows of at most a year are joined, so a loan meets a date about thirteen
 -- times, not with its whole schedule.
@@ -17,7 +20,7 @@ dues as (
         spans.installment_rank,
         spans.due_amount,
         {{ days_between('spans.due_date', 'marks.as_of_date') }} as age_days,
-        greatest({{ days_between('spans.due_date', "least(marks.as_of_date, coalesce(spans.covered_date, marks.as_of_date))") }}, 0)
+        greatest({{ days_between('spans.due_date', "least(" ~ open_until ~ ", coalesce(spans.covered_date, " ~ open_until ~ "))") }}, 0)
             as late_days
     from marks
     inner join {{ ref('int_installments__coverage_spans') }} as spans

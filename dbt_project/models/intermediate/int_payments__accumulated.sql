@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.loan_id in (select loan_id from intermediate.int_changes__loans)"
+}) }}
+
 with days as (
     select
         payments.loan_id,
@@ -7,6 +11,7 @@ with days as (
     from {{ ref('int_payments__signed') }} as payments
     cross join {{ source('control', 'run_parameters') }} as run
     where payments.paid_date <= run.as_of_date
+    {{ changed_rows('payments.loan_id', clause='and') }}
     group by payments.loan_id, payments.paid_date
 )
 

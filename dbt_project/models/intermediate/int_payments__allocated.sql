@@ -1,9 +1,17 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.loan_id in (select loan_id from intermediate.int_changes__loans)"
+}) }}
+
 -- How far the money of each state reaches into the schedule: instalments covered, and principal paid to the cent.
 with states as (
     select
         states.loan_id,
         states.state_no,
         states.valid_from_date,
+        coalesce(
+            lead(states.valid_from_date) over (partition by states.loan_id order by states.state_no),
+            cast('9999-12-31' as date)
+        ) as valid_to_date,
         states.paid_amount,
         greatest(states.paid_amount, 0) as money_amount,
         states.last_payment_date,
@@ -16,6 +24,7 @@ with states as (
         on states.loan_id = met.loan_id
         and states.state_no = met.state_no
     inner join {{ ref('int_loans__lifespans') }} as lifespans on states.loan_id = lifespans.loan_id
+    {{ changed_rows('states.loan_id') }}
 ),
 
 -- The oldest instalment that is not covered takes what is left after the covered ones.
@@ -65,6 +74,7 @@ select
     reached.loan_id,
     reached.state_no,
     reached.valid_from_date,
+    reached.valid_to_date,
     reached.paid_amount,
     reached.last_payment_date,
     reached.covered_installment_count,

@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.loan_id in (select loan_id from intermediate.int_changes__loan_states)"
+}) }}
+
 -- Dues and payments laid along one axis, money: an instalment stands at the cumulative due that covers it, a state of the
 -- loan at what had been paid by then, tolerance included. Instalments before a state are the ones that it covers; states
 -- before an instalment are the ones in which it is open. One sort answers both.
@@ -7,6 +11,7 @@ with states as (
         state_no,
         greatest(paid_amount, 0) + {{ tolerance() }} as reach_amount
     from {{ ref('int_payments__by_state') }}
+    {{ changed_rows('loan_id', 'int_changes__loan_states') }}
 ),
 
 furthest as (

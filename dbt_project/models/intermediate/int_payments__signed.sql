@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.loan_id in (select loan_id from intermediate.int_changes__loans)"
+}) }}
+
 -- A reversal takes its amount away on its own day; the payment that it undoes stays where it was.
 select
     payments.payment_id,
@@ -13,3 +17,4 @@ select
     payments.collector_id
 from {{ ref('stg_core__payments') }} as payments
 inner join {{ ref('stg_core__loans') }} as loans on payments.loan_id = loans.loan_id
+{{ changed_rows('payments.loan_id') }}

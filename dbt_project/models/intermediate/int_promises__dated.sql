@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 -- Promises made up to the run's date, with the days between which payments count towards them.
 select
     promises.promise_id,

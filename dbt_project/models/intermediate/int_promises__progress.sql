@@ -1,8 +1,13 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.promise_id in (select promise_id from intermediate.int_changes__promises)"
+}) }}
+
 -- What had been paid towards each promise, from day to day: net payments on its loan from the day it was made to the last
 -- grace day, both inclusive. A new row only on days on which something changed.
 with promises as (
     select *
     from {{ ref('int_promises__dated') }}
+    {{ changed_rows('promise_id', 'int_changes__promises') }}
 ),
 
 changes as (

@@ -1,21 +1,62 @@
-with known as (
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.promise_id in (select promise_id from intermediate.int_changes__promises)"
+}) }}
+
+with progress as (
     select progress.*, run.as_of_date
     from {{ ref('int_promises__progress') }} as progress
     cross join {{ source('control', 'run_parameters') }} as run
-    where progress.valid_from_date <= run.as_of_date and progress.valid_to_date > run.as_of_date
+    {{ changed_rows('progress.promise_id', 'int_changes__promises') }}
+),
+
+known as (
+    select *
+    from progress
+    where valid_from_date <= as_of_date and valid_to_date > as_of_date
+),
+
+kept as (
+    select
+        promise_id,
+        min(valid_from_date) as kept_date
+    from progress
+    where paid_amount >= promised_amount and valid_from_date <= as_of_date
+    group by promise_id
+),
+
+stated as (
+    select
+        known.*,
+        lifespans.branch_id,
+        lifespans.product_code,
+        {{ past_due_days_before('known.made_date', 'states', 'lifespans') }} as past_due_days
+    from known
+    inner join {{ ref('int_loans__lifespans') }} as lifespans on known.loan_id = lifespans.loan_id
+    inner join {{ ref('int_payments__allocated') }} as states
+        on known.loan_id = states.loan_id
+        and {{ is_state_before('states', 'known.made_date') }}
 )
 
 select
-    known.promise_id,
-    known.interaction_id,
-    known.loan_id,
-    known.customer_id,
-    known.made_at,
-    known.made_date,
-    known.due_date,
-    known.promised_amount,
-    known.paid_amount,
-    {{ promise_status('known', 'known.as_of_date') }} as promise_status_code,
-    interactions.collector_id
-from known
-left join {{ ref('fct_interactions') }} as interactions on known.interaction_id = interactions.interaction_id
+    stated.promise_id,
+    stated.interaction_id,
+    stated.loan_id,
+    stated.customer_id,
+    stated.branch_id,
+    stated.product_code,
+    ladders.segment_code,
+    stated.made_at,
+    stated.made_date,
+    stated.due_date,
+    stated.grace_end_date,
+    kept.kept_date,
+    stated.promised_amount,
+    stated.paid_amount,
+    {{ promise_status('stated', 'stated.as_of_date') }} as promise_status_code,
+    interactions.collector_id,
+    interactions.channel_code
+from stated
+left join kept on stated.promise_id = kept.promise_id
+left join {{ ref('fct_interactions') }} as interactions on stated.interaction_id = interactions.interaction_id
+left join {{ ref('int_past_due_days__ladders') }} as ladders
+    on least(stated.past_due_days, {{ last_ladder_day() }}) = ladders.past_due_days

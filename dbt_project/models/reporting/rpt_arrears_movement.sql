@@ -1,10 +1,16 @@
 -- What moved the arrears of the active loans from one date to the next: month ends, then the run's date.
-with dates as (
+with states as (
+    select *
+    from {{ ref('fct_loan_as_of') }}
+    where is_month_end or as_of_date = (select as_of_date from {{ source('control', 'run_parameters') }})
+),
+
+dates as (
     select
         as_of_date,
         lag(as_of_date) over (order by as_of_date) as from_date,
         lead(as_of_date) over (order by as_of_date) as next_date
-    from (select distinct as_of_date from {{ ref('fct_loan_as_of') }}) as known_dates
+    from (select distinct as_of_date from states) as known_dates
 ),
 
 owed as (
@@ -14,7 +20,7 @@ owed as (
         branch_id,
         product_code,
         arrears_amount
-    from {{ ref('fct_loan_as_of') }}
+    from states
     where loan_status_code = 'active' and arrears_amount > 0
 ),
 
@@ -73,7 +79,7 @@ classified as (
             else 'cured'
         end as movement_code
     from compared
-    inner join {{ ref('fct_loan_as_of') }} as now_state
+    inner join states as now_state
         on compared.loan_id = now_state.loan_id
         and compared.as_of_date = now_state.as_of_date
 )

@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.contact_point_id in (select contact_point_id from raw.contact_points where _load_id > (select coalesce(built_load_id, -1) from control.run_parameters))"
+}) }}
+
 {{ newest_version(source('raw', 'contact_points'), ['contact_point_id'], [
     'contact_point_id',
     'customer_id',

@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.customer_id in (select customer_id from raw.customers where _load_id > (select coalesce(built_load_id, -1) from control.run_parameters))"
+}) }}
+
 {{ newest_version(source('raw', 'customers'), ['customer_id'], [
     'customer_id',
     'national_id',

@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.interaction_id in (select interaction_id from raw.interactions where _load_id > (select coalesce(built_load_id, -1) from control.run_parameters))"
+}) }}
+
 {{ newest_version(source('raw', 'interactions'), ['interaction_id'], [
     'interaction_id',
     'customer_id',

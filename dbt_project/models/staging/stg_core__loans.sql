@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.loan_id in (select loan_id from raw.loans where _load_id > (select coalesce(built_load_id, -1) from control.run_parameters))"
+}) }}
+
 {{ newest_version(source('raw', 'loans'), ['loan_id'], [
     'loan_id',
     'customer_id',
