@@ -1,0 +1,1 @@
+"""What the KPIs are: the catalogue for people, the semantic definitions for machines."""
