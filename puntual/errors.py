@@ -42,5 +42,7 @@ class PublishError(PuntualError):
 
 class ExportError(PuntualError):
     """What was published cannot be exported as asked, or the file cannot be written; no half file is left."""
+
+
 class KpiError(PuntualError):
     """The KPI catalogue or the semantic layer contradicts itself."""

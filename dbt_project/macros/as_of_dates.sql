@@ -8,6 +8,9 @@ select
     cast(spine.as_of_date as date) as as_of_date,
     max(case when spine.is_score then 1 else 0 end) as is_score,
     max(case when spine.is_score or spine.is_month_end or spine.is_week_end or spine.is_day then 1 else 0 end) as is_history,
+    max(case when spine.is_month_end then 1 else 0 end) as is_month_end,
+    max(case when spine.is_week_end then 1 else 0 end) as is_week_end,
+    max(case when spine.is_day then 1 else 0 end) as is_day,
     max(case when spine.is_built then 1 else 0 end) as is_built,
     max(case when spine.is_risk_training then 1 else 0 end) as is_risk_training,
     max(case when spine.is_channel_training then 1 else 0 end) as is_channel_training

@@ -210,4 +210,6 @@ def _free(path: Path, replace: bool) -> None:
     if path.is_dir():
         raise UsageError(f"--out {path} is a folder; name a file in it")
     if path.exists() and not replace:
-        raise UsageError(f"{path} is already there and was left as it is. Add --force to replace it, or --out another file.")
+        raise UsageError(
+            f"{path} is already there and was left as it is. Add --force to replace it, or --out another file."
+        )

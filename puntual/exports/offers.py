@@ -61,7 +61,9 @@ def offer(what: str) -> Offer:
         UsageError: there is none; says which there are.
     """
     if what not in offers():
-        raise UsageError(f"--what {what} is not offered. Choose one of: {', '.join(offers())} (or list, to read of each)")
+        raise UsageError(
+            f"--what {what} is not offered. Choose one of: {', '.join(offers())} (or list, to read of each)"
+        )
     return offers()[what]
 
 

@@ -117,7 +117,9 @@ def _check(condition: Any, columns: Sequence[str]) -> None:
         if kind is None or kind == "TYPE":
             continue
         if kind not in _CLASSES:
-            raise UsageError(f"--where may not hold {_WORDS.get(kind, kind.lower())}: it is one condition on the columns.")
+            raise UsageError(
+                f"--where may not hold {_WORDS.get(kind, kind.lower())}: it is one condition on the columns."
+            )
         if kind == "COLUMN_REF":
             unknown_columns([".".join(part["column_names"])], columns, option="--where")
         if kind == "FUNCTION" and (part["function_name"].lower() not in FUNCTIONS or part.get("schema")):

@@ -88,7 +88,9 @@ class Source:
             ExportError: a published file cannot be read, or there is no room to sort.
         """
         order = ", ".join(f"{quoted(name)} nulls last" for name in self._offer.order)
-        sql = f"select {', '.join(expressions)} from exported where {condition}" + (f" order by {order}" if order else "")
+        sql = f"select {', '.join(expressions)} from exported where {condition}" + (
+            f" order by {order}" if order else ""
+        )
         try:
             yield from self._connection.sql(sql).to_arrow_reader(BATCH_ROWS)
         except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.BinderException) as error:
@@ -123,14 +125,21 @@ def opened(snapshot: Snapshot, offered: Offer, *, scratch: Path) -> Iterator[Sou
     """
     files = {table: _file(snapshot, offered, table) for table in offered.tables}
     with TemporaryDirectory(prefix=".export-", dir=scratch) as spill:
-        config = {"threads": 2, "memory_limit": MEMORY, "temp_directory": spill, "autoinstall_known_extensions": "false"}
+        config = {
+            "threads": 2,
+            "memory_limit": MEMORY,
+            "temp_directory": spill,
+            "autoinstall_known_extensions": "false",
+        }
         with duckdb.connect(":memory:", config=config) as connection:
             connection.execute(f"set allowed_paths = [{', '.join(_literal(str(file)) for file in files.values())}]")
             for table, file in files.items():
                 connection.execute(f"create view {quoted(table)} as select * from read_parquet({_literal(str(file))})")
             connection.execute("set enable_external_access = false")
             connection.execute("set lock_configuration = true")
-            sql = (offered.sql or f"select * from {offered.tables[0]}").replace("{as_of}", snapshot.as_of_date.isoformat())
+            sql = (offered.sql or f"select * from {offered.tables[0]}").replace(
+                "{as_of}", snapshot.as_of_date.isoformat()
+            )
             try:
                 connection.execute(f"create view exported as {sql}")
             except duckdb.Error as error:

@@ -261,7 +261,9 @@ def _cell_writer(sheet: Any, place: int, column: Column, form: Any) -> Callable[
         return lambda row, value: int(truth(row, place, value))
     if column.kind == "integer":
         return lambda row, value: int(
-            number(row, place, value, form) if -_EXACT_INTEGER < value < _EXACT_INTEGER else text(row, place, str(value))
+            number(row, place, value, form)
+            if -_EXACT_INTEGER < value < _EXACT_INTEGER
+            else text(row, place, str(value))
         )
     if column.kind in {"date", "timestamp"}:
         return lambda row, value: int(
