@@ -202,6 +202,42 @@ def docs(home: HomeArgument) -> None:
     say(f"[bold]{page}[/bold] written; open it in a browser.")
 
 
+@app.command(name="init-db", epilog="Example: puntual init-db ./micoop --admin-url postgresql://postgres@db1/micoop")
+def init_db(
+    home: HomeArgument,
+    admin_url: Annotated[
+        str | None,
+        typer.Option(
+            "--admin-url",
+            help="Address of a superuser, or of a role with CREATEROLE that owns the database. No password in it: "
+            "~/.pgpass or the variable PGPASSWORD.",
+            metavar="URL",
+        ),
+    ] = None,
+) -> None:
+    """Prepare a PostgreSQL warehouse: roles, schemas and rights. Again changes nothing. DuckDB needs it not."""
+    from puntual.console import prompt_secret, say
+    from puntual.settings import database_password, load_settings
+    from puntual.warehouse import Warehouse
+    from puntual.warehouse.roles import prepare_database
+
+    place = Home(home.resolve())
+    warehouse = Warehouse.open(load_settings(place).warehouse.url, place.root)
+    if warehouse.kind == "duckdb":
+        say("The warehouse is a DuckDB file: it needs no roles, and the first run makes it. Nothing to do.")
+        return
+
+    def password(login: str) -> str:
+        return database_password() or prompt_secret(f"Password for the new login {login}")
+
+    prepared = prepare_database(warehouse, admin_url=admin_url, password=password)
+    for line in prepared.done or ["everything was in place"]:
+        say(f"[green]✓[/green] {line}")
+    for line in prepared.notes:
+        say(f"[yellow]![/yellow] {line}")
+    say("Who reads: docs/postgresql.md says how to give a login puntual_reader or puntual_bi, and its branches.")
+
+
 @app.command(epilog="Example: puntual dash ./demo --port 8501")
 def dash(home: HomeArgument, port: Port = 8501) -> None:
     """Open the dashboards on what is published. Stop with Ctrl+C."""

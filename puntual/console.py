@@ -32,6 +32,13 @@ def complain(text: str) -> None:
     _err.print(text, markup=False, soft_wrap=True)
 
 
+def prompt_secret(title: str) -> str:
+    """What the person types, unseen; empty when nobody can be asked."""
+    if not sys.stdin.isatty():
+        return ""
+    return _out.input(f"{title}: ", password=True)
+
+
 @contextmanager
 def working(title: str) -> Iterator[None]:
     """Show that something goes on; its time when it is done."""

@@ -350,6 +350,11 @@ def home_from_environment() -> Path:
     return Path(value).resolve()
 
 
+def database_password() -> str | None:
+    """The password of ``warehouse.url``'s login when the address has none: libpq's variable ``PGPASSWORD``."""
+    return os.environ.get("PGPASSWORD") or None
+
+
 def quiet_environment(home: Home | None = None, *, threads: int = 2) -> dict[str, str]:
     """Set and return the variables that libraries read: no telemetry, and threads that wait without spinning.
 

@@ -20,6 +20,7 @@ from puntual.contracts.schema import TableContract
 from puntual.errors import WarehouseError
 from puntual.landing.casting import literal, quoted
 from puntual.warehouse import Warehouse
+from puntual.warehouse.connect import copied_out, copy_in
 
 LOADS: dict[str, str] = {
     "load_id": "bigint",
@@ -52,6 +53,9 @@ REJECTED: dict[str, str] = {
     "row_json": "text",
     "loaded_at": "timestamp",
 }
+
+
+_BATCH_ROWS = 100_000
 
 
 class RawStore(Protocol):
@@ -130,11 +134,10 @@ class DuckdbRaw:
 
 @dataclass
 class PostgresRaw:
-    """Raw in PostgreSQL; ``work`` is a scratch DuckDB, ``scratch`` a folder for the files that go between the two."""
+    """Raw in PostgreSQL; ``work`` is a scratch DuckDB, and rows go between the two without touching the disk."""
 
     work: duckdb.DuckDBPyConnection
     connection: Any
-    scratch: Path
 
     def ensure(self, contract: dict[str, TableContract]) -> None:
         """See :class:`RawStore`."""
@@ -157,29 +160,21 @@ class PostgresRaw:
         wanted = list(dict.fromkeys([*columns, "_load_id", "_source_row", "_row_digest", "_is_deleted"]))
         body = ", ".join(f"{quoted(column)} {types[column]}" for column in wanted)
         self.work.execute(f"create or replace temp table {name} ({body})")
-        path = self.scratch / f"{name}.csv"
         selected = ", ".join(quoted(column) for column in wanted)
-        with path.open("wb") as sink, self.connection.cursor() as cursor:
-            cursor.copy_expert(f"copy (select {selected} from raw.{table.table}) to stdout with (format csv)", sink)
-        shape = ", ".join(f"{literal(column)}: {literal(types[column])}" for column in wanted)
-        self.work.execute(
-            f"insert into {name} select * from read_csv({literal(str(path))}, auto_detect = false, header = false,"
-            f" delim = ',', quote = '\"', escape = '\"', nullstr = '', columns = {{{shape}}})"
-        )
-        path.unlink()
+        held = f"select {selected} from raw.{table.table}"
+        with self.connection.cursor() as cursor, copied_out(cursor, held, exact=True) as rows:
+            self.work.register("_held", rows)
+            self.work.execute(f"insert into {name} select * from _held")
+            self.work.unregister("_held")
         return name
 
     def append(self, table: str, columns: Sequence[str], select: str) -> int:
         """See :class:`RawStore`."""
-        path = self.scratch / f"append_{table}.csv"
-        self.work.execute(
-            f"copy ({select}) to {literal(str(path))} (format csv, header false, delimiter ',', quote '\"')"
-        )
-        names = ", ".join(quoted(name) for name in columns)
-        with path.open("rb") as source, self.connection.cursor() as cursor:
-            cursor.copy_expert(f"copy raw.{table} ({names}) from stdin with (format csv)", source)
-            appended = int(cursor.rowcount)
-        path.unlink()
+        with self.connection.cursor() as cursor:
+            appended = copy_in(cursor, f"raw.{table}", columns, self.work.execute(select).to_arrow_reader(_BATCH_ROWS))
+            if appended:
+                # The first models of the day join these tables before the server would look at them by itself.
+                cursor.execute(f"analyze raw.{table}")
         return appended
 
 
@@ -220,7 +215,7 @@ def open_raw(warehouse: Warehouse, scratch: Path, *, memory_limit_gb: float) -> 
                 return
             work = scratch_database(scratch, threads=warehouse.threads, memory_limit_gb=limit)
             try:
-                yield PostgresRaw(work, connection, scratch)
+                yield PostgresRaw(work, connection)
             finally:
                 work.close()
     except duckdb.IOException as error:

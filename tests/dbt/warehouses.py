@@ -192,7 +192,7 @@ def postgres_environment(url: str) -> dict[str, str]:
         "PUNTUAL_PG_HOST": unquote(query.get("host", [parts.hostname or "localhost"])[0]),
         "PUNTUAL_PG_PORT": str(parts.port or 5432),
         "PUNTUAL_PG_USER": parts.username or "postgres",
-        "PUNTUAL_PG_PASSWORD": parts.password or "",
+        "DBT_ENV_SECRET_PUNTUAL_PG_PASSWORD": parts.password or "",
         "PUNTUAL_PG_DBNAME": parts.path.lstrip("/") or "postgres",
         "PUNTUAL_THREADS": "2",
     }
