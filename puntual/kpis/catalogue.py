@@ -1,7 +1,7 @@
 """The KPI catalogue as typed rows, and the sums and ratios of the semantic layer out of dbt's manifest.
 
 The catalogue (``dbt_project/seeds/kpi_catalog.csv``) is the one place for names, meaning, unit and thresholds. The
-semantic layer (``dbt_project/models/kpis/_kpi_*__semantic.yml``) is the one place for the arithmetic of sums and ratios.
+semantic layer (``dbt_project/models/kpis/_kpi_*__semantic.yml``) is the one place for how sums and ratios are made.
 Here both are read, never repeated; figures come from ``kpis.fct_kpi``.
 """
 

@@ -86,10 +86,13 @@ def control_rows(book: Book, built: Book | None = None) -> dict[str, list[Row]]:
 
 
 def statements(book: Book) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-    """SQL that makes the source tables of a book, with the rows to insert; ``?`` marks a parameter."""
+    """SQL that makes the source tables of a book, with the rows to insert; ``?`` marks a parameter.
+
+    A table of the book is one of raw, unless its name says another schema.
+    """
     for schema in ("raw", "control", "decisions", "ml", "measured"):
         yield f"create schema if not exists {schema}", []
-    rows = {f"raw.{name}": table for name, table in book.tables.items()}
+    rows = {name if "." in name else f"raw.{name}": table for name, table in book.tables.items()}
     rows |= control_rows(book)
     for table, columns in source_columns().items():
         described = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())

@@ -1,25 +1,32 @@
 -- The periods of every KPI: the last days, the weeks (Monday to Sunday) and the months that are kept, and the running one
 -- of each, which ends at the run's date. control.as_of_dates says which days close a kept period.
 with dates as (
-    {{ as_of_dates() }}
+    select
+        cast(spine.as_of_date as date) as as_of_date,
+        spine.is_day or spine.is_score as closes_day,
+        spine.is_week_end or spine.is_score as closes_week,
+        spine.is_month_end or spine.is_score as closes_month
+    from {{ source('control', 'as_of_dates') }} as spine
+    cross join {{ source('control', 'run_parameters') }} as run
+    where spine.as_of_date <= run.as_of_date
 ),
 
 closings as (
     select 'day' as period_code, as_of_date, as_of_date as first_date
     from dates
-    where is_day = 1 or is_score = 1
+    where closes_day
 
     union all
 
     select 'week' as period_code, as_of_date, cast(date_trunc('week', as_of_date) as date) as first_date
     from dates
-    where is_week_end = 1 or is_score = 1
+    where closes_week
 
     union all
 
     select 'month' as period_code, as_of_date, cast(date_trunc('month', as_of_date) as date) as first_date
     from dates
-    where is_month_end = 1 or is_score = 1
+    where closes_month
 )
 
 select

@@ -1,9 +1,9 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy='replace',
-    on_schema_change='fail',
-    meta={'replaced': "as_of_date in (select as_of_date from intermediate.int_changes__as_of_dates) or as_of_date not in (select as_of_date from control.as_of_dates where is_score or is_month_end or is_week_end or is_day)"},
-) }}
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced': [
+    "replaced.as_of_date not in (
+        select as_of_date from control.as_of_dates where is_score or is_month_end or is_week_end or is_day
+    )",
+    "replaced.as_of_date in (select as_of_date from intermediate.int_changes__as_of_dates)",
+]}) }}
 {%- set table_code = "'" ~ var('rating_table') ~ "'" -%}
 {%- set reading_code = "'" ~ var('reclassification_reading') ~ "'" -%}
 {#- With due_day_is_past_due the due day itself is day 1, so a due date is one day older than the difference of dates says. -#}

@@ -7,8 +7,9 @@ with scored as (
         states.segment_code,
         states.bucket_code,
         states.outstanding_principal_amount as exposure_amount,
-        cast(scores.default_probability as numeric(10, 9)) as default_probability,
-        cast(losses.loss_share as numeric(5, 4)) as loss_share
+        -- A millionth is the same on every engine; more digits of a double are not.
+        cast(scores.default_probability as numeric(7, 6)) as default_probability,
+        losses.loss_share
     from {{ source('ml', 'default_risk_scores') }} as scores
     inner join {{ ref('fct_loan_as_of') }} as states
         on scores.as_of_date = states.as_of_date
@@ -28,7 +29,6 @@ select
     bucket_code,
     cast(count(*) as bigint) as scored_loan_count,
     {{ money('sum(exposure_amount)') }} as exposure_amount,
-    -- Rounded per loan, far below a cent, so that the sum does not depend on the order of its rows.
-    cast(sum(cast(cast(exposure_amount as numeric(22, 2)) * default_probability * loss_share as numeric(18, 6))) as numeric(18, 6)) as expected_loss_amount
+    cast(sum(exposure_amount * cast(default_probability * loss_share as numeric(11, 10))) as numeric(18, 6)) as expected_loss_amount
 from scored
 group by as_of_date, branch_id, product_code, segment_code, bucket_code
