@@ -1,6 +1,9 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.loan_id in (select loan_id from intermediate.int_changes__loan_states)"
+}) }}
+
 -- When each instalment stood open after its due date, by the end of the day. It knows no business date: money that came
 -- after a date closes a span after it, and readers compare. What is closed owes nothing; what is written off goes on.
-{{ config(tags=['report']) }}
 
 with open_spans as (
     -- covered_date ends the first span of an instalment; the later ones end where they are closed again.
@@ -15,7 +18,9 @@ with open_spans as (
             else valid_to_date
         end as open_to_date
     from {{ ref('int_installments__coverage_spans') }}
-    where covered_date is null or valid_from_date = cast('1900-01-01' as date)
+    where
+        (covered_date is null or valid_from_date = cast('1900-01-01' as date))
+        {{ changed_rows('loan_id', 'int_changes__loan_states', clause='and') }}
 ),
 
 dated as (
@@ -25,7 +30,7 @@ dated as (
         open_spans.due_date,
         greatest(
             open_spans.open_from_date,
-            {{ 'open_spans.due_date' if var('due_day_is_past_due', false) else add_days('open_spans.due_date', 1) }}
+            {{ add_days('open_spans.due_date', 1 - past_due_shift()) }}
         ) as past_due_from_date,
         least(open_spans.open_to_date, lifespans.closed_date) as past_due_to_date
     from open_spans

@@ -1,6 +1,9 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.loan_id in (select loan_id from intermediate.int_changes__loan_states)"
+}) }}
+
 -- The instalments' open times laid together: a spell begins on the first day with past-due days and ends on the first day
 -- without any. A write-off ends it whatever is owed; a restructuring inside it takes its natural course away.
-{{ config(tags=['report']) }}
 
 with ordered as (
     select
@@ -17,6 +20,7 @@ with ordered as (
             order by past_due_from_date, installment_rank, past_due_to_date
         ) as span_no
     from {{ ref('int_installments__past_due_spans') }}
+    {{ changed_rows('loan_id', 'int_changes__loan_states') }}
 ),
 
 numbered as (

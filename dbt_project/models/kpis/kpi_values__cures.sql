@@ -5,7 +5,12 @@
 {% set redefault = var('redefault_days') %}
 
 with periods as (
-    {{ kpi_period_ends() }}
+    select
+        period_code,
+        opening_date as from_date,
+        as_of_date
+    from {{ ref('kpi_periods') }}
+    where period_code in ('month', 'week')
 ),
 
 spells as (
@@ -58,7 +63,7 @@ oldest as (
         past_due.product_code,
         past_due.province,
         {{ days_between('min(spans.due_date)', 'past_due.cohort_date') }}
-            + {{ 1 if var('due_day_is_past_due', false) else 0 }} as past_due_days
+            + {{ past_due_shift() }} as past_due_days
     from past_due
     inner join {{ ref('int_installments__past_due_spans') }} as spans
         on past_due.loan_id = spans.loan_id
@@ -210,9 +215,9 @@ late_again as (
         on cured.loan_id = spans.loan_id
         and greatest(
             spans.past_due_from_date,
-            {{ add_days('spans.due_date', var('early_past_due_days') - (1 if var('due_day_is_past_due', false) else 0)) }}
+            {{ add_days('spans.due_date', 30 - past_due_shift()) }}
         ) between cured.left_date and cured.judged_date
-        and {{ add_days('spans.due_date', var('early_past_due_days') - (1 if var('due_day_is_past_due', false) else 0)) }}
+        and {{ add_days('spans.due_date', 30 - past_due_shift()) }}
             < spans.past_due_to_date
 ),
 

@@ -7,7 +7,12 @@
 {#- kpi_code: [at least so many, of the first so many instalments, not covered at the end of so many days after their due date] -#}
 
 with periods as (
-    {{ kpi_period_ends() }}
+    select
+        period_code,
+        opening_date as from_date,
+        as_of_date
+    from {{ ref('kpi_periods') }}
+    where period_code in ('month', 'week')
 ),
 
 first_dues as (

@@ -7,7 +7,7 @@ with periods as (
     select
         period_code,
         as_of_date
-    from ({{ kpi_period_ends() }}) as all_periods
+    from {{ ref('kpi_periods') }}
     where period_code = 'month'
 ),
 

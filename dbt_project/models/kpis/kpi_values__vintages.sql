@@ -13,7 +13,7 @@ with cells as (
         vintages.defaulted_loan_count,
         vintages.loan_count
     from {{ ref('rpt_vintages') }} as vintages
-    inner join ({{ kpi_period_ends() }}) as periods
+    inner join {{ ref('kpi_periods') }} as periods
         on vintages.as_of_date = periods.as_of_date
         and periods.period_code = 'month'
 )

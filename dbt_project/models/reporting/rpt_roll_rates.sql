@@ -1,7 +1,12 @@
 -- Where the loans of each bucket are one period later. Everything that was active at from_date is somewhere: in a bucket,
 -- paid off, written off, or missing from the book, so the states of a bucket add up to it.
 with periods as (
-    {{ kpi_period_ends() }}
+    select
+        period_code,
+        opening_date as from_date,
+        as_of_date
+    from {{ ref('kpi_periods') }}
+    where period_code in ('month', 'week')
 ),
 
 rolled as (

@@ -5,9 +5,9 @@
 with bad_days as (
     select
         loan_id,
-        min(greatest(past_due_from_date, {{ add_days('due_date', var('default_past_due_days') + (0 if var('due_day_is_past_due', false) else 1)) }})) as bad_date
+        min(greatest(past_due_from_date, {{ add_days('due_date', var('default_past_due_days') + 1 - past_due_shift()) }})) as bad_date
     from {{ ref('int_installments__past_due_spans') }}
-    where {{ add_days('due_date', var('default_past_due_days') + (0 if var('due_day_is_past_due', false) else 1)) }} < past_due_to_date
+    where {{ add_days('due_date', var('default_past_due_days') + 1 - past_due_shift()) }} < past_due_to_date
     group by loan_id
 ),
 
