@@ -12,6 +12,9 @@ from models.contact_channel.evaluate import decide_promotion
 from models.contact_channel.learners import NONE, ChannelRows
 from models.contact_channel.score import ContactChannelModel
 from models.features import CUSTOMER_FEATURES
+from models.monitoring import reference_of
+
+REFERENCE_ROWS = 20_000
 
 NAMES = {
     "effect_through_reach": "Efecto a través del contacto logrado / Effect through reach",
@@ -58,6 +61,7 @@ def build_card(model: ContactChannelModel, rows: ChannelRows, judged: dict[str, 
         "untreated_count": int((rows.treatment == NONE).sum()),
         "channels": channels,
         "evaluation": judged,
+        "reference": reference_of(CUSTOMER_FEATURES, rows.matrix[_some(len(rows))]),
         "metrics": headline(judged),
         "decision": decide_promotion(judged),
         "limits": [
@@ -65,6 +69,11 @@ def build_card(model: ContactChannelModel, rows: ChannelRows, judged: dict[str, 
             "What moved collectors and is not in the data can bias the effects; randomised contacts remove that.",
         ],
     }
+
+
+def _some(count: int) -> np.ndarray:
+    random = np.random.default_rng(0)
+    return np.sort(random.choice(count, min(REFERENCE_ROWS, count), replace=False))
 
 
 def headline(judged: dict[str, Any]) -> dict[str, float]:

@@ -13,11 +13,13 @@ from models.default_risk.evaluate import compare
 from models.default_risk.score import BoostedTarget, DefaultRiskModel
 from models.estimators import BinnedMatrix, BoosterSettings, contributions
 from models.features import LOAN_FEATURES
+from models.metrics import reference_bins
+from models.monitoring import reference_of
 
 if TYPE_CHECKING:
     from models.default_risk.train import TargetRows
 
-SHAPE_ROWS = 2_000
+SHAPE_ROWS, REFERENCE_ROWS = 2_000, 20_000
 TITLES = {
     "default": ("Incumplimiento", "Default"),
     "early_warning": ("Alerta temprana", "Early warning"),
@@ -54,6 +56,7 @@ def build_card(
         if isinstance(target, BoostedTarget) and binned is not None:
             entry["evaluation"] = compare(part, table, binned, booster, model.settings, fit=fit, seed=seed)
             entry["features"] = _shapes(target, part, binned, model.settings.n_jobs)
+            entry["reference"] = _reference(target, part, binned)
         targets[name] = entry
     return {
         "model": model.name,
@@ -72,6 +75,16 @@ def headline(entry: dict[str, Any]) -> dict[str, float]:
     """The few numbers of a target for a log line: AUC, Brier and ECE on rows not learnt from; empty when not judged."""
     measured = entry.get("evaluation", {}).get("metrics", {}).get("puntual", {})
     return {name: round(measured[name]["value"], 4) for name in ("auc", "brier", "ece") if name in measured}
+
+
+def _reference(target: BoostedTarget, part: TargetRows, binned: BinnedMatrix) -> dict[str, dict[str, list[float]]]:
+    """What the learnt rows looked like: groups of every number and of the score, for the stability of later dates."""
+    random = np.random.default_rng(0)
+    places = np.sort(random.choice(len(part.rows), min(REFERENCE_ROWS, len(part.rows)), replace=False))
+    some = part.take(places)
+    rows = binned.matrix[some.rows]
+    found = reference_of(LOAN_FEATURES, rows)
+    return found | {"score": reference_bins(target.probability(rows, some.past_due_days, some.day_of_year))}
 
 
 def _shapes(target: BoostedTarget, part: TargetRows, binned: BinnedMatrix, n_jobs: int) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from models.datasets import TimeSplit, member_split, time_split
 from models.default_risk.settings import DefaultRiskSettings
 from models.estimators import BinnedMatrix, BoosterSettings, Scorecard, past_due_curve
 from models.features import LOAN_FEATURES
-from models.metrics import calibration_table, metrics_with_interval, population_stability
+from models.metrics import calibration_table, metrics_with_interval, population_stability, quality
 from puntual.errors import ModelError
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def compare(
         "test_events": int(test.outcome.sum()),
         "note": note,
         "metrics": metrics,
+        "quality": quality(test.outcome, scores["puntual"]),
         "calibration": calibration_table(test.outcome, scores["puntual"]).to_dict("records"),
         "segments": _segments(test, table, scores["puntual"]),
         "stability": _stability(learn, test, binned),

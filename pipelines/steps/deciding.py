@@ -129,7 +129,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         "one_row_per_eligible_member": _members_missed(outcome, features),
         "capacities_kept": _broken_capacities(outcome),
     }
-    _store(day, outcome, policies)
+    _store(day, outcome, policies, len(found))
     summary = {key: value for key, value in outcome.summary.items() if isinstance(value, int | float | str)}
     return DecidingOutcome({**summary, "decisions": len(outcome.decisions)}, checks)
 
@@ -155,8 +155,9 @@ def _broken_capacities(outcome: DecisionOutcome) -> str:
     return "; ".join(f"{row.capacity_name}: {row.used_count} of {row.capacity_count}" for row in over.itertuples())
 
 
-def _store(day: Day, outcome: DecisionOutcome, policies: PolicySet) -> None:
-    figures = json.dumps({**outcome.summary, "rule_versions": policies.digests}, sort_keys=True)
+def _store(day: Day, outcome: DecisionOutcome, policies: PolicySet, violation_count: int) -> None:
+    added = {"rule_versions": policies.digests, "violation_count": violation_count}
+    figures = json.dumps({**outcome.summary, **added}, sort_keys=True)
     summary = pd.DataFrame({"as_of_date": [day.as_of], "summary": [figures]})
     with day.warehouse.connection():
         for name, frame in {

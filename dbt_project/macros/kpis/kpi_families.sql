@@ -3,6 +3,7 @@
     {{ return([
         'portfolio',
         'risk',
+        'decisions',
     ]) }}
 {%- endmacro %}
 
@@ -10,8 +11,13 @@
 {% macro kpi_value_models() -%}
     {{ return([
         'kpi_values__concentration',
+        'kpi_values__cures',
         'kpi_values__distribution',
+        'kpi_values__first_payments',
         'kpi_values__lines',
+        'kpi_values__roll_rates',
+        'kpi_values__time_to_cure',
+        'kpi_values__vintages',
         'kpi_values__write_offs',
     ]) }}
 {%- endmacro %}

@@ -65,6 +65,7 @@ select
         when coalesce(produced.value_count, 0) > 0 then null
         when catalog.kpi_code like 'K24%' and rating.share_count = 0
             then 'La tabla de calificación {{ var("rating_table") }} no trae porcentajes de provisión.'
+        when measured.reason_es is not null then measured.reason_es
         when missing.missing_inputs is not null then 'No se han entregado datos de: ' || missing.missing_inputs || '.'
         when coalesce(produced.row_count, 0) > 0 then 'El denominador es cero en todos los períodos que se conservan.'
         else 'No hay casos en los períodos que se conservan.'
@@ -74,6 +75,7 @@ select
         when coalesce(produced.value_count, 0) > 0 then null
         when catalog.kpi_code like 'K24%' and rating.share_count = 0
             then 'The rating table {{ var("rating_table") }} has no provision percentages.'
+        when measured.reason_en is not null then measured.reason_en
         when missing.missing_inputs is not null then 'No data was delivered of: ' || missing.missing_inputs || '.'
         when coalesce(produced.row_count, 0) > 0 then 'The denominator is zero in every period that is kept.'
         else 'There is no case in the periods that are kept.'
@@ -91,3 +93,7 @@ cross join {{ source('control', 'run_parameters') }} as run
 cross join rating
 left join produced on catalog.kpi_code = produced.kpi_code
 left join missing on catalog.kpi_code = missing.kpi_code
+-- A model or a decision says itself why it could not be measured.
+left join {{ source('measured', 'kpi_status') }} as measured
+    on catalog.kpi_code = measured.kpi_code
+    and run.as_of_date = measured.as_of_date

@@ -1,0 +1,108 @@
+"""How the models do on dates that they did not learn from: quality, drift and what their plans are worth (K86-K90).
+
+Figures come from scores stored on past dates once their outcome is known; until then from the champion's own card. The
+detail of a figure says which: ``<target>|matured`` or ``<target>|card``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.features import FeatureSpec, encode
+from models.metrics import quality, reference_bins, stability_index
+from puntual.kpis.values import KpiValues
+
+LEAST_EVENTS = 20
+QUALITY_CODES = {
+    "auc": "K86",
+    "pr_auc": "K86_PR_AUC",
+    "ks": "K86_KS",
+    "brier": "K87_BRIER",
+    "log_loss": "K87_LOG_LOSS",
+    "slope": "K87_SLOPE",
+    "intercept": "K87_INTERCEPT",
+    "ece": "K87_ECE",
+}
+_NOT_COMPARED = {"day_of_month", "day_of_year"}
+
+
+def reference_of(spec: FeatureSpec, matrix: np.ndarray) -> dict[str, dict[str, list[float]]]:
+    """Groups of every number of the encoded features, categories left out and days of the calendar too."""
+    skipped = set(spec.category_names) | _NOT_COMPARED
+    return {
+        name: reference_bins(matrix[:, place]) for place, name in enumerate(spec.feature_names) if name not in skipped
+    }
+
+
+def model_quality(
+    values: KpiValues, target: str, outcome: np.ndarray, probability: np.ndarray, card: Mapping[str, float] | None
+) -> bool:
+    """K86 and K87 of one target: from matured scores when there are enough events and non-events, else from the card.
+
+    Returns whether there was anything to say.
+    """
+    events = float(np.sum(outcome))
+    if min(events, len(outcome) - events) >= LEAST_EVENTS:
+        measured, source = quality(outcome, probability), "matured"
+    elif card:
+        measured, source = dict(card), "card"
+    else:
+        return False
+    for name, code in QUALITY_CODES.items():
+        if name in measured:
+            values.add(code, measured[name], detail=f"{target}|{source}")
+    return True
+
+
+def drift(
+    values: KpiValues,
+    model: str,
+    reference: Mapping[str, Any] | None,
+    spec: FeatureSpec,
+    features: pd.DataFrame,
+    categories: Mapping[str, list[str]],
+    score: np.ndarray | None,
+) -> None:
+    """K88: stability index of every number of the features, and of the score, against the rows learnt from.
+
+    ``<model>`` alone is the largest of the features; ``<model>|<feature>`` and ``<model>|score`` are the single ones.
+    """
+    if not reference or features.empty:
+        return
+    matrix = encode(spec, features, dict(categories))
+    found = {
+        name: stability_index(reference[name], matrix[:, place])
+        for place, name in enumerate(spec.feature_names)
+        if name in reference
+    }
+    if found:
+        values.add("K88", max(found.values()), detail=model)
+    for name, value in found.items():
+        values.add("K88", value, detail=f"{model}|{name}")
+    if score is not None and "score" in reference:
+        values.add("K88", stability_index(reference["score"], score), detail=f"{model}|score")
+
+
+def plan_value(values: KpiValues, card: Mapping[str, Any]) -> None:
+    """K90: doubly robust value of the champion's plan per member and week, with what the log can say about it."""
+    judged = card.get("evaluation") or {}
+    if judged.get("split") is None:
+        reason = str(judged.get("reason", "no evaluation"))
+        for code in ("K90", "K90_AGAINST_HABIT", "K90_ESS", "K90_OVERLAP"):
+            values.off(
+                code, "El modelo de canales no pudo evaluarse: no hay historia suficiente.", f"Not judged: {reason}."
+            )
+        return
+    chosen = judged["chosen"]
+    for code, block in (("K90", "value_per_member_week"), ("K90_AGAINST_HABIT", "against_habit")):
+        value = judged[block][chosen]
+        values.add_interval(code, (value["value"], value["low"], value["high"]))
+    values.add("K90_ESS", judged["effective_sample"], float(judged["test_rows"]))
+    shares = judged["supported_share"]
+    values.add("K90_OVERLAP", float(np.mean(list(shares.values()))))
+    for channel, share in sorted(shares.items()):
+        values.add("K90_OVERLAP", share, grain="channel", keys={"channel_code": channel})
