@@ -259,7 +259,8 @@ _DOOR_TABLES: list[dict[str, Any]] = [
 
 def dbt_sources(contract: dict[str, TableContract]) -> str:
     """Text of ``_raw__sources.yml``: the sources ``raw`` (every landing table, with lineage, and the rejected rows)
-    and ``control``."""
+    and ``control``.
+    """
     raw = {
         "name": RAW_SCHEMA,
         "schema": RAW_SCHEMA,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,7 +198,7 @@ def postgres_environment(url: str) -> dict[str, str]:
     }
 
 
-def collect(connection: Any, tables: Iterable[str] = KEYS) -> Built:
+def collect(connection: Any, tables: Mapping[str, list[str]] = KEYS) -> Built:
     """Every row of the tables; fails when a key is not unique."""
     found: dict[str, dict[tuple[Any, ...], Row]] = {}
     for table in tables:
@@ -206,12 +206,12 @@ def collect(connection: Any, tables: Iterable[str] = KEYS) -> Built:
         cursor.execute(f"select * from {table}")
         names = [column[0] for column in cursor.description]
         rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
-        found[table] = {tuple(row[name] for name in KEYS[table]): row for row in rows}
+        found[table] = {tuple(row[name] for name in tables[table]): row for row in rows}
         assert len(found[table]) == len(rows), f"the key of {table} is not unique"
     return Built(found)
 
 
-def build_on_duckdb(book: Book, folder: Path, *arguments: str) -> Built:
+def build_on_duckdb(book: Book, folder: Path, *arguments: str, tables: Mapping[str, list[str]] = KEYS) -> Built:
     import duckdb
 
     file = folder / "warehouse.duckdb"
@@ -219,17 +219,19 @@ def build_on_duckdb(book: Book, folder: Path, *arguments: str) -> Built:
     load_duckdb(book, file)
     run_dbt(list(arguments or MODELS_ONLY), duckdb_environment(file), folder)
     with duckdb.connect(str(file), read_only=True) as connection:
-        return collect(connection)
+        return collect(connection, tables)
 
 
-def build_on_postgres(book: Book, url: str, folder: Path, *arguments: str) -> Built:
+def build_on_postgres(
+    book: Book, url: str, folder: Path, *arguments: str, tables: Mapping[str, list[str]] = KEYS
+) -> Built:
     import psycopg2
 
     load_postgres(book, url)
     run_dbt(list(arguments or MODELS_ONLY), postgres_environment(url), folder)
     connection = psycopg2.connect(url)
     try:
-        return collect(connection)
+        return collect(connection, tables)
     finally:
         connection.close()
 
