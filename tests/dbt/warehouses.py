@@ -25,6 +25,8 @@ KEYS = {
     "marts.dim_loans": ["loan_id"],
     "marts.fct_interactions": ["interaction_id"],
     "marts.fct_loan_as_of": ["as_of_date", "loan_id"],
+    "marts.fct_loan_reconciliation": ["loan_id"],
+    "marts.fct_payment_matches": ["payment_id", "installment_no"],
     "marts.fct_payments": ["payment_id"],
     "marts.fct_promises": ["promise_id"],
     "features.feat_customer__as_of": ["as_of_date", "customer_id"],
@@ -32,7 +34,17 @@ KEYS = {
     "features.label_customer__contact_response": ["as_of_date", "customer_id"],
     "features.label_loan__default": ["as_of_date", "loan_id"],
     "reporting.rpt_arrears_movement": ["as_of_date", "branch_id", "product_code"],
+    "reporting.rpt_arrears_movement_periods": ["period_code", "as_of_date", "branch_id", "product_code"],
+    "reporting.rpt_blocked_contacts": ["as_of_date", "channel_code", "rule_id"],
+    "reporting.rpt_contacts": ["interaction_id"],
+    "reporting.rpt_list_completion": ["as_of_date", "customer_id"],
     "reporting.rpt_portfolio": ["as_of_date", "branch_id", "product_code", "bucket_code"],
+    "reporting.rpt_promise_changes": ["promise_id", "change_no"],
+    "reporting.rpt_promise_lives": ["promise_id"],
+    "reporting.rpt_reconciliation": ["as_of_date"],
+    "reporting.rpt_reconciliation_causes": ["cause_code"],
+    "reporting.rpt_reconciliation_totals": ["source_code", "branch_id", "product_code"],
+    "reporting.rpt_unmatched_payments": ["payment_id"],
 }
 
 MODELS_ONLY = ("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")

@@ -37,7 +37,7 @@ found as (
                 {{ agrees(
                     'pairs.core_arrears_amount',
                     'hypotheses.arrears_through_day_amount'
-                    if var('due_day_is_past_due', false) else 'hypotheses.arrears_before_day_amount',
+                    if var('due_day_is_past_due') else 'hypotheses.arrears_before_day_amount',
                 ) }}
                 and coalesce(pairs.core_past_due_days, hypotheses.past_due_days) = hypotheses.past_due_days
         end
