@@ -31,8 +31,8 @@ class ReconciliationVerdict:
 def reconcile_day(day: Day) -> ReconciliationVerdict:
     """Judge the comparison of the date and write the loans and totals that differ beside the other reports.
 
-    Files: ``reports/reconciliation/<date>/loans.csv`` and ``totals.csv``, made anew in each run; none when the core gave
-    neither balances nor totals.
+    Files: ``reports/reconciliation/<date>/loans.csv`` and ``totals.csv``, made anew in each run; none when the core
+    gave neither balances nor totals.
 
     Raises:
         WarehouseError: the warehouse stands at another date.
@@ -102,8 +102,8 @@ def _why_stopped(verdict: dict[str, Any], loans: pd.DataFrame, totals: pd.DataFr
         lines += [f"  {line}" for line in _worst_totals(totals)]
     lines.append(f"Every difference: {folder}.")
     lines.append(
-        "What to do: compare the worst loans with the core and look for a file that is missing, old or cut off; deliver it"
-        " again and run the date again. If the core is wrong, raise the setting in puntual.yaml."
+        "What to do: compare the worst loans with the core and look for a file that is missing, old or cut off;"
+        " deliver it again and run the date again. If the core is wrong, raise the setting in puntual.yaml."
     )
     return "\n".join(lines)
 
