@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.assets import deciding, landing, learning, measuring, publish, scoring
+from pipelines.assets import deciding, landing, learning, measuring, publish, reconciling, scoring
 from pipelines.assets.transform import report_assets, transform_assets
 from pipelines.dbt import Dbt
 from pipelines.jobs import daily_refresh, model_training
@@ -53,6 +53,7 @@ def all_assets(manifest: dict[str, Any]) -> list[dg.AssetsDefinition]:
     return [
         *landing.ASSETS,
         transform_assets(manifest),
+        *reconciling.ASSETS,
         *learning.ASSETS,
         *scoring.ASSETS,
         *deciding.ASSETS,

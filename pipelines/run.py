@@ -24,6 +24,7 @@ STEPS = {
     "landing": "Taking the files in",
     "plan": "Planning the day",
     "transform": "Arrears, marts and features (dbt)",
+    "control__reconciliation": "Reconciliation with the core",
     "ml__default_risk_model": "Default risk: model",
     "ml__contact_channel_model": "Best channel: model",
     "ml__default_risk_scores": "Default risk: scores",
@@ -137,6 +138,8 @@ def _raise_failure(outcome: Any, place: Home) -> None:
             check = event.asset_check_evaluation_data
             if not check.passed and check.blocking:
                 why = {name: entry.value for name, entry in check.metadata.items()}
+                if "message" in why:
+                    raise PuntualError(str(why["message"]))
                 raise PuntualError(f"The exit check {check.check_name} failed; nothing was published. {why}")
     for event in outcome.all_events:
         error = getattr(event.event_specific_data, "error", None) if event.is_failure else None

@@ -42,6 +42,11 @@ class Home:
         return self.root / "reports" / "validation"
 
     @property
+    def reconciliation_reports(self) -> Path:
+        """Where our figures and the core's differ, by business date."""
+        return self.root / "reports" / "reconciliation"
+
+    @property
     def models(self) -> Path:
         """Trained models and their registry."""
         return self.root / "artifacts" / "models"

@@ -57,7 +57,8 @@ def write_demo(
     """Simulate a cooperative and write ``landing/`` and ``truth/`` under ``home``: same arguments, same bytes.
 
     Files of the same names are replaced. The truth is one row per loan (``truth.parquet``) and per member
-    (``truth_members.parquet``) and is there to judge a finished run, never to feed one.
+    (``truth_members.parquet``), and the loans whose balance of the core was spoilt, with the cause
+    (``truth_balances.parquet``); it is there to judge a finished run, never to feed one.
 
     Raises:
         ValueError: when ``members`` is below 30, which is too few for a book.
@@ -66,7 +67,7 @@ def write_demo(
         raise ValueError(f"members={members} is too few for a demo cooperative; use 30 or more")
     settings = settings or WorldSettings()
     history = simulate(members=members, seed=seed, as_of=as_of, settings=settings)
-    tables = make_tables(history)
+    tables, balance_differences = make_tables(history)
     loans = loan_truth(history)
     tables = with_faults(tables, share=settings.error_share, seed=seed, last_day=history.last_day)
 
@@ -91,6 +92,7 @@ def write_demo(
         pa.Table.from_pandas(per_member, preserve_index=False).replace_schema_metadata(None),
         folder / "truth_members.parquet",
     )
+    write_parquet(balance_differences, folder / "truth_balances.parquet")
     eligible = int(per_member["eligible"].sum())
     return DemoSummary(
         home=home,

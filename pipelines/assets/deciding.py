@@ -12,6 +12,7 @@ _KEY = dg.AssetKey(["decisions", "decisions"])
 @dg.asset(
     key=_KEY,
     deps=[
+        ["control", "reconciliation"],
         ["ml", "default_risk_scores"],
         ["ml", "channel_scores"],
         ["features", "feat_customer__as_of"],

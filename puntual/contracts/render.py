@@ -233,14 +233,40 @@ _CONTROL_TABLES: list[dict[str, Any]] = [
 ]
 
 
+# Written by the door itself, beside the tables of the contract.
+_DOOR_TABLES: list[dict[str, Any]] = [
+    {
+        "name": "rejected_rows",
+        "description": "Rows that broke the contract, whole, with their reasons. One row per load and rejected row.",
+        "columns": [
+            {"name": "load_id", "data_type": "bigint", "description": "Load that turned the row away."},
+            {"name": "table_name", "data_type": "text", "description": "Landing table of the row."},
+            {"name": "source_file", "data_type": "text", "description": "File that it came from."},
+            {"name": "source_row", "data_type": "bigint", "description": "Row of that file, counted from 1."},
+            {"name": "row_key", "data_type": "text", "description": "Values of the key, joined by |."},
+            {"name": "reasons", "data_type": "text", "description": "Every reason, as a JSON list."},
+            {
+                "name": "row_json",
+                "data_type": "text",
+                "description": "The row as delivered, under the names of the file, as JSON.",
+                "config": {"meta": {"pii": "direct"}},
+            },
+            {"name": "loaded_at", "data_type": "timestamp", "description": "When that load ran, UTC."},
+        ],
+    },
+]
+
+
 def dbt_sources(contract: dict[str, TableContract]) -> str:
-    """Text of ``_raw__sources.yml``: the sources ``raw`` (every landing table, with lineage) and ``control``."""
+    """Text of ``_raw__sources.yml``: the sources ``raw`` (every landing table, with lineage, and the rejected rows)
+    and ``control``.
+    """
     raw = {
         "name": RAW_SCHEMA,
         "schema": RAW_SCHEMA,
         "description": "Every accepted row of every load, append only. The newest version of a key (highest _load_id,"
         " then _source_row) counts, unless it is a deleted one.",
-        "tables": [_source_table(contract[name]) for name in sorted(contract)],
+        "tables": [*(_source_table(contract[name]) for name in sorted(contract)), *_DOOR_TABLES],
     }
     control = {
         "name": CONTROL_SCHEMA,

@@ -14,7 +14,7 @@ DAY, MOMENT = date(2026, 7, 1), datetime.fromisoformat("2026-07-02 04:59:59")
 def test_every_table_of_the_contract_is_described():
     assert set(load_contract()) == {
         "customers", "contact_points", "loans", "installments", "payments", "loan_balances", "interactions", "promises",
-        "message_events", "collectors", "branches", "holidays",
+        "message_events", "collectors", "branches", "holidays", "control_totals",
     }  # fmt: skip
     assert {name for name, table in load_contract().items() if table.required} == {
         "customers", "loans", "installments", "payments",

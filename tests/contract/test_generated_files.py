@@ -6,6 +6,7 @@ import yaml
 from puntual.contracts.generate import generated_files
 from puntual.contracts.render import LINEAGE_TYPES
 from puntual.contracts.schema import load_contract
+from puntual.landing.raw import REJECTED
 from puntual.paths import PROJECT_ROOT
 
 
@@ -23,7 +24,9 @@ def test_dbt_sources_have_every_table_with_lineage_and_the_control_tables():
     assert set(sources) == {"raw", "control"}
     contract = load_contract()
     tables = {table["name"]: table for table in sources["raw"]["tables"]}
-    assert set(tables) == set(contract)
+    assert set(tables) == {*contract, "rejected_rows"}
     for name, table in contract.items():
         assert [column["name"] for column in tables[name]["columns"]] == [*table.column_names, *LINEAGE_TYPES]
+    rejected = {column["name"]: column["data_type"] for column in tables["rejected_rows"]["columns"]}
+    assert rejected == REJECTED
     assert [table["name"] for table in sources["control"]["tables"]] == ["run_parameters", "as_of_dates"]

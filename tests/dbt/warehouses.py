@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,8 @@ KEYS = {
     "marts.dim_loans": ["loan_id"],
     "marts.fct_interactions": ["interaction_id"],
     "marts.fct_loan_as_of": ["as_of_date", "loan_id"],
+    "marts.fct_loan_reconciliation": ["loan_id"],
+    "marts.fct_payment_matches": ["payment_id", "installment_no"],
     "marts.fct_payments": ["payment_id"],
     "marts.fct_promises": ["promise_id"],
     "features.feat_customer__as_of": ["as_of_date", "customer_id"],
@@ -32,7 +34,17 @@ KEYS = {
     "features.label_customer__contact_response": ["as_of_date", "customer_id"],
     "features.label_loan__default": ["as_of_date", "loan_id"],
     "reporting.rpt_arrears_movement": ["as_of_date", "branch_id", "product_code"],
+    "reporting.rpt_arrears_movement_periods": ["period_code", "as_of_date", "branch_id", "product_code"],
+    "reporting.rpt_blocked_contacts": ["as_of_date", "channel_code", "rule_id"],
+    "reporting.rpt_contacts": ["interaction_id"],
+    "reporting.rpt_list_completion": ["as_of_date", "customer_id"],
     "reporting.rpt_portfolio": ["as_of_date", "branch_id", "product_code", "bucket_code"],
+    "reporting.rpt_promise_changes": ["promise_id", "change_no"],
+    "reporting.rpt_promise_lives": ["promise_id"],
+    "reporting.rpt_reconciliation": ["as_of_date"],
+    "reporting.rpt_reconciliation_causes": ["cause_code"],
+    "reporting.rpt_reconciliation_totals": ["source_code", "branch_id", "product_code"],
+    "reporting.rpt_unmatched_payments": ["payment_id"],
 }
 
 MODELS_ONLY = ("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
@@ -201,7 +213,7 @@ def postgres_environment(url: str) -> dict[str, str]:
     }
 
 
-def collect(connection: Any, tables: Iterable[str] = KEYS) -> Built:
+def collect(connection: Any, tables: Mapping[str, list[str]] = KEYS) -> Built:
     """Every row of the tables; fails when a key is not unique."""
     found: dict[str, dict[tuple[Any, ...], Row]] = {}
     for table in tables:
@@ -209,12 +221,12 @@ def collect(connection: Any, tables: Iterable[str] = KEYS) -> Built:
         cursor.execute(f"select * from {table}")
         names = [column[0] for column in cursor.description]
         rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
-        found[table] = {tuple(row[name] for name in KEYS[table]): row for row in rows}
+        found[table] = {tuple(row[name] for name in tables[table]): row for row in rows}
         assert len(found[table]) == len(rows), f"the key of {table} is not unique"
     return Built(found)
 
 
-def build_on_duckdb(book: Book, folder: Path, *arguments: str) -> Built:
+def build_on_duckdb(book: Book, folder: Path, *arguments: str, tables: Mapping[str, list[str]] = KEYS) -> Built:
     import duckdb
 
     file = folder / "warehouse.duckdb"
@@ -222,17 +234,19 @@ def build_on_duckdb(book: Book, folder: Path, *arguments: str) -> Built:
     load_duckdb(book, file)
     run_dbt(list(arguments or MODELS_ONLY), duckdb_environment(file), folder)
     with duckdb.connect(str(file), read_only=True) as connection:
-        return collect(connection)
+        return collect(connection, tables)
 
 
-def build_on_postgres(book: Book, url: str, folder: Path, *arguments: str) -> Built:
+def build_on_postgres(
+    book: Book, url: str, folder: Path, *arguments: str, tables: Mapping[str, list[str]] = KEYS
+) -> Built:
     import psycopg2
 
     load_postgres(book, url)
     run_dbt(list(arguments or MODELS_ONLY), postgres_environment(url), folder)
     connection = psycopg2.connect(url)
     try:
-        return collect(connection)
+        return collect(connection, tables)
     finally:
         connection.close()
 

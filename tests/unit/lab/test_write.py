@@ -39,7 +39,7 @@ def test_same_arguments_give_the_same_bytes_and_another_seed_does_not(tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         write_demo(tmp_path / name, members=80, seed=seed, as_of=AS_OF, settings=settings)
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
-    assert len(files) == 14
+    assert len(files) == 16
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
     payments = files[[file.name for file in files].index("payments.parquet")]
@@ -169,3 +169,35 @@ def test_faulty_rows_stay_far_below_the_share_that_stops_a_run(tmp_path):
 def test_too_few_members_are_refused(tmp_path):
     with pytest.raises(ValueError, match="too few"):
         write_demo(tmp_path, members=3, seed=1, as_of=AS_OF)
+
+
+def test_control_totals_are_the_sums_of_the_balances(clean_home):
+    totals = read(clean_home, "control_totals").to_pandas()
+    balances = read(clean_home, "loan_balances").to_pandas()
+    loans = read(clean_home, "loans").to_pandas()[["loan_id", "branch_id", "product"]]
+    joined = balances.merge(loans, on="loan_id")
+    expected = joined.groupby(["branch_id", "product"])["arrears_amount"].agg(["size", "sum"])
+    groups = totals[totals["branch_id"] != "*"].set_index(["branch_id", "product"])
+    assert groups["loan_count"].to_dict() == expected["size"].to_dict()
+    assert groups["arrears_amount"].to_dict() == expected["sum"].to_dict()
+    (whole,) = totals[totals["branch_id"] == "*"].to_dict("records")
+    assert whole["product"] == "*"
+    assert whole["loan_count"] == len(balances)
+    assert whole["outstanding_principal"] == balances["outstanding_principal"].sum()
+
+
+def test_every_difference_of_the_balances_is_in_the_truth(clean_home, tmp_path):
+    assert len(pq.read_table(clean_home / "truth" / "truth_balances.parquet")) == 0
+    settings = WorldSettings(error_share=0.0, balance_difference_share=0.3, default_replications=1)
+    write_demo(tmp_path, members=300, seed=3, as_of=AS_OF, settings=settings)
+    planted = pd.read_parquet(tmp_path / "truth" / "truth_balances.parquet")
+    assert set(planted["cause"]) == {"missing_payment", "off_by_one", "rounding", "unknown"}
+    expected = recomputed_arrears(tmp_path, month_end_before(AS_OF))
+    seen = {"missing_payment": "both", "off_by_one": "days", "rounding": "neither", "unknown": "arrears"}
+    causes = dict(zip(planted["loan_id"], planted["cause"], strict=True))
+    for row in read(tmp_path, "loan_balances").to_pandas().itertuples():
+        days, arrears = expected[row.loan_id]
+        kind = causes.get(row.loan_id)
+        assert (row.arrears_amount != arrears) <= (seen.get(kind) in {"both", "arrears"}), row.loan_id
+        assert (row.days_past_due != days) <= (seen.get(kind) in {"both", "days"}), row.loan_id
+        assert kind not in {"off_by_one", "unknown"} or (row.days_past_due, row.arrears_amount) != (days, arrears)
