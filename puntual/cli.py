@@ -138,10 +138,11 @@ def export(
     what: Annotated[str, typer.Option(help="What: kpis, loans, contacts, …; list says everything that is offered.")],
     format_: Annotated[str | None, typer.Option("--format", help="xlsx, csv or parquet; else as --out ends.")] = None,
     where: Annotated[
-        str | None, typer.Option(help="One condition on the columns, as in SQL: \"past_due_days > 30\".")
+        str | None, typer.Option(help='One condition on the columns, as in SQL: "past_due_days > 30".')
     ] = None,
     as_of: Annotated[
-        str | None, typer.Option("--as-of", help="Which published snapshot; the current one when left out.", metavar="DATE")
+        str | None,
+        typer.Option("--as-of", help="Which published day; the current one when left out.", metavar="DATE"),
     ] = None,
     columns: Annotated[str | None, typer.Option(help="Columns, separated by commas, in the order wanted.")] = None,
     delimiter: Annotated[str, typer.Option(help="Of a CSV: , or ;")] = ",",
@@ -161,9 +162,7 @@ def export(
     if what == "list":
         export_list(language)
         return
-    request = request_of(
-        what, format_, where, columns, language, delimiter, decimal_comma=decimal_comma, out=out
-    )
+    request = request_of(what, format_, where, columns, language, delimiter, decimal_comma=decimal_comma, out=out)
     snapshot = snapshot_of(place.root, business_date(as_of) if as_of else None)
     file = out.resolve() if out else default_file(place.root, snapshot, request)
     written = write(snapshot, request, file, replace=force)

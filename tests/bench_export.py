@@ -86,7 +86,17 @@ def measure(home: Path, what: str, format_: str, out: Path) -> dict:
 
 def measured(home: Path, format_: str, out: Path) -> dict:
     """The same in a process of its own."""
-    command = [sys.executable, "-m", "tests.bench_export", "--measure", str(home), "--formats", format_, "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench_export",
+        "--measure",
+        str(home),
+        "--formats",
+        format_,
+        "--out",
+        str(out),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(done.stdout + done.stderr)

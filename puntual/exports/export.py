@@ -134,7 +134,7 @@ def export(snapshot: Snapshot, request: Request, path: Path, *, replace: bool = 
         half.replace(path)
     except OSError as error:
         raise ExportError(
-            f"{path} cannot be written: {error.strerror or error}. Check the folder, its permissions and the free space."
+            f"{path} cannot be written: {error.strerror or error}. Check its folder, permissions and free space."
         ) from error
     finally:
         half.unlink(missing_ok=True)
@@ -210,4 +210,6 @@ def _free(path: Path, replace: bool) -> None:
     if path.is_dir():
         raise UsageError(f"--out {path} is a folder; name a file in it")
     if path.exists() and not replace:
-        raise UsageError(f"{path} is already there and was left as it is. Add --force to replace it, or --out another file.")
+        raise UsageError(
+            f"{path} is already there and was left as it is. Add --force to replace it, or --out another file."
+        )

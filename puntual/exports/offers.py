@@ -1,4 +1,4 @@
-"""What can be exported, as data: ``offers.yml`` says from which published tables, ``headings.yml`` what columns are called."""
+"""What can be exported, as data: ``offers.yml`` says from which tables, ``headings.yml`` what columns are called."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def offer(what: str) -> Offer:
         UsageError: there is none; says which there are.
     """
     if what not in offers():
-        raise UsageError(f"--what {what} is not offered. Choose one of: {', '.join(offers())} (or list, to read of each)")
+        raise UsageError(
+            f"--what {what} is not offered. Choose one of: {', '.join(offers())} (or list, to read of each)"
+        )
     return offers()[what]
 
 
