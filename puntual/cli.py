@@ -142,7 +142,7 @@ def export(
     ] = None,
     as_of: Annotated[
         str | None,
-        typer.Option("--as-of", help="Which published snapshot; the current one when left out.", metavar="DATE"),
+        typer.Option("--as-of", help="Which published day; the current one when left out.", metavar="DATE"),
     ] = None,
     columns: Annotated[str | None, typer.Option(help="Columns, separated by commas, in the order wanted.")] = None,
     delimiter: Annotated[str, typer.Option(help="Of a CSV: , or ;")] = ",",

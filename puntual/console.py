@@ -177,9 +177,7 @@ def export_summary(request: Request, snapshot: Snapshot, written: Exported) -> N
         reason = "no row meets the condition" if request.where else "the published table is empty"
         say(f"  [yellow]Empty[/yellow]: {reason}; the file has its header only.")
     if offer(request.what).has_names:
-        say(
-            "  [yellow]It names members[/yellow]: keep it as the work lists are kept, and delete it when it has served."
-        )
+        say("  [yellow]It names members[/yellow]: keep it like the work lists, delete it when it has served.")
 
 
 def doctor_table(findings: Sequence[Finding]) -> bool:

@@ -134,7 +134,7 @@ def export(snapshot: Snapshot, request: Request, path: Path, *, replace: bool = 
         half.replace(path)
     except OSError as error:
         raise ExportError(
-            f"{path} cannot be written: {error.strerror or error}. Check the folder, its permissions and the free space."
+            f"{path} cannot be written: {error.strerror or error}. Check its folder, permissions and free space."
         ) from error
     finally:
         half.unlink(missing_ok=True)

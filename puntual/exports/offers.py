@@ -1,4 +1,4 @@
-"""What can be exported, as data: ``offers.yml`` says from which published tables, ``headings.yml`` what columns are called."""
+"""What can be exported, as data: ``offers.yml`` says from which tables, ``headings.yml`` what columns are called."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A condition that a person typed, proved to be one condition on the exported columns and nothing more.
 
-DuckDB's own parser reads it, so what is checked is what would run. Three fences stand one behind the other: the text must
-be exactly one WHERE expression; the expression may only hold columns, constants, comparisons and a short list of
+DuckDB's own parser reads it, so what is checked is what would run. Three fences stand one behind the other: the text
+must be exactly one WHERE expression; the expression may only hold columns, constants, comparisons and a short list of
 functions that look at nothing but their arguments; and it runs on a connection that can open no other file.
 """
 
@@ -21,15 +21,19 @@ _TARGET = "exported"
 _PREFIX = f"SELECT 1 FROM {_TARGET} WHERE "
 
 _CLASSES = {"BETWEEN", "CASE", "CAST", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT", "FUNCTION", "OPERATOR"}
-# Functions of their arguments alone: no clock, no random number, no file, no setting, none that makes long texts of short
-# ones; so the same export of the same snapshot has the same rows.
+# Functions of their arguments alone: no clock, no random number, no file, no setting, none that makes long texts of
+# short ones; so the same export of the same snapshot has the same rows.
+_OPERATORS = frozenset({"+", "-", "*", "/", "//", "%", "||", "~~", "!~~", "~~*", "!~~*"})
 FUNCTIONS = frozenset(
-    "+ - * / // % || ~~ !~~ ~~* !~~* like_escape not_like_escape ilike_escape not_ilike_escape regexp_matches"
-    " regexp_full_match lower upper trim ltrim rtrim length left right substr substring contains starts_with prefix"
-    " ends_with suffix strip_accents concat abs sign round floor ceil ceiling greatest least ifnull coalesce nullif isnan"
-    " isfinite date_part date_trunc date_diff datediff year month day quarter week isodow dayofweek dayofyear last_day"
-    " make_date to_days to_months to_years to_weeks trunc list_value list_contains".split()
-)
+    {
+        "abs", "ceil", "ceiling", "coalesce", "concat", "contains", "date_diff", "date_part", "date_trunc", "datediff",
+        "day", "dayofweek", "dayofyear", "ends_with", "floor", "greatest", "ifnull", "ilike_escape", "isfinite",
+        "isnan", "isodow", "last_day", "least", "left", "length", "like_escape", "list_contains", "list_value", "lower", "ltrim",
+        "make_date", "month", "not_ilike_escape", "not_like_escape", "nullif", "prefix", "quarter", "regexp_full_match",
+        "regexp_matches", "right", "round", "rtrim", "sign", "starts_with", "strip_accents", "substr", "substring",
+        "suffix", "to_days", "to_months", "to_weeks", "to_years", "trim", "trunc", "upper", "week", "year",
+    }
+)  # fmt: skip
 _WORDS = {
     "SUBQUERY": "a subquery",
     "WINDOW": "a window function",
@@ -52,17 +56,17 @@ def checked_predicate(text: str, columns: Sequence[str]) -> str:
     """
     if len(text) > MOST_CHARACTERS:
         raise UsageError(
-            f"--where has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read. Export more rows, filter later."
+            f"--where has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read. Filter more afterwards."
         )
     with duckdb.connect(":memory:", config={"enable_external_access": "false"}) as parser:
         tree = _parsed(parser, _PREFIX + text, shown=text)
         neutral = _parsed(parser, f"{_PREFIX}true", shown="true")
+        _check(tree["statements"][0]["node"].get("where_clause"), columns)
         if _around(tree) != _around(neutral):
             raise UsageError(
                 f"--where takes one condition, as after WHERE, and nothing behind it (no order, group, limit, union or "
                 f"second statement): {text}"
             )
-        _check(tree["statements"][0]["node"]["where_clause"], columns)
         row = parser.execute("select json_deserialize_sql(?)", [json.dumps(tree)]).fetchone()
     canonical = str(row[0]) if row else ""
     if not canonical.startswith(_PREFIX):
@@ -95,7 +99,7 @@ def _parsed(parser: duckdb.DuckDBPyConnection, statement: str, *, shown: str) ->
     if tree.get("error"):
         raise UsageError(
             f"--where is not a condition ({tree.get('error_message')}). It says: {shown}. "
-            "Write it as after WHERE in SQL, texts in single quotes, for example: past_due_days > 30 and branch_id = 'B1'"
+            "Write it as after WHERE in SQL, texts in single quotes: past_due_days > 30 and branch_id = 'B1'"
         )
     return tree
 
@@ -118,13 +122,14 @@ def _check(condition: Any, columns: Sequence[str]) -> None:
             continue
         if kind not in _CLASSES:
             raise UsageError(
-                f"--where may not hold {_WORDS.get(kind, kind.lower())}: it is one condition on the columns."
+                f"--where may not hold {_WORDS.get(kind, kind.lower())}: it is a condition on the columns."
             )
         if kind == "COLUMN_REF":
             unknown_columns([".".join(part["column_names"])], columns, option="--where")
-        if kind == "FUNCTION" and (part["function_name"].lower() not in FUNCTIONS or part.get("schema")):
-            words = sorted(name for name in FUNCTIONS if name.isidentifier())
-            raise UsageError(f"--where may not use {part['function_name']}(). It may use: {', '.join(words)}")
+        if kind == "FUNCTION" and (part.get("schema") or part["function_name"].lower() not in FUNCTIONS | _OPERATORS):
+            raise UsageError(
+                f"--where may not use {part['function_name']}(). It may use: {', '.join(sorted(FUNCTIONS))}"
+            )
 
 
 def _parts(tree: Any) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,8 +49,8 @@ class Source:
         self._connection = connection
         self._snapshot = snapshot
         self._offer = offered
-        described = self._described("select * from exported")
-        self.columns = {name: _column(name, kind) for name, kind in described}
+        described = connection.execute("describe select * from exported").fetchall()
+        self.columns = {str(name): _column(str(name), str(kind)) for name, kind, *_ in described}
 
     def chosen(self, names: Sequence[str]) -> list[Column]:
         """The columns of ``names`` in that order; all that the offer shows when empty.
@@ -83,6 +83,8 @@ class Source:
     def batches(self, expressions: Sequence[str], condition: str) -> Iterator[pa.RecordBatch]:
         """The rows of ``condition`` in the offer's order, ``expressions`` of the columns as they are to be written.
 
+        The first batch is empty: it carries the types.
+
         Raises:
             UsageError: the condition fails on a value, such as a text compared with a number.
             ExportError: a published file cannot be read, or there is no room to sort.
@@ -92,22 +94,15 @@ class Source:
             f" order by {order}" if order else ""
         )
         try:
-            yield from self._connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+            reader = self._connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+            yield pa.RecordBatch.from_pylist([], schema=reader.schema)  # an empty export has columns too
+            yield from reader
         except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.BinderException) as error:
             raise UsageError(f"The condition cannot be applied: {_sentence(error)}") from error
         except (duckdb.Error, pa.ArrowException) as error:
             raise ExportError(
                 f"{self._offer.what} of {self._snapshot.folder} cannot be read: {_sentence(error)}. "
                 "Check the free space; if the file is damaged, publish the day again."
-            ) from error
-
-    def _described(self, sql: str) -> list[tuple[str, str]]:
-        try:
-            return [(str(row[0]), str(row[1])) for row in self._connection.execute(f"describe {sql}").fetchall()]
-        except duckdb.Error as error:
-            raise ExportError(
-                f"{self._offer.what} does not fit what was published in {self._snapshot.folder}: {_sentence(error)}. "
-                f"It was published by another version; run the day again: {_again(self._snapshot)}"
             ) from error
 
 
@@ -124,30 +119,34 @@ def opened(snapshot: Snapshot, offered: Offer, *, scratch: Path) -> Iterator[Sou
         ExportError: the snapshot lacks a table of the offer or its columns.
     """
     files = {table: _file(snapshot, offered, table) for table in offered.tables}
-    with TemporaryDirectory(prefix=".export-", dir=scratch) as spill:
-        config = {
-            "threads": 2,
-            "memory_limit": MEMORY,
-            "temp_directory": spill,
-            "autoinstall_known_extensions": "false",
-        }
-        with duckdb.connect(":memory:", config=config) as connection:
-            connection.execute(f"set allowed_paths = [{', '.join(_literal(str(file)) for file in files.values())}]")
+    with ExitStack() as stack:
+        spill = stack.enter_context(TemporaryDirectory(prefix=".export-", dir=scratch))
+        config = {"memory_limit": MEMORY, "temp_directory": spill, "autoinstall_known_extensions": "false"}
+        connection = stack.enter_context(duckdb.connect(":memory:", config={"threads": "2", **config}))
+        connection.execute(f"set allowed_paths = [{', '.join(_literal(str(file)) for file in files.values())}]")
+        sql = offered.sql or f"select * from {offered.tables[0]}"
+        sql = sql.replace("{as_of}", snapshot.as_of_date.isoformat())
+        try:
             for table, file in files.items():
-                connection.execute(f"create view {quoted(table)} as select * from read_parquet({_literal(str(file))})")
+                rows = f"select * from read_parquet({_literal(str(file))})"
+                connection.execute(f"create view {quoted(table)} as {rows}")
             connection.execute("set enable_external_access = false")
             connection.execute("set lock_configuration = true")
-            sql = (offered.sql or f"select * from {offered.tables[0]}").replace(
-                "{as_of}", snapshot.as_of_date.isoformat()
-            )
-            try:
-                connection.execute(f"create view exported as {sql}")
-            except duckdb.Error as error:
-                raise ExportError(
-                    f"{offered.what} does not fit what was published in {snapshot.folder}: {_sentence(error)}. "
-                    f"It was published by another version; run the day again: {_again(snapshot)}"
-                ) from error
-            yield Source(connection, snapshot, offered)
+            connection.execute(f"create view exported as {sql}")
+            source = Source(connection, snapshot, offered)
+        except duckdb.Error as error:
+            raise _unfit(snapshot, offered, _sentence(error)) from error
+        absent = [name for name in offered.order if name not in source.columns]
+        if absent:
+            raise _unfit(snapshot, offered, f"no column {', '.join(absent)}")
+        yield source
+
+
+def _unfit(snapshot: Snapshot, offered: Offer, reason: str) -> ExportError:
+    return ExportError(
+        f"{offered.what} cannot be made of what was published in {snapshot.folder}: {reason}. "
+        f"It was published by another version or is damaged; run the day again: {_again(snapshot)}"
+    )
 
 
 def _file(snapshot: Snapshot, offered: Offer, table: str) -> Path:
@@ -155,8 +154,8 @@ def _file(snapshot: Snapshot, offered: Offer, table: str) -> Path:
         return snapshot.table_path(table)
     except PublishError as error:
         raise ExportError(
-            f"The snapshot {snapshot.folder.name} holds no table {table}, of which {offered.what} is made: it was published "
-            f"before {offered.what} was offered. Run the day again: {_again(snapshot)}"
+            f"The snapshot {snapshot.folder.name} holds no table {table}, of which {offered.what} is made: it was "
+            f"published before {offered.what} was offered. Run the day again: {_again(snapshot)}"
         ) from error
 
 

@@ -1,8 +1,8 @@
 """Batches of rows as CSV, XLSX or Parquet, each written as it comes.
 
-What a spreadsheet must not be tricked by is decided here. Text stays text: in a workbook as a string cell, in CSV with an
-apostrophe before whatever a spreadsheet would run. Numbers stay numbers, the negative ones too. Identifiers are text, and
-whole numbers with more digits than a spreadsheet keeps (15) become text rather than another number.
+What a spreadsheet must not be tricked by is decided here. Text stays text: in a workbook as a string cell, in CSV with
+an apostrophe before whatever a spreadsheet would run. Numbers stay numbers, the negative ones too. Identifiers are
+text, and whole numbers with more digits than a spreadsheet keeps (15) become text rather than another number.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet
 import xlsxwriter
+from xlsxwriter.exceptions import XlsxFileError
 
 from puntual.errors import ExportError
 from puntual.exports.offers import Language, heading
@@ -25,12 +27,13 @@ from puntual.snapshot import Snapshot
 SHEET_ROWS = 1_048_575  # what a sheet holds below its header
 _CELL_CHARACTERS = 32_767
 _EXACT_INTEGER = 10**15
+_LARGEST_NUMBER = 1e307
 _WIDTH = {"text": 16, "integer": 12, "decimal": 14, "double": 13, "boolean": 10, "date": 12, "timestamp": 19}
 _SAMPLED_ROWS = 200
 
 # Spaces, control and zero-width characters that a spreadsheet may skip, then a sign that begins a formula, also in the
-# wide forms of East Asian keyboards; or a tab, CR or LF at the start. Apostrophes before it count as part of the sign, so
-# that taking one away always gives back the text.
+# wide forms of East Asian keyboards; or a tab, CR or LF at the start. Apostrophes before it count as part of the sign,
+# so that taking one away always gives back the text.
 DANGEROUS = r"^'*([\s\x00-\x1f\x{A0}\x{FEFF}\x{200B}-\x{200F}]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|[\t\r\n])"
 _NOT_IN_XML = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{FFFE}\x{FFFF}]"
 
@@ -105,36 +108,30 @@ class ParquetWriter:
         """The columns themselves."""
         return [f"{column.value} as {quoted(column.name)}" for column in columns]
 
-    def write(self, path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch]) -> int:
+    def write(self, path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch]) -> int:  # noqa: ARG002
         """Write one row group after another."""
         rows = 0
         waiting: list[pa.RecordBatch] = []
-        writer: pyarrow.parquet.ParquetWriter | None = None
-        try:
-            for batch in batches:
-                if writer is None:
-                    schema = batch.schema.with_metadata(self._facts)
-                    writer = pyarrow.parquet.ParquetWriter(path, schema, compression="zstd")
+        first = next(iter_batches := iter(batches))
+        with pyarrow.parquet.ParquetWriter(path, first.schema.with_metadata(self._facts), compression="zstd") as writer:
+            for batch in iter_batches:
                 waiting.append(batch)
                 rows += batch.num_rows
                 if sum(one.num_rows for one in waiting) >= _GROUP_ROWS:
-                    writer.write_table(pa.Table.from_batches(waiting).replace_schema_metadata(self._facts))
+                    self._write(writer, waiting)
                     waiting = []
-            if writer is None:
-                raise ExportError(f"{path}: DuckDB gave no schema")  # it always gives at least one batch
-            if waiting:
-                writer.write_table(pa.Table.from_batches(waiting).replace_schema_metadata(self._facts))
-        finally:
-            if writer is not None:
-                writer.close()
+            self._write(writer, waiting or [first])
         return rows
+
+    def _write(self, writer: pyarrow.parquet.ParquetWriter, batches: Sequence[pa.RecordBatch]) -> None:
+        writer.write_table(pa.Table.from_batches(batches).replace_schema_metadata(self._facts))
 
 
 _GROUP_ROWS = 100_000
 
 
 class XlsxWriter:
-    """A workbook to read: headings in words, header frozen, filter, widths, formats; more rows than fit go on a next sheet.
+    """A workbook to read: headings in words, frozen header, filter, widths, formats; what a sheet cannot hold on more.
 
     A last sheet says what it is, of which day and with which condition, and the name of each column in the tables.
     """
@@ -152,16 +149,27 @@ class XlsxWriter:
 
     def write(self, path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch]) -> int:
         """Write row after row; only the row at hand is in memory."""
-        options = {"constant_memory": True, "tmpdir": str(path.parent), "strings_to_formulas": False,
-                   "strings_to_urls": False, "strings_to_numbers": False}  # fmt: skip
-        book = xlsxwriter.Workbook(str(path), options)
-        book.use_zip64()
-        book.set_properties({"title": self._title, "created": self._created})
-        try:
-            rows = self._fill(book, columns, batches)
-            self._about(book, columns, rows)
-        finally:
-            book.close()  # also removes its temporary files when a batch failed; the half file is the caller's to remove
+        with TemporaryDirectory(prefix=".export-", dir=path.parent) as scratch:
+            book = xlsxwriter.Workbook(
+                str(path),
+                {
+                    "constant_memory": True,
+                    "tmpdir": scratch,
+                    "strings_to_formulas": False,
+                    "strings_to_urls": False,
+                    "strings_to_numbers": False,
+                },
+            )
+            book.use_zip64()
+            book.set_properties({"title": self._title, "created": self._created})
+            try:
+                rows = self._fill(book, columns, batches)
+                self._about(book, columns, rows)
+                book.close()
+            except XlsxFileError as error:
+                raise OSError(f"the workbook cannot be finished ({error})") from error
+            finally:
+                book.fileclosed = True  # after a failure nobody wants the half workbook, not even its destructor
         return rows
 
     def _fill(self, book: Any, columns: Sequence[Column], batches: Iterable[pa.RecordBatch]) -> int:
@@ -172,7 +180,7 @@ class XlsxWriter:
         widths: list[float] = []
         for batch in batches:
             values = [batch.column(place).to_pylist() for place in range(len(columns))]
-            widths = widths or _widths(columns, values, self._language)
+            widths = _widths(columns, values, self._language) if rows + at == 0 else widths
             writers: list[Callable[[int, Any], int]] = []
             for row in zip(*values, strict=True):
                 if sheet is None or at == self._sheet_rows:
@@ -237,7 +245,7 @@ class XlsxWriter:
             return value
         if column.kind in {"decimal", "double"}:
             return f"cast({value} as double)"
-        # A spreadsheet counts days from 1899-12-30 and is right from 1900-03-01 on; earlier ones become text further below.
+        # A spreadsheet counts days from 1899-12-30 and is right from 1900-03-01 on; earlier ones become text.
         if column.kind == "date":
             return f"cast({value} - date '1899-12-30' as double)"
         if column.kind == "timestamp":
@@ -271,7 +279,7 @@ def _cell_writer(sheet: Any, place: int, column: Column, form: Any) -> Callable[
         )
 
     def figure(row: int, value: float) -> int:
-        if math.isfinite(value):
+        if abs(value) < _LARGEST_NUMBER:
             return int(number(row, place, value, form))
         return 0 if math.isnan(value) else int(text(row, place, str(value)))
 
