@@ -118,7 +118,8 @@ def run_days(
 ) -> list[RunResult]:
     """Run every day from ``first`` to ``last``, both included, oldest first; each publishes its snapshot.
 
-    The newest published date stays the current one. ``begin_day`` gives the observer of a day, ``end_day`` sees its result.
+    The newest published date stays the current one. ``begin_day`` gives the observer of a day, ``end_day`` sees the
+    result.
 
     Raises:
         UsageError: the last day is before the first.
