@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Protocol
 
 import dagster as dg
@@ -106,6 +106,40 @@ def run_day(
                 name: entry.value for name, entry in materialization.metadata.items()
             }
     return result
+
+
+def run_days(
+    place: Home,
+    first: date,
+    last: date,
+    *,
+    begin_day: Callable[[date], Observer] | None = None,
+    end_day: Callable[[RunResult], None] | None = None,
+) -> list[RunResult]:
+    """Run every day from ``first`` to ``last``, both included, oldest first; each publishes its snapshot.
+
+    The newest published date stays the current one. ``begin_day`` gives the observer of a day, ``end_day`` sees the
+    result.
+
+    Raises:
+        UsageError: the last day is before the first.
+        PuntualError: a day failed; the text says which days are done. Nothing after it was run.
+    """
+    if last < first:
+        raise UsageError(f"--to {last} is before --from {first}; give the older day first.")
+    done: list[RunResult] = []
+    for number in range((last - first).days + 1):
+        day = first + timedelta(days=number)
+        try:
+            done.append(run_day(place, day, progress=begin_day(day) if begin_day else None))
+        except PuntualError as error:
+            finished = f"{first} to {done[-1].as_of} are done" if done else "no day is done"
+            raise PuntualError(
+                f"{day} failed; {finished}. When it is put right, go on with --from {day}.\n{error}"
+            ) from error
+        if end_day is not None:
+            end_day(done[-1])
+    return done
 
 
 class _Listener:

@@ -73,18 +73,43 @@ def run(
     home: HomeArgument,
     as_of: AsOf,
     retrain: Annotated[bool, typer.Option("--retrain", help="Train even when the models are young.")] = False,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Build every table anew, not only what changed since the last run.")
+    ] = False,
 ) -> None:
     """Do the whole day: take the files in, compute arrears, score, decide, publish. Trains when a model is due."""
-    _run_day(home, as_of, retrain=retrain, until="snapshot")
+    _run_day(home, as_of, retrain=retrain, full_refresh=full_refresh, until="snapshot")
+
+
+@app.command(epilog="Example: puntual backfill ./micoop --from 2026-06-01 --to 2026-06-30")
+def backfill(
+    home: HomeArgument,
+    first: Annotated[str, typer.Option("--from", help="First business date, YYYY-MM-DD.", metavar="DATE")],
+    last: Annotated[str, typer.Option("--to", help="Last business date, YYYY-MM-DD.", metavar="DATE")],
+) -> None:
+    """Run every day from one date to another, oldest first; stops at the first that fails and says which are done."""
+    from puntual.console import backfill_progress, say
+    from puntual.lock import exclusive
+    from puntual.settings import business_date, load_settings, quiet_environment
+
+    place = Home(home.resolve())
+    settings = load_settings(place)
+    first_day, last_day = business_date(first), business_date(last)
+    quiet_environment(place, threads=settings.runtime.threads)
+    with exclusive(place), backfill_progress(first_day, last_day) as progress:
+        from pipelines.run import run_days
+
+        done = run_days(place, first_day, last_day, begin_day=progress.begin_day, end_day=progress.end_day)
+    say(f"{len(done)} days are done. Published: [bold]{done[-1].metadata['serving/snapshot']['folder']}[/bold]")
 
 
 @app.command(epilog="Example: puntual train ./demo --as-of 2026-06-30")
 def train(home: HomeArgument, as_of: AsOf) -> None:
     """Train and evaluate the models on what was known at the date; publishes nothing."""
-    _run_day(home, as_of, retrain=True, until="models")
+    _run_day(home, as_of, retrain=True, full_refresh=False, until="models")
 
 
-def _run_day(home: Path, as_of: str, *, retrain: bool, until: str) -> None:
+def _run_day(home: Path, as_of: str, *, retrain: bool, full_refresh: bool, until: str) -> None:
     from puntual.console import day_summary, run_progress
     from puntual.lock import exclusive
     from puntual.settings import business_date, load_settings, quiet_environment
@@ -97,7 +122,7 @@ def _run_day(home: Path, as_of: str, *, retrain: bool, until: str) -> None:
         progress.begin("start", "Starting")
         from pipelines.run import run_day
 
-        result = run_day(place, day, force_training=retrain, until=until, progress=progress)
+        result = run_day(place, day, force_training=retrain, full_refresh=full_refresh, until=until, progress=progress)
     day_summary(home, result)
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,47 @@ class RunProgress:
 def run_progress() -> RunProgress:
     """The progress display of a run."""
     return RunProgress()
+
+
+class BackfillProgress:
+    """One line per finished day; the running day is named with its step."""
+
+    def __init__(self, first: date, last: date) -> None:
+        self._first, self._count = first, (last - first).days + 1
+        self._status = _out.status("Starting…")
+        self._day, self._begun = first, time.perf_counter()
+
+    def __enter__(self) -> BackfillProgress:
+        self._status.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._status.__exit__(None, None, None)
+
+    def begin_day(self, day: date) -> BackfillProgress:
+        """A day has begun; its steps are told to this object."""
+        self._day, self._begun = day, time.perf_counter()
+        return self
+
+    def end_day(self, result: Any) -> None:
+        """A day has ended well."""
+        seconds = time.perf_counter() - self._begun
+        number = (result.as_of - self._first).days + 1
+        say(f"[green]✓[/green] {result.as_of} [dim]{number} of {self._count}, {seconds:.1f} s[/dim]")
+
+    def begin(self, step: str, title: str) -> None:  # noqa: ARG002 - the runner names each step
+        """A step of the day has begun."""
+        self._status.update(f"{self._day}: {title}…")
+
+    def end(self, step: str, *, succeeded: bool) -> None:
+        """A step has ended: only a failed one is worth a line."""
+        if not succeeded:
+            say(f"[red]✗[/red] {self._day}: {step}")
+
+
+def backfill_progress(first: date, last: date) -> BackfillProgress:
+    """The progress display of many days."""
+    return BackfillProgress(first, last)
 
 
 def day_summary(home: Path, result: Any) -> None:

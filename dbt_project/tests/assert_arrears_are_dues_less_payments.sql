@@ -9,6 +9,10 @@ inner join {{ ref('int_loans__lifespans') }} as lifespans on state.loan_id = lif
 where
     state.loan_status_code <> 'closed'
     and (
+        state.as_of_date in (select as_of_date from {{ ref('int_changes__as_of_dates') }} where is_new)
+        or state.loan_id in (select loan_id from {{ ref('int_changes__loans') }})
+    )
+    and (
         state.arrears_amount <> case
             when state.scheduled_amount - greatest(state.paid_amount, 0) > {{ tolerance() }}
                 then state.scheduled_amount - greatest(state.paid_amount, 0)

@@ -68,7 +68,7 @@ select
         else 0
     end') }} as due_next_window_amount,
     paid_amount,
-    scheduled_amount,
+    {{ money('scheduled_amount') }} as scheduled_amount,
     {{ money('greatest(paid_amount - total_due_amount, 0)') }} as overpaid_amount,
     cast(
         case when is_owed then greatest(due_installment_count - covered_installment_count, 0) else 0 end as bigint
