@@ -7,6 +7,7 @@ from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+SEEDS = DBT_PROJECT / "seeds"
 POLICIES = PROJECT_ROOT / "data" / "policies"
 
 

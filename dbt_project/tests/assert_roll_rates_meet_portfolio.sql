@@ -4,9 +4,10 @@ with portfolio as (
     select
         as_of_date,
         bucket_code,
-        sum(loan_count) as loan_count,
+        count(*) as loan_count,
         sum(outstanding_principal_amount) as outstanding_principal_amount
-    from {{ ref('rpt_portfolio') }}
+    from {{ ref('fct_loan_as_of') }}
+    where loan_status_code = 'active'
     group by as_of_date, bucket_code
 ),
 

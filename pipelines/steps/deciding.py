@@ -16,7 +16,7 @@ from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
 from puntual.decision.policies import PolicySet, load_ladder, load_policies
 from puntual.decision.rules import lookback_days
-from puntual.paths import POLICIES
+from puntual.paths import POLICIES, SEEDS
 
 EXIT_CHECKS = {
     "no_rule_violation": "A checker written apart finds no contact that a rule forbids.",
@@ -54,7 +54,7 @@ def holidays_of(day: Day) -> HolidayCalendar:
     """The shipped holidays of the institution's country, with those that it hands over itself on top."""
     own = day.warehouse.read_table("staging.stg_core__holidays").rename(columns={"holiday_date": "date"})
     country = day.settings.institution.country
-    return shipped_holidays(POLICIES, country).with_frame(own, country)
+    return shipped_holidays(SEEDS, country).with_frame(own, country)
 
 
 def decide_day(day: Day) -> DecidingOutcome:

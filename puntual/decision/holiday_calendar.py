@@ -1,4 +1,7 @@
-"""Public holidays of a country: the shipped table and what the institution adds, and which years are known at all."""
+"""Public holidays of a country: the shipped table and what the institution adds, and which years are known at all.
+
+The shipped table is the seed ``holidays`` of the dbt project: one file for the rules and for SQL.
+"""
 
 from __future__ import annotations
 

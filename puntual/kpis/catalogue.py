@@ -15,9 +15,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from puntual.errors import KpiError
-from puntual.paths import DBT_PROJECT
+from puntual.paths import SEEDS
 
-CATALOGUE_FILE = DBT_PROJECT / "seeds" / "kpi_catalog.csv"
+CATALOGUE_FILE = SEEDS / "kpi_catalog.csv"
 
 Unit = Literal["share", "amount", "count", "days", "hours", "minutes", "per_hour", "index"]
 Grain = Literal[

@@ -9,7 +9,7 @@ decided as (
         decisions.as_of_date as activity_date,
         decisions.customer_id,
         decisions.collector_id,
-        decisions.action as channel_code,
+        nullif(decisions.action, 'none') as channel_code,
         decisions.action <> 'none' as is_issued,
         decisions.is_exploration,
         decisions.rank,

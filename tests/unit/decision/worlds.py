@@ -11,6 +11,7 @@ import pandas as pd
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
 from puntual.decision.policies import PolicySet, load_policies
 from puntual.decision.rules import evaluate
+from puntual.paths import SEEDS
 
 POLICIES = Path(__file__).resolve().parents[3] / "data" / "policies"
 QUITO = "America/Guayaquil"
@@ -167,7 +168,7 @@ def policies(country: str = "EC", as_of: date = TUESDAY, **options: Any) -> Poli
 
 
 def calendar(country: str = "EC") -> HolidayCalendar:
-    return shipped_holidays(POLICIES, country)
+    return shipped_holidays(SEEDS, country)
 
 
 def judge(
