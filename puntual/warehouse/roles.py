@@ -226,8 +226,9 @@ def _create_schemas(cursor: Any, database: str, prepared: Prepared) -> None:
     cursor.execute(f"grant connect, create, temporary on database {_identifier(cursor, database)} to {OWNER}")
     cursor.execute(f"grant connect on database {_identifier(cursor, database)} to {READER}, {BI}")
     cursor.execute(_ACCESS)
+    cursor.execute(f"alter table {ACCESS_SCHEMA}.branch_members owner to {OWNER}")
     # What a run as another login made before there were roles.
-    ours = [*WORKING_SCHEMAS, ACCESS_SCHEMA, *(name for name in present if is_serving(name))]
+    ours = [*WORKING_SCHEMAS, *(name for name in present if is_serving(name))]
     for schema in ours:
         if is_serving(schema):
             cursor.execute(f"alter schema {schema} owner to {OWNER}")

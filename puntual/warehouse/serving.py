@@ -309,12 +309,11 @@ def _index(cursor: Any, schema: str, name: str, table: PublishedTable, rows: int
     if table.key:
         columns = ", ".join(column_name(column) for column in table.key)
         anything_null = " or ".join(f"{column} is null" for column in table.key)
-        cursor.execute(f"create unique index {name}_key on {target} ({columns}) nulls not distinct")
         cursor.execute(f"select exists (select from {target} where {anything_null})")
-        if not cursor.fetchone()[0]:
-            for column in table.key:
-                cursor.execute(f"alter table {target} alter column {column} set not null")
-            cursor.execute(f"alter table {target} add primary key using index {name}_key")
+        if cursor.fetchone()[0]:
+            cursor.execute(f"create unique index on {target} ({columns}) nulls not distinct")
+        else:
+            cursor.execute(f"alter table {target} add primary key ({columns})")
     if rows < _INDEXED_FROM_ROWS:
         return
     leading = table.key[0] if table.key else None
