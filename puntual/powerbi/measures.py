@@ -136,6 +136,11 @@ def analytic_expression(entry: Kpi) -> str:
     )
 
 
+def answerable_grains(entry: Kpi) -> tuple[str, ...]:
+    """Grains at which a figure read from the long table can be asked for: those with a dimension of their own."""
+    return tuple(grain for grain in entry.grains if grain == "total" or grain in _GRAIN_DIMENSIONS)
+
+
 def _last_date(flag: str) -> str:
     return f"VAR LastDate = CALCULATE(MAX({_DATE}), {column_text(DATE_TABLE, flag)} = TRUE())"
 
