@@ -14,11 +14,9 @@ _DATE = column_text(DATE_TABLE, "date")
 FAMILIES = {
     "portfolio": ("Cartera", "Portfolio"),
     "risk": ("Riesgo", "Risk"),
-    "rolls": ("Rodamiento", "Rolls"),
-    "cures": ("Curas", "Cures"),
-    "vintages": ("Cosechas", "Vintages"),
+    "movement": ("Movimiento de la mora", "Movement"),
     "models": ("Modelos", "Models"),
-    "data": ("Datos", "Data"),
+    "service": ("Servicio", "Service"),
     "recovery": ("Recuperación", "Recovery"),
     "contacts": ("Contacto", "Contacts"),
     "promises": ("Promesas", "Promises"),
