@@ -263,6 +263,33 @@ def init_db(
     say("Who reads: docs/postgresql.md says how to give a login puntual_reader or puntual_bi, and its branches.")
 
 
+@app.command(epilog="Example: puntual powerbi ./demo --source parquet")
+def powerbi(
+    home: HomeArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder of the project; HOME/powerbi when left out.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Where Power BI reads from: parquet or postgres; as the warehouse when left out.")
+    ] = None,
+    schemas: Annotated[
+        Path | None, typer.Option(help="Folder with Microsoft's JSON schemas, to check every file against them.")
+    ] = None,
+) -> None:
+    """Write a Power BI project: semantic model, measures of the KPIs, roles, and a report of four pages."""
+    from puntual.console import powerbi_summary, working
+    from puntual.powerbi.command import write_home_project
+    from puntual.settings import load_settings, quiet_environment
+
+    if source not in {None, "parquet", "postgres"}:
+        raise UsageError(f"--source {source}: must be parquet or postgres")
+    place = _existing(Home(home.resolve()))
+    settings = load_settings(place)
+    quiet_environment(place, threads=settings.runtime.threads)
+    with working("Writing the Power BI project"):
+        written = write_home_project(place, settings, out=out, source=source, schemas=schemas)  # type: ignore[arg-type]
+    if not powerbi_summary(written):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: puntual dash ./demo --port 8501")
 def dash(home: HomeArgument, port: Port = 8501) -> None:
     """Open the dashboards on what is published. Stop with Ctrl+C."""

@@ -230,3 +230,27 @@ def doctor_table(findings: Sequence[Finding]) -> bool:
         table.add_row(marks[finding.level], finding.subject, finding.text)
     _out.print(table)
     return all(finding.level != "error" for finding in findings)
+
+
+def powerbi_summary(written: Any) -> bool:
+    """Each file of the Power BI project with its schema and verdict; returns whether everything is sound."""
+    table = Table(title="Power BI project")
+    table.add_column("File")
+    table.add_column("Schema", style="dim")
+    table.add_column("Result")
+    for verdict in written.verdicts:
+        schema = "/".join(verdict.schema.split("/")[-3:-1])
+        result = "[red]failed[/red]" if verdict.problems else "passed" if verdict.is_checked else "[dim]not checked[/dim]"
+        table.add_row(verdict.file, schema or "–", result)
+    _out.print(table)
+    for verdict in written.verdicts:
+        for problem in verdict.problems:
+            complain(f"{verdict.file}: {problem}")
+    for problem in [*written.problems, *map(str, written.wrong)]:
+        complain(problem)
+    if written.proved is None:
+        say("Measures not compared: no star is published yet. Run the day, then this again.")
+    else:
+        say(f"Measures of {written.proved} KPIs compared with the published values: {len(written.wrong)} differ.")
+    say(f"[bold]{written.folder / 'Puntual.pbip'}[/bold] written; open it with Power BI Desktop.")
+    return written.is_sound

@@ -201,7 +201,7 @@ class Evaluator:
         for dimension in dict.fromkeys([dimension for dimension, _ in rows]):
             if (table, dimension) in self._keys:
                 joins[dimension] = self._keys[table, dimension]
-        rows = tuple((dimension, column) for dimension, column in rows if dimension in joins)
+        rows = tuple((dimension, column) for dimension, column in rows if dimension in {*joins, table})
         equal = dict(context.equal)
         exact = equal.pop((DATE_TABLE, DATE_COLUMN), _NOTHING)
         if exact is _NOTHING:
@@ -218,7 +218,7 @@ class Evaluator:
                 conditions.append(f"facts.{column} = {_sql(value)}")
             elif owner in joins:
                 conditions.append(f"{owner}.{column} = {_sql(value)}")
-        names = [f"{dimension}.{column}" for dimension, column in rows]
+        names = [f"{'facts' if dimension == table else dimension}.{column}" for dimension, column in rows]
         sql = f"select {', '.join([*names, what])} from {table} as facts"
         for dimension, (from_column, to_column) in joins.items():
             sql += f" inner join {dimension} on facts.{from_column} = {dimension}.{to_column}"
@@ -243,12 +243,16 @@ def _sql(value: Any) -> str:
 
 
 def published(folder: Path) -> Callable[[str], list[tuple[Any, ...]]]:
-    """Queries over the Parquet files of a published day's ``bi`` folder."""
+    """Queries over the Parquet files of a published day's ``bi`` folder; the tables of parts are read once."""
     import duckdb
 
     connection = duckdb.connect(":memory:", config={"threads": 2})
     for file in sorted(folder.glob("*.parquet")):
-        connection.read_parquet(str(file)).create_view(file.stem)
+        relation = connection.read_parquet(str(file))
+        if file.stem.startswith(("dim_", "kpi_", "fct_kpi")):
+            relation.create(file.stem)
+        else:
+            relation.create_view(file.stem)
     return lambda sql: connection.execute(sql).fetchall()
 
 
@@ -262,20 +266,23 @@ def period_of(period_code: str, last: date) -> tuple[date, date]:
 
 
 def differences(
-    evaluator: Evaluator, codes: Mapping[str, str], grains: Mapping[str, Iterable[str]], *, periods: Iterable[str] = ("day", "week", "month")
+    evaluator: Evaluator, codes: Mapping[str, str], grains: Mapping[str, Iterable[str]], *,
+    periods: Iterable[str] = ("day", "week", "month"),
+    ends_kept: int = 2,
 ) -> list[Difference]:
-    """Where the measures and the long table disagree, for the last two ends of each period.
+    """Where the measures and the long table disagree, for the last ends of each period.
 
     Args:
         evaluator: the model and the tables.
         codes: KPI code to the name of its measure.
         grains: KPI code to the grains at which the catalogue publishes it.
         periods: which periods are compared.
+        ends_kept: how many ends of each.
     """
     found: list[Difference] = []
     for period in periods:
         ends = evaluator.query(
-            f"select distinct as_of_date from fct_kpi where period_code = '{period}' order by as_of_date desc limit 2"
+            f"select distinct as_of_date from fct_kpi where period_code = '{period}' order by as_of_date desc limit {ends_kept}"
         )
         for (last,) in ends:
             first, last = period_of(period, last)
@@ -288,14 +295,16 @@ def differences(
 def _compare(
     evaluator: Evaluator, code: str, measure: str, grain: str, period: str, first: date, last: date
 ) -> list[Difference]:
-    keys = [column for _, column in GRAINS[grain]]
-    # An institution without the input of a KPI has no rows of it at all; then there is nothing to be compared.
+    # What a KPI itself is broken down by stands on the rows too, as in a matrix of rolls.
+    has_detail = "'fct_kpi'[kpi_code]" in evaluator.model.measures[measure]
+    on_rows = (*GRAINS[grain], ("fct_kpi", "detail_code")) if has_detail else GRAINS[grain]
+    keys = [column for _, column in on_rows]
     rows = evaluator.query(
         f"select {', '.join([*keys, 'value'])} from fct_kpi where kpi_code = '{code}' and grain_code = '{grain}'"
-        f" and period_code = '{period}' and as_of_date = date '{last}' and detail_code is null"
+        f" and period_code = '{period}' and as_of_date = date '{last}'"
     )
     expected = {tuple(UNKNOWN if part is None else part for part in row[:-1]): row[-1] for row in rows}
-    given = evaluator.measure(measure, Context(first, last, GRAINS[grain]))
+    given = evaluator.measure(measure, Context(first, last, on_rows))
     given = {tuple(UNKNOWN if part is None else part for part in member): value for member, value in given.items()}
     return [
         Difference(code, grain, period, last, member, given.get(member), expected.get(member))

@@ -14,11 +14,9 @@ _DATE = column_text(DATE_TABLE, "date")
 FAMILIES = {
     "portfolio": ("Cartera", "Portfolio"),
     "risk": ("Riesgo", "Risk"),
-    "rolls": ("Rodamiento", "Rolls"),
-    "cures": ("Curas", "Cures"),
-    "vintages": ("Cosechas", "Vintages"),
+    "movement": ("Movimiento de la mora", "Movement"),
     "models": ("Modelos", "Models"),
-    "data": ("Datos", "Data"),
+    "service": ("Servicio", "Service"),
     "recovery": ("Recuperación", "Recovery"),
     "contacts": ("Contacto", "Contacts"),
     "promises": ("Promesas", "Promises"),
@@ -134,6 +132,11 @@ def analytic_expression(entry: Kpi) -> str:
             ")",
         ]
     )
+
+
+def answerable_grains(entry: Kpi) -> tuple[str, ...]:
+    """Grains at which a figure read from the long table can be asked for: those with a dimension of their own."""
+    return tuple(grain for grain in entry.grains if grain == "total" or grain in _GRAIN_DIMENSIONS)
 
 
 def _last_date(flag: str) -> str:

@@ -175,7 +175,7 @@ def _column(table: TableSpec, column: ColumnSpec, *, is_key: bool) -> Node:
     is_own_key = is_dimension(table.name) and column == table.columns[0]
     if table.name == DATE_TABLE and column.name == "date":
         properties.append(("isKey", True))
-    if is_key or is_own_key or column.name.endswith("_key"):
+    if is_key or is_own_key or column.name.endswith("_key") or table.name.startswith("kpi_"):
         properties.append(("isHidden", True))
     if column.data_type == "date":
         properties.append(("formatString", "yyyy-mm-dd"))

@@ -84,7 +84,7 @@ def build_pages(measures: Iterable[Measure]) -> list[Page]:
         "cartera",
         "Cartera",
         slicers,
-        kpis("K01", "K05", "K08_30", "K10", "K06", "K09"),
+        kpis("K01", "K05", "K08_30", "K10", "K22", "K24"),
         [
             ("lineChart", "Cartera bruta por mes", {"Category": [YEAR_MONTH], "Y": kpis("K01")}),
             ("lineChart", "Morosidad y PAR 30 por mes", {"Category": [YEAR_MONTH], "Y": kpis("K05", "K08_30")}),
@@ -101,15 +101,15 @@ def build_pages(measures: Iterable[Measure]) -> list[Page]:
         "mora",
         "Mora y rodamiento",
         [*slicers, SEGMENT],
-        kpis("K08_1", "K08_30", "K08_60", "K08_90", "K14", "K16"),
+        kpis("K09_AMOUNT", "K08_1", "K08_30", "K08_90", "K14_STRICT", "K16"),
         [
-            ("clusteredColumnChart", "Saldo por rango de mora", {"Category": [BUCKET], "Y": kpis("K11", "K11_AMOUNT")[:1]}),
+            ("clusteredColumnChart", "Saldo por rango de mora", {"Category": [BUCKET], "Y": kpis("K01")}),
             (
                 "pivotTable",
                 "Matriz de rodamiento: de qué rango a qué rango",
-                {"Rows": [roll_from], "Columns": [roll_to], "Values": kpis("K12", "K12_BALANCE")[:1]},
+                {"Rows": [roll_from], "Columns": [roll_to], "Values": kpis("K12")},
             ),
-            ("lineChart", "Cura y recaída por mes", {"Category": [YEAR_MONTH], "Y": kpis("K14", "K15", "K16")}),
+            ("lineChart", "Cura y recaída por mes", {"Category": [YEAR_MONTH], "Y": kpis("K14_STRICT", "K15", "K16")}),
             ("pivotTable", "PAR por oficina", {"Rows": [BRANCH], "Values": kpis("K08_1", "K08_30", "K08_60", "K08_90")}),
         ],
     )
@@ -117,7 +117,7 @@ def build_pages(measures: Iterable[Measure]) -> list[Page]:
         "gerencia",
         "Gerencia",
         slicers,
-        kpis("K26", "K28", "K29", "K33", "K46", "K20"),
+        kpis("K26", "K28", "K29", "K33", "K31", "K20"),
         [
             ("clusteredColumnChart", "Recuperación por mes", {"Category": [YEAR_MONTH], "Y": kpis("K26")}),
             ("lineChart", "Eficiencia por mes", {"Category": [YEAR_MONTH], "Y": kpis("K28", "K29")}),
@@ -133,7 +133,7 @@ def build_pages(measures: Iterable[Measure]) -> list[Page]:
         "gestores",
         "Gestores",
         [YEAR_MONTH, BRANCH, TEAM, CHANNEL],
-        kpis("K42", "K43", "K45", "K46", "K47", "K41"),
+        kpis("K54", "K42", "K43", "K45", "K46", "K47"),
         [
             ("clusteredBarChart", "Recuperado por gestor", {"Category": [COLLECTOR], "Y": kpis("K26")}),
             ("clusteredColumnChart", "Contacto por canal", {"Category": [CHANNEL], "Y": kpis("K42", "K43", "K45")}),
@@ -141,7 +141,7 @@ def build_pages(measures: Iterable[Measure]) -> list[Page]:
             (
                 "pivotTable",
                 "Gestores: contacto, promesas y dinero",
-                {"Rows": [TEAM, COLLECTOR], "Values": kpis("K42", "K43", "K45", "K46", "K47", "K26", "K59")},
+                {"Rows": [TEAM, COLLECTOR], "Values": kpis("K54", "K42", "K43", "K45", "K46", "K47", "K26", "K61")},
             ),
         ],
     )
@@ -198,7 +198,7 @@ def report_files(pages: Sequence[Page], measures: Iterable[Measure], title: str)
         measures: gives the Spanish captions that visuals show.
         title: name of the institution, at the head of each page.
     """
-    captions = {measure.name: measure.caption_es for measure in measures}
+    captions = {measure.name: _short(measure.caption_es) for measure in measures}
     files: dict[str, dict[str, Any]] = {
         "definition/version.json": {"$schema": SCHEMAS["version"], "version": "2.0.0"},
         "definition/report.json": _report(),
@@ -253,6 +253,11 @@ def _this_month(visual: str) -> dict[str, Any]:
         },
         "howCreated": "User",
     }
+
+
+def _short(caption: str) -> str:
+    """The caption without the code, which nobody reads on a card."""
+    return caption.partition(" ")[2] or caption
 
 
 _TITLE_BOX = (_MARGIN, _MARGIN, _WIDTH - 2 * _MARGIN, _TITLE_HEIGHT - _MARGIN // 2)
