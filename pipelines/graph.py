@@ -7,7 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.assets import deciding, landing, learning, measuring, publish, reconciling, scoring
+from pipelines.assets import deciding, landing, learning, measuring, reconciling, scoring
+from pipelines.assets.publish import publish_assets
 from pipelines.assets.transform import report_assets, transform_assets
 from pipelines.dbt import Dbt
 from pipelines.jobs import daily_refresh, model_training
@@ -59,5 +60,5 @@ def all_assets(manifest: dict[str, Any]) -> list[dg.AssetsDefinition]:
         *deciding.ASSETS,
         *measuring.ASSETS,
         report_assets(manifest),
-        *publish.ASSETS,
+        publish_assets(manifest),
     ]

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -47,7 +48,15 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def publish(home: Home, as_of: date, fill: Callable[[Path], dict[str, Any]], *, run_id: str, keep: int) -> Publication:
+def publish(
+    home: Home,
+    as_of: date,
+    fill: Callable[[Path], dict[str, Any]],
+    *,
+    run_id: str,
+    keep: int,
+    together_with: Callable[[str], AbstractContextManager[None]] | None = None,
+) -> Publication:
     """Publish what ``fill`` writes into an empty folder; ``fill`` returns the manifest without its ``files``.
 
     Args:
@@ -56,6 +65,8 @@ def publish(home: Home, as_of: date, fill: Callable[[Path], dict[str, Any]], *, 
         fill: writes every file of the snapshot; an exception of it publishes nothing.
         run_id: names the folder under construction.
         keep: how many snapshots stay, the current one included; the current one and this one always do.
+        together_with: given the snapshot's name, what must become visible at the moment when the link is flipped; an error
+            in it leaves the link as it was.
 
     Raises:
         PublishError: the disk is full or the folder cannot be written; the previous snapshot still stands.
@@ -86,7 +97,8 @@ def publish(home: Home, as_of: date, fill: Callable[[Path], dict[str, Any]], *, 
         _remove([building])
         raise
     _remove([building])
-    is_current = _flip(home, target, as_of)
+    with together_with(target.name) if together_with else nullcontext():
+        is_current = _flip(home, target, as_of)
     _prune(home, keep, target)
     return Publication(Snapshot.at(target), is_current, is_new)
 

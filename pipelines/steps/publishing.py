@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.day import Day
+from pipelines.dbt import Dbt
 from pipelines.steps.learning import models_off
 from pipelines.steps.lists import write_lists
 from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
-from pipelines.steps.tables import BI_TABLES, bi_sql
+from pipelines.steps.tables import ordered, published_tables
 from puntual.publish import publish
 from puntual.snapshot import SCREEN_LIST
+from puntual.warehouse.serving import PublishedTable, staged_publication
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_SERVED_PUBLICATIONS = 2
+"""How many publications a PostgreSQL warehouse keeps at most: the files of the snapshots are the longer memory."""
 
 DECISIONS = pa.schema(
     [
@@ -67,12 +73,15 @@ def publish_day(day: Day) -> dict[str, Any]:
     Raises:
         PublishError: the disk refused or a file is missing; the previous snapshot stands.
     """
+    day.require_built()
+    tables = published_tables(Dbt.of_day(day).manifest())
     publication = publish(
         day.home,
         day.as_of,
-        lambda folder: _fill(day, folder),
+        lambda folder: _fill(day, tables, folder),
         run_id=day.run_id,
         keep=day.settings.publish.keep_snapshots,
+        together_with=lambda name: _served(day, tables, name),
     )
     return {
         "folder": str(publication.snapshot.folder),
@@ -82,7 +91,25 @@ def publish_day(day: Day) -> dict[str, Any]:
     }
 
 
-def _fill(day: Day, folder: Path) -> dict[str, Any]:
+@contextmanager
+def _served(day: Day, tables: dict[str, PublishedTable], content_name: str) -> Iterator[None]:
+    """The same tables as the schema ``bi`` of a PostgreSQL warehouse, in whose change of names the block takes part."""
+    if day.warehouse.kind == "duckdb":
+        yield
+        return
+    with staged_publication(
+        day.warehouse,
+        tables,
+        day.as_of,
+        content_name,
+        run_id=day.run_id,
+        schema_version=SCHEMA_VERSION,
+        keep=min(day.settings.publish.keep_snapshots, _SERVED_PUBLICATIONS),
+    ):
+        yield
+
+
+def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str, Any]:
     warehouse, counts = day.warehouse, {}
     where = {"as_of_date": day.as_of}
     with warehouse.connection():
@@ -103,9 +130,8 @@ def _fill(day: Day, folder: Path) -> dict[str, Any]:
             ("prices", prices, None),
         ):
             counts[name] = write_parquet(frame, folder / f"{name}.parquet", schema)
-        for name in BI_TABLES:
-            counts[name] = warehouse.export_parquet(bi_sql(name), folder / "bi" / f"{name}.parquet")
-        counts["fct_decisions"] = write_parquet(decisions, folder / "bi" / "fct_decisions.parquet", DECISIONS)
+        for name, table in tables.items():
+            counts[name] = warehouse.export_parquet(ordered(table), folder / "bi" / f"{name}.parquet")
         worklist = write_lists(day, folder, decisions, details)
         counts["worklist"] = write_parquet(worklist, folder / SCREEN_LIST, None)
         figures = _portfolio_figures(day)

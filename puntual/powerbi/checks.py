@@ -13,7 +13,7 @@ from typing import Any
 from puntual.powerbi.dax import ColumnRef, DaxError, MeasureRef, TableRef, parse, parts
 from puntual.powerbi.model import SemanticModel
 from puntual.powerbi.project import MODEL_FOLDER, NAME, REPORT_FOLDER
-from puntual.powerbi.tmdl import Code, Node, TmdlError, read
+from puntual.powerbi.tmdl import Code, TmdlError, read
 
 _VERSIONS = {
     f"{NAME}.pbip": "1.0",

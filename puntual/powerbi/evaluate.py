@@ -15,7 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from puntual.powerbi.checks import split_reference
-from puntual.powerbi.dax import Binary, Block, Call, ColumnRef, Dax, DaxError, Literal, MeasureRef, Name, TableRef, parse
+from puntual.powerbi.dax import (
+    Binary,
+    Block,
+    Call,
+    ColumnRef,
+    Dax,
+    DaxError,
+    Literal,
+    MeasureRef,
+    Name,
+    TableRef,
+    parse,
+)
 from puntual.powerbi.model import SemanticModel
 
 Member = tuple[Any, ...]

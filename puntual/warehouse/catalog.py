@@ -22,7 +22,8 @@ class TableSpec:
 
     Attributes:
         schema, name: where it stands in the warehouse.
-        key: columns that identify a row, from its ``unique`` or ``unique_together`` test; empty when it has none.
+        key: columns that identify a row, from its ``unique``, ``unique_together`` or ``validity_does_not_overlap`` test;
+            empty when it has none.
         columns: in the order of the contract.
     """
 
@@ -72,6 +73,8 @@ def _keys(manifest: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
             continue
         if test.get("name") == "unique_together":
             keys[attached] = tuple(test["kwargs"]["columns"])
+        elif test.get("name") == "validity_does_not_overlap":
+            keys.setdefault(attached, (*test["kwargs"]["columns"], "valid_from_date"))
         elif test.get("name") == "unique":
             keys.setdefault(attached, (test["kwargs"]["column_name"],))
     return keys

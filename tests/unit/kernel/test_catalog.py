@@ -29,9 +29,11 @@ MANIFEST = {
         "model.p.view": node("model", "star", "view", {"day": "date"}, "view"),
         "model.p.inner": node("model", "star", "inner", {"day": "date"}, "ephemeral"),
         "seed.p.codes": node("seed", "reference", "codes", {"code": "text"}),
+        "seed.p.fees": node("seed", "reference", "fees", {"code": "text", "valid_from_date": "date"}),
         "test.p.a": key_test("model.p.fct", "unique_together", columns=["day", "loan_id"]),
         "test.p.b": key_test("model.p.fct", "unique", column_name="loan_id"),
         "test.p.c": key_test("seed.p.codes", "unique", column_name="code"),
+        "test.p.e": key_test("seed.p.fees", "validity_does_not_overlap", columns=["code"]),
         "test.p.d": key_test("seed.p.codes", "not_null", column_name="code"),
     }
 }
@@ -39,7 +41,8 @@ MANIFEST = {
 
 def test_tables_are_found_by_schema_with_the_key_that_a_test_promises():
     found = described_tables(MANIFEST, {"marts", "reference"})
-    assert list(found) == ["marts.fct", "reference.codes"]
+    assert list(found) == ["marts.fct", "reference.codes", "reference.fees"]
+    assert found["reference.fees"].key == ("code", "valid_from_date")
     assert found["marts.fct"].key == ("day", "loan_id")
     assert found["reference.codes"].key == ("code",)
     assert [column.data_type for column in found["marts.fct"].columns] == ["date", "text"]
