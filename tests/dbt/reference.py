@@ -21,6 +21,7 @@ class Rules:
     tolerance: Decimal = Decimal("0.01")
     order: tuple[str, ...] = ("fees", "interest", "principal")
     window: int = 7
+    due_day_counts: bool = False
 
 
 def local_day(moment: datetime) -> date:
@@ -101,10 +102,18 @@ class Loan:
         return counts
 
     def past_due_days(self, day: date) -> int:
+        return self._late(self._counts[day], day)
+
+    def past_due_days_at(self, day: date) -> int:
+        """As :meth:`past_due_days`, on any day, also one long before the loan."""
+        return self._late(self.covered_count(day), day)
+
+    def _late(self, covered: int, day: date) -> int:
         if self.status(day) == "closed":
             return 0
-        for due in self.schedule[self._counts[day] :]:
-            return max((day - due["due_on"]).days, 0)
+        for due in self.schedule[covered:]:
+            days = (day - due["due_on"]).days
+            return max(days + 1 if self.rules.due_day_counts else days, 0)
         return 0
 
     def principal_paid(self, day: date) -> Decimal:
@@ -120,7 +129,9 @@ class Loan:
         """The row of the loan at the end of a day."""
         closed = self.status(day) == "closed"
         paid, money = self.paid(day), max(self.paid(day), ZERO)
-        past = [due for due in self.schedule if due["due_on"] < day]
+        past = [
+            due for due in self.schedule if due["due_on"] < day or (self.rules.due_day_counts and due["due_on"] == day)
+        ]
         ahead = [due for due in self.schedule if due["due_on"] <= day + timedelta(days=self.rules.window)]
         scheduled = sum(map(self.total, past), ZERO)
         arrears = scheduled - money if scheduled - money > self.rules.tolerance else ZERO
@@ -149,7 +160,9 @@ class Loan:
     def late_days(self, position: int, day: date) -> int:
         """How late an instalment was covered, or is, as known at the end of a day."""
         due_on, covered_on = self.schedule[position]["due_on"], day
-        if self._counts[day] > position:
+        if self._counts[day] <= position:
+            covered_on += timedelta(days=int(self.rules.due_day_counts))
+        else:
             while self._counts.get(covered_on - timedelta(days=1), 0) > position:
                 covered_on -= timedelta(days=1)
         return max((covered_on - due_on).days, 0)

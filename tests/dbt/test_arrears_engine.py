@@ -103,6 +103,20 @@ def test_settings_change_order_tolerance_and_window(rebuild: Callable[..., Built
     assert differences_to(loans_of(book, rules), built) == []
 
 
+def test_the_due_day_itself_is_past_due_by_setting(rebuild: Callable[..., Built], book: Book) -> None:
+    """Every state, lateness and label in the other reading; the case due-today by hand: 115.00, one day."""
+    loans = loans_of(book, Rules(due_day_counts=True))
+    built = rebuild(book, {"due_day_is_past_due": True})
+    assert differences_to(loans, built) == []
+    check_lateness(built, loans)
+    check_labels(built, loans)
+    row = built.row("marts.fct_loan_as_of", loan_id="L-due-today", as_of_date=AS_OF)
+    assert (row["past_due_days"], row["arrears_amount"], row["due_next_window_amount"]) == (1, Decimal(115), 0)
+    assert (row["bucket_code"], row["segment_code"], row["collectable_amount"]) == ("1-5", "early", Decimal(115))
+    feature = built.row("features.feat_loan__as_of", loan_id="L-due-today", is_score=True)
+    assert (feature["past_due_days"], feature["next_due_in_days"]) == (1, 30)
+
+
 def is_sampled(customer_id: str, below: str) -> bool:
     return hashlib.md5(customer_id.encode()).hexdigest()[:4] < below
 
@@ -127,7 +141,11 @@ def test_training_rows_are_the_active_loans_of_sampled_customers(
 
 
 def test_lateness_is_as_known_on_the_date(on_duckdb: Built, loans: dict[str, Loan]) -> None:
-    for (day, loan_id), row in on_duckdb.tables["features.feat_loan__as_of"].items():
+    check_lateness(on_duckdb, loans)
+
+
+def check_lateness(built: Built, loans: dict[str, Loan]) -> None:
+    for (day, loan_id), row in built.tables["features.feat_loan__as_of"].items():
         loan = loans[loan_id]
         late = {days: loan.lateness(day, days) for days in (91, 182, 364)}
         where = f"{loan_id} at {day}"
@@ -182,8 +200,14 @@ def test_loan_features_are_as_counted_one_by_one(on_duckdb: Built, loans: dict[s
 
 
 def test_default_label_is_what_a_walk_through_the_days_finds(on_duckdb: Built, loans: dict[str, Loan]) -> None:
+    outcomes = check_labels(on_duckdb, loans)
+    assert len(outcomes) >= 7, "the book should show nearly every kind of label"
+
+
+def check_labels(built: Built, loans: dict[str, Loan]) -> set[tuple[bool, ...]]:
+    """The labels of every training row; returns the kinds that were seen."""
     outcomes = set()
-    for (day, loan_id), row in on_duckdb.tables["features.label_loan__default"].items():
+    for (day, loan_id), row in built.tables["features.label_loan__default"].items():
         loan, where = loans[loan_id], f"{loan_id} at {day}"
         assert row["is_below_threshold"] == (loan.past_due_days(day) < 90), where
         assert row["is_below_early"] == (loan.past_due_days(day) < 30), where
@@ -192,7 +216,58 @@ def test_default_label_is_what_a_walk_through_the_days_finds(on_duckdb: Built, l
         assert row["is_matured"] == (day + timedelta(days=182) <= AS_OF), where
         assert row["is_early_matured"] == (day + timedelta(days=91) <= AS_OF), where
         outcomes.add((row["is_below_threshold"], row["is_default"], row["is_matured"]))
-    assert len(outcomes) >= 7, "the book should show nearly every kind of label"
+    return outcomes
+
+
+SEGMENTS = [(0, "preventive"), (1, "early"), (31, "middle"), (91, "late"), (181, "chronic")]
+
+
+def segment(days: int | None) -> str | None:
+    return None if days is None else [code for first, code in SEGMENTS if first <= days][-1]
+
+
+def state_before(loan: Loan, day: date) -> int | None:
+    """Past-due days at the end of the day before; none before the disbursement."""
+    before = day - timedelta(days=1)
+    return None if loan.row["disbursed_on"] > before else loan.past_due_days_at(before)
+
+
+def test_events_are_told_with_the_state_of_the_day_before(on_duckdb: Built, loans: dict[str, Loan], book: Book) -> None:
+    seen = set()
+    for row in on_duckdb.rows("marts.fct_loan_as_of"):
+        assert row["segment_code"] == segment(row["past_due_days"])
+        restructured = loans[row["loan_id"]].row.get("restructured_on")
+        assert row["is_restructured"] == (restructured is not None and restructured <= row["as_of_date"])
+        assert row["is_month_end"] == ((row["as_of_date"] + timedelta(days=1)).day == 1)
+        assert row["is_week_end"] == (row["as_of_date"].isoweekday() == 7)
+    for row in on_duckdb.rows("marts.fct_payments"):
+        loan = loans[row["loan_id"]]
+        days = state_before(loan, row["paid_date"])
+        assert (row["past_due_days"], row["segment_code"]) == (days, segment(days)), row["payment_id"]
+        assert (row["branch_id"], row["product_code"]) == (loan.row["branch_id"], loan.row["product"])
+        seen.add(row["segment_code"])
+    members: dict[str, list[Loan]] = {}
+    for loan in loans.values():
+        members.setdefault(loan.row["customer_id"], []).append(loan)
+    branches = {row["customer_id"]: row["branch_id"] for row in newest(book.tables["customers"], "customer_id")}
+    for row in on_duckdb.rows("marts.fct_interactions"):
+        states = [state_before(loan, row["occurred_date"]) for loan in members.get(row["customer_id"], [])]
+        days = max((state for state in states if state is not None), default=None)
+        assert (row["past_due_days"], row["segment_code"]) == (days, segment(days)), row["interaction_id"]
+        assert (row["branch_id"], row["product_code"]) == (branches[row["customer_id"]], None)
+        seen.add(row["segment_code"])
+    for row in on_duckdb.rows("marts.fct_promises"):
+        assert row["segment_code"] == segment(state_before(loans[row["loan_id"]], row["made_date"]))
+        assert row["grace_end_date"] == row["due_date"] + timedelta(days=2)
+    assert seen == {None} | {code for _, code in SEGMENTS}
+
+
+def test_the_day_on_which_a_promise_was_kept(on_duckdb: Built) -> None:
+    """The 100.00 of February came on its last day of grace; the 50.00 of May came on the 3rd, and a reversal took them."""
+    rows = sorted(on_duckdb.rows("marts.fct_promises", loan_id="L-promises"), key=lambda row: row["made_date"])
+    kept = [row["kept_date"] for row in rows]
+    assert kept == [date(2026, 2, 7), None, None, date(2026, 5, 3), None]
+    assert [row["channel_code"] for row in rows] == ["call", None, None, None, None]
 
 
 def test_promises_end_as_their_payments_say(on_duckdb: Built, loans: dict[str, Loan], book: Book) -> None:

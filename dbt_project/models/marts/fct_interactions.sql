@@ -78,4 +78,4 @@ left join {{ ref('int_loans__lifespans') }} as lifespans on known.loan_id = life
 left join {{ ref('stg_core__customers') }} as customers on known.customer_id = customers.customer_id
 left join worst on known.interaction_id = worst.interaction_id
 left join {{ ref('int_past_due_days__ladders') }} as ladders
-    on least(worst.past_due_days, {{ last_ladder_day() }}) = ladders.past_due_days
+    on {{ ladder_day('worst.past_due_days') }} = ladders.past_due_days

@@ -46,4 +46,4 @@ select
 from arrears
 inner join {{ ref('int_loans__lifespans') }} as lifespans on arrears.loan_id = lifespans.loan_id
 left join {{ ref('int_past_due_days__ladders') }} as ladders
-    on least(arrears.past_due_days, {{ last_ladder_day() }}) = ladders.past_due_days
+    on {{ ladder_day('arrears.past_due_days') }} = ladders.past_due_days

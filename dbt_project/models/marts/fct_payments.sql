@@ -36,4 +36,4 @@ select
     ladders.segment_code
 from payments
 left join {{ ref('int_past_due_days__ladders') }} as ladders
-    on least(payments.past_due_days, {{ last_ladder_day() }}) = ladders.past_due_days
+    on {{ ladder_day('payments.past_due_days') }} = ladders.past_due_days

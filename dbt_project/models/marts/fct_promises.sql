@@ -59,4 +59,4 @@ from stated
 left join kept on stated.promise_id = kept.promise_id
 left join {{ ref('fct_interactions') }} as interactions on stated.interaction_id = interactions.interaction_id
 left join {{ ref('int_past_due_days__ladders') }} as ladders
-    on least(stated.past_due_days, {{ last_ladder_day() }}) = ladders.past_due_days
+    on {{ ladder_day('stated.past_due_days') }} = ladders.past_due_days
