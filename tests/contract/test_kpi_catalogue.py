@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,15 @@ def test_committed_file_is_the_generated_one(relative: Path) -> None:
     assert committed == generated_files()[relative], f"{relative} is out of date; run: python -m puntual.kpis.generate"
 
 
+def measured_codes() -> set[str]:
+    """The codes that Python writes to measured.kpi_values, as its modules spell them."""
+    files = [*(PROJECT_ROOT / "puntual" / "kpis").glob("analytic_*.py"), PROJECT_ROOT / "models" / "monitoring.py"]
+    return {code for file in files for code in re.findall(r'"(K\d\d[A-Z0-9_]*)"', file.read_text(encoding="utf-8"))}
+
+
 def test_every_code_that_is_on_is_made_and_nothing_else(manifest: dict[str, Any]) -> None:
     by_model = [code for codes in model_codes(manifest).values() for code in codes]
-    made = [*load_metrics(manifest), *by_model]
+    made = [*load_metrics(manifest), *by_model, *measured_codes()]
     assert sorted(code for code in set(made) if made.count(code) > 1) == [], "made twice"
     on = {code for code, kpi in CATALOGUE.items() if kpi.status == "on"}
     assert {"in the catalogue, made by nothing": on - set(made), "made, not on in the catalogue": set(made) - on} == {
@@ -99,15 +106,20 @@ def test_texts_end_and_begin_as_sentences() -> None:
         f"{kpi.kpi_code} {name}"
         for kpi in CATALOGUE.values()
         for name in ("description_es", "description_en", "off_reason_es", "off_reason_en")
-        if (text := getattr(kpi, name)) and not (text[0].isupper() and text.rstrip().endswith("."))
+        if (text := getattr(kpi, name)) and not (text.lstrip("(")[0].isupper() and text.endswith("."))
     ]
     assert wrong == []
 
 
 def test_thresholds_say_that_they_are_starting_values() -> None:
-    limited = [kpi for kpi in CATALOGUE.values() if kpi.red is not None and kpi.kind != "official"]
-    unsaid = [kpi.kpi_code for kpi in limited if "valores iniciales" not in kpi.description_es and kpi.red != 0]
-    assert set(unsaid) <= {"K24_RATED"}
+    # A complete table and no violation at all are no matter of taste.
+    unsaid = [
+        kpi.kpi_code
+        for kpi in CATALOGUE.values()
+        if kpi.red is not None
+        and ("valores iniciales" not in kpi.description_es or "starting" not in kpi.description_en)
+    ]
+    assert set(unsaid) <= {"K05_LINE", "K24_RATED", "K56"}
 
 
 def row(**changes: Any) -> dict[str, Any]:

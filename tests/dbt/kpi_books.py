@@ -12,7 +12,9 @@ from typing import Any
 from tests.dbt.book import AS_OF, Book, full_book
 from tests.dbt.warehouses import duckdb_environment, load_duckdb, load_postgres, postgres_environment, run_dbt
 
-KPIS = ("--select", "+fct_kpi", "+kpi_status", "+kpi_time_spine", "--indirect-selection", "buildable")
+KPIS = ("--select", "+fct_kpi", "+kpi_status", "+kpi_time_spine")
+NO_TESTS = ("--exclude-resource-type", "test")
+WITH_TESTS = ("--indirect-selection", "buildable")
 KEYS = ("branch_id", "product_code", "segment_code", "bucket_code", "collector_id", "agency", "channel_code",
         "campaign_id", "province")  # fmt: skip
 Query = Callable[[str], list[tuple[Any, ...]]]
@@ -54,6 +56,7 @@ class Warehouse:
     query: Query
     target: Path
     engine: str
+    file: Path | None = None
 
     def kpis(self, **where: Any) -> list[dict[str, Any]]:
         """Rows of the long table; None asks for NULL."""
@@ -71,20 +74,28 @@ def build_duckdb(book: Book, folder: Path, *arguments: str) -> Warehouse:
     file = folder / "warehouse.duckdb"
     file.unlink(missing_ok=True)
     load_duckdb(book, file)
-    run_dbt(["build", "--exclude-resource-type", "unit_test", *(arguments or KPIS)], duckdb_environment(file), folder)
+    run_dbt(
+        ["build", "--exclude-resource-type", "unit_test", *KPIS, *(arguments or NO_TESTS)],
+        duckdb_environment(file),
+        folder,
+    )
 
     def query(sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(file), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
-    return Warehouse(query, folder / "target", "duckdb")
+    return Warehouse(query, folder / "target", "duckdb", file)
 
 
 def build_postgres(book: Book, url: str, folder: Path, *arguments: str) -> Warehouse:
     import psycopg2
 
     load_postgres(book, url)
-    run_dbt(["build", "--exclude-resource-type", "unit_test", *(arguments or KPIS)], postgres_environment(url), folder)
+    run_dbt(
+        ["build", "--exclude-resource-type", "unit_test", *KPIS, *(arguments or NO_TESTS)],
+        postgres_environment(url),
+        folder,
+    )
 
     def query(sql: str) -> list[tuple[Any, ...]]:
         connection = psycopg2.connect(url)

@@ -170,12 +170,12 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def run_dbt(arguments: list[str], environment: dict[str, str], folder: Path) -> Any:
+def run_dbt(arguments: list[str], environment: dict[str, str], folder: Path, project: Path = PROJECT) -> Any:
     """dbt in this process; its connections are closed afterwards, because DuckDB's would keep the file locked."""
     from dbt.adapters.factory import FACTORY
     from dbt.cli.main import dbtRunner
 
-    command = [*arguments, "--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", folder / "target",
+    command = [*arguments, "--project-dir", project, "--profiles-dir", project, "--target-path", folder / "target",
                "--log-path", folder / "logs", "--quiet", "--no-version-check"]  # fmt: skip
     with _environment(environment):
         try:

@@ -5,6 +5,7 @@ One branch per question, so that the grain ``branch`` shows each case alone. The
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.dbt.book import AS_OF, Book
-from tests.dbt.kpi_books import Warehouse, ask_history, build_duckdb
+from tests.dbt.kpi_books import NO_TESTS, WITH_TESTS, Warehouse, ask_history, build_duckdb
 
 MAY_31, JUNE_28, JUNE_29 = date(2026, 5, 31), date(2026, 6, 28), date(2026, 6, 29)
 
@@ -86,19 +87,15 @@ def golden_book() -> Book:
     return book
 
 
-def built(tmp_path_factory: pytest.TempPathFactory, **settings: Any) -> Warehouse:
-    import json
-
-    from tests.dbt.kpi_books import KPIS
-
-    arguments = (*KPIS, "--vars", json.dumps(settings)) if settings else KPIS
-    return build_duckdb(golden_book(), tmp_path_factory.mktemp("golden"), *arguments)
+def built(tmp_path_factory: pytest.TempPathFactory, *arguments: str, **settings: Any) -> Warehouse:
+    folder = tmp_path_factory.mktemp("golden")
+    return build_duckdb(golden_book(), folder, *(arguments or NO_TESTS), "--vars", json.dumps(settings))
 
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """The settings of a new home: over_60_days, EC-P1, average of opening and closing."""
-    return built(tmp_path_factory)
+    return built(tmp_path_factory, *WITH_TESTS)
 
 
 @pytest.fixture(scope="module")

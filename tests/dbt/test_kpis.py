@@ -1,16 +1,19 @@
-"""MetricFlow's engine, asked for every KPI of the semantic layer at every grain, says what the long table says."""
+"""The long table is what the semantic layer says: MetricFlow's own engine gives its numbers, and a metric is enough for a KPI."""
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from puntual.kpis.catalogue import load_catalogue, load_metrics
+from puntual.kpis.catalogue import CATALOGUE_FILE, load_catalogue, load_metrics
 from tests.dbt.kpi_books import KEYS, MetricFlow, Warehouse, build_duckdb, build_postgres, kpi_book
-from tests.dbt.warehouses import create_database
+from tests.dbt.warehouses import PROJECT, create_database, duckdb_environment, run_dbt
 
 COLUMNS = {
     "total": [], "branch": ["branch_id"], "product": ["product_code"], "segment": ["segment_code"],
@@ -128,3 +131,97 @@ def test_long_table_is_the_same_on_both(duckdb_kpis: Warehouse, postgres_kpis: W
     for key, parts in left.items():
         for one, other in zip(parts, right[key], strict=True):
             assert one == other or abs(one - other) <= 1e-9 * max(abs(one), abs(other)), (key, parts, right[key])
+
+
+# ------------------------------------------------------------------------------------------------ another KPI
+
+NEW_METRIC = """
+
+  - name: k99_new
+    label: K99_NEW
+    type: {kind}
+    type_params: {parameters}
+    config: {{meta: {{kpi_code: K99_NEW}}}}
+"""
+
+
+def project_with(folder: Path, metric: str, row: dict[str, str]) -> Path:
+    """A copy of the project with one more metric and one more row in the catalogue; no SQL is touched."""
+    project = folder / "project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    semantic = project / "models" / "kpis" / "_kpi_portfolio__semantic.yml"
+    semantic.write_text(semantic.read_text(encoding="utf-8").rstrip() + metric, encoding="utf-8")
+    catalogue = project / "seeds" / CATALOGUE_FILE.name
+    with catalogue.open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    with catalogue.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*rows, {**next(line for line in rows if line["kpi_code"] == "K05"), **row}])
+    return project
+
+
+def rebuilt(warehouse: Warehouse, folder: Path, project: Path) -> Warehouse:
+    """The catalogue and the long table of another project on a copy of the built warehouse."""
+    import duckdb
+
+    assert warehouse.file is not None
+    file = folder / "warehouse.duckdb"
+    shutil.copyfile(warehouse.file, file)
+    selected = ["build", "--select", "kpi_catalog", "fct_kpi", "--indirect-selection", "cautious"]
+    run_dbt(selected, duckdb_environment(file), folder, project)
+
+    def query(sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(file), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    return Warehouse(query, folder / "target", "duckdb", file)
+
+
+def test_a_ratio_of_known_measures_needs_a_metric_and_a_row_only(duckdb_kpis: Warehouse, tmp_path: Path) -> None:
+    metric = NEW_METRIC.format(kind="ratio", parameters="{numerator: overdue_amount, denominator: arrears_amount}")
+    row = {"kpi_code": "K99_NEW", "grains": "total|branch", "kpi_rank": "9900", "denominator": "arrears_amount"}
+    built = rebuilt(duckdb_kpis, tmp_path, project_with(tmp_path, metric, row))
+    found = built.kpis(kpi_code="K99_NEW")
+    assert {line["grain_code"] for line in found} == {"total", "branch"}
+    known = {code: built.kpis(kpi_code=code, grain_code="total", period_code="day") for code in ("K02", "K09_AMOUNT")}
+    for line in [line for line in found if line["grain_code"] == "total" and line["period_code"] == "day"]:
+        (overdue,) = [other for other in known["K02"] if other["as_of_date"] == line["as_of_date"]]
+        (arrears,) = [other for other in known["K09_AMOUNT"] if other["as_of_date"] == line["as_of_date"]]
+        assert line["value"] == pytest.approx(overdue["value"] / arrears["value"])
+
+
+def test_a_ratio_of_two_families_lays_them_side_by_side(duckdb_kpis: Warehouse, tmp_path: Path) -> None:
+    metric = NEW_METRIC.format(kind="ratio", parameters="{numerator: expected_loss_amount, denominator: gross_amount}")
+    row = {"kpi_code": "K99_NEW", "kpi_rank": "9900", "numerator": "expected_loss_amount"}
+    built = rebuilt(duckdb_kpis, tmp_path, project_with(tmp_path, metric, row))
+    for code, part in (("K23", "numerator"), ("K01", "denominator")):
+        sums = {
+            tuple(line[name] for name in ("period_code", "as_of_date", "grain_code", *KEYS)): line["numerator"]
+            for line in built.kpis(kpi_code=code)
+        }
+        lines = built.kpis(kpi_code="K99_NEW")
+        assert lines
+        for line in lines:
+            key = tuple(line[name] for name in ("period_code", "as_of_date", "grain_code", *KEYS))
+            # A day that was not scored has no expected loss, and nothing was lent means a zero denominator.
+            assert line[part] == pytest.approx(sums.get(key, 0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "said"),
+    [
+        ("derived", "{expr: gross_amount * 2, metrics: [gross_amount]}", "neither a sum nor a ratio"),
+        ("ratio", "{numerator: k05, denominator: gross_amount}", "not the plain sum of a measure"),
+    ],
+    ids=["derived", "ratio of a ratio"],
+)
+def test_what_is_more_than_a_ratio_is_refused_with_its_name(
+    duckdb_kpis: Warehouse, tmp_path: Path, kind: str, parameters: str, said: str
+) -> None:
+    project = project_with(
+        tmp_path, NEW_METRIC.format(kind=kind, parameters=parameters), {"kpi_code": "K99_NEW", "kpi_rank": "9900"}
+    )
+    with pytest.raises(AssertionError, match=said) as refused:
+        rebuilt(duckdb_kpis, tmp_path, project)
+    assert "k99_new" in str(refused.value)
