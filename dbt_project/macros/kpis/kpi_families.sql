@@ -4,17 +4,32 @@
         'portfolio',
         'risk',
         'decisions',
+        'recovery',
+        'contacts',
+        'promises',
+        'messages',
     ]) }}
 {%- endmacro %}
 
 {#- Models of KPIs that are no sum and no ratio of sums. One per line. -#}
 {% macro kpi_value_models() -%}
     {{ return([
+        'kpi_values__cohort_recovery',
+        'kpi_values__collection',
         'kpi_values__concentration',
+        'kpi_values__contactability',
+        'kpi_values__coverage',
         'kpi_values__cures',
+        'kpi_values__days_to_payment',
         'kpi_values__distribution',
+        'kpi_values__first_contact',
         'kpi_values__first_payments',
+        'kpi_values__intensity',
         'kpi_values__lines',
+        'kpi_values__message_failures',
+        'kpi_values__net_recovery',
+        'kpi_values__payment_mix',
+        'kpi_values__promise_ageing',
         'kpi_values__roll_rates',
         'kpi_values__time_to_cure',
         'kpi_values__vintages',

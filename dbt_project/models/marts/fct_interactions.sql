@@ -68,7 +68,8 @@ select
     known.collector_id,
     known.campaign_id,
     cast(known.duration_seconds as double precision) as duration_seconds,
-    {{ money('known.cost_amount') }} as cost_amount,
+    -- A message costs less than a cent.
+    cast(known.cost_amount as numeric(18, 4)) as cost_amount,
     cast(known.propensity as double precision) as propensity,
     worst.past_due_days,
     ladders.segment_code

@@ -1,0 +1,47 @@
+"""The book of the flow KPIs, built once per session and reading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.golden.flows import Kpis, flow_book, kpis_on_duckdb
+
+
+@pytest.fixture(scope="session")
+def flows_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One path for all builds, so that dbt parses its project once."""
+    return tmp_path_factory.mktemp("flows")
+
+
+@pytest.fixture(scope="session")
+def flows(flows_folder: Path) -> Kpis:
+    """The flow KPIs as an institution has them without settings of its own."""
+    return kpis_on_duckdb(flow_book(), flows_folder)
+
+
+# The second reading of every choice that the dictionary leaves open; few builds, because each takes half a minute.
+OTHER_READINGS = {
+    "recovery_horizon_days": 10,
+    "prepayments": "included",
+    "promise_tolerance_share": 0.25,
+    "message_response_hours": 73,
+    "message_opt_out_days": 9,
+    "message_receipt_days": 31,
+    "working_day_start_hour": 9,
+    "working_day_end_hour": 17,
+}
+
+
+@pytest.fixture(scope="session")
+def flows_read_otherwise(flows_folder: Path, flows: Kpis) -> Kpis:
+    """The same book under OTHER_READINGS. Asks for the first one, so that nobody reads its file meanwhile."""
+    return kpis_on_duckdb(flow_book(), flows_folder, OTHER_READINGS)
+
+
+@pytest.fixture(scope="session")
+def flows_strict(flows_folder: Path, flows_read_otherwise: Kpis) -> Kpis:
+    """The same book where the due day is past due, a cohort has 31 days and a promise almost the tolerance that it needs."""
+    settings = {"due_day_is_past_due": True, "recovery_horizon_days": 31, "promise_tolerance_share": 0.24}
+    return kpis_on_duckdb(flow_book(), flows_folder, settings)

@@ -1,0 +1,74 @@
+"""Promise KPIs of the flow book by hand; two days of grace, holidays on 25 May and 22 June.
+
+| made | due | promised | paid by the end of grace | |
+|---|---|---|---|---|
+| 1 June | 2 June | 40 | 115 on the 3rd | kept |
+| 4 June, to G1 | 5 June | 100 | 100 on the 5th | kept |
+| 12 June | 19 June | 80 | 60 on the 20th | partly |
+| 24 June | 26 June | 30 | | broken |
+| 20 June | 29 June | 20 | | in grace |
+| 29 June | 10 July | 25 | | open |
+"""
+
+from __future__ import annotations
+
+from tests.golden.flows import Kpis, day
+
+
+def test_promises_made(flows: Kpis) -> None:
+    assert flows.parts("K45_COUNT") == (6, 1)
+    assert flows.parts("K45_AMOUNT") == (295, 1)
+    assert flows.parts("K45_COUNT", collector_id="G1") == (1, 1)
+    assert flows.parts("K45_COUNT", channel_code="call") == (1, 1)
+
+
+def test_kept_promises_are_of_those_whose_grace_is_over(flows: Kpis) -> None:
+    # Due in June: five, of which the one of the 29th is in grace until 1 July. Kept: 40 and 100.
+    assert flows.parts("K46") == (2, 4)
+    assert flows.parts("K46", branch_id="B1") == (1, 3)
+    # They count on the day they were due: week of 15 to 21 June, the one of 80.
+    assert flows.parts("K46", day(6, 21), "week") == (0, 1)
+
+
+def test_kept_promises_by_amount(flows: Kpis) -> None:
+    # min(115, 40) + 100 + 60 + 0 over 40 + 100 + 80 + 30.
+    assert flows.parts("K47") == (200, 250)
+
+
+def test_tolerance_of_a_promise_is_a_setting(flows_read_otherwise: Kpis, flows_strict: Kpis) -> None:
+    # 60 of 80 is three quarters.
+    assert flows_read_otherwise.parts("K46") == (3, 4)
+    assert flows_strict.parts("K46") == (2, 4)
+
+
+def test_parts_of_promises_add_up(flows: Kpis) -> None:
+    cells = flows.rows("kpis.kpi_promises")
+    assert sum(row["promise_partly_kept_count"] for row in cells) == 1
+    assert sum(row["promise_broken_count"] for row in cells) == 1
+    for row in cells:
+        assert row["promise_due_count"] == sum(
+            row[f"promise_{fate}_count"] for fate in ("kept", "partly_kept", "broken")
+        )
+
+
+def test_open_promises_by_age(flows: Kpis) -> None:
+    assert flows.parts("K48_OPEN", detail="due_in_8_or_more") == (1, 1)
+    assert flows.parts("K48_OPEN", detail="in_grace") == (1, 1)
+    assert flows.parts("K48_OPEN_AMOUNT", detail="in_grace") == (20, 1)
+    # 18 June: the one of 80, due tomorrow. 19 June: due today. 20 June: in grace, and the new one of 20 due in nine days.
+    assert flows.parts("K48_OPEN", day(6, 18), "day", detail="due_in_1_to_3") == (1, 1)
+    assert flows.parts("K48_OPEN", day(6, 19), "day", detail="due_today") == (1, 1)
+    assert flows.parts("K48_OPEN", day(6, 20), "day", detail="in_grace") == (1, 1)
+    assert flows.parts("K48_OPEN", day(6, 20), "day", detail="due_in_8_or_more") == (1, 1)
+    # Kept on its due day: no longer open at its end.
+    assert flows.parts("K48_OPEN", day(6, 4), "day", detail="due_in_1_to_3") == (1, 1)
+    assert flows.parts("K48_OPEN", day(6, 5), "day", detail="due_today") is None
+
+
+def test_follow_up_of_broken_promises_waits_for_a_working_day(flows: Kpis) -> None:
+    # The grace of the 80 ended on Sunday 21 June; Monday was a holiday; A was called on Tuesday the 23rd and did not answer.
+    # The grace of the 30 ended on Sunday the 28th; nobody called on Monday the 29th.
+    assert flows.parts("K48_REATTEMPTED") == (1, 2)
+    assert flows.parts("K48_RECONTACTED") == (0, 2)
+    assert flows.parts("K48_REATTEMPTED", day(6, 23), "day") == (1, 1)
+    assert flows.parts("K48_REATTEMPTED", day(6, 29), "day") == (0, 1)
