@@ -436,11 +436,18 @@ def _random_payments(book: Book, rng: random.Random, loan_id: str, dues: list[tu
 
 def full_book(seed: int = 7, loans: int = 60) -> Book:
     """Every hand-made case, random loans, and dates of each kind."""
+    from tests.dbt.audit import audit_cases
+
     book = Book()
     nasty_cases(book)
     contact_cases(book)
     random_cases(book, seed, loans)
+    audit_cases(book)
     book.ask(AS_OF, "is_score", "is_month_end")
+    for days in range(4):
+        book.ask(AS_OF - timedelta(days=days), "is_day")
+    for weeks in range(3):
+        book.ask(AS_OF - timedelta(days=2 + 7 * weeks), "is_week_end")  # 30 June 2026 is a Tuesday
     for months in range(1, 15):
         book.ask(months_later(AS_OF.replace(day=1), 1 - months) - timedelta(days=1), "is_month_end")
     for k in range(1, 12):

@@ -78,7 +78,7 @@ def test_every_loan_on_every_date_is_as_the_slow_engine_says(
         (day, loan_id)
         for day, flags in book.spine.items()
         for loan_id, loan in loans.items()
-        if flags & {"is_score", "is_month_end"} and loan.row["disbursed_on"] <= day
+        if flags & {"is_score", "is_month_end", "is_week_end", "is_day"} and loan.row["disbursed_on"] <= day
     }
     assert set(on_duckdb.tables["marts.fct_loan_as_of"]) == expected_keys
     assert len(expected_keys) > 700

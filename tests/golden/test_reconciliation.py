@@ -19,8 +19,8 @@ import pytest
 from tests.dbt.book import Book, three_dues, utc
 from tests.dbt.warehouses import Built, build_on_duckdb, build_on_postgres, create_database
 
-SELECTION = ("build", "--select", "+rpt_reconciliation+", "+rpt_reconciliation_causes", "+fct_loan_as_of",
-             "--indirect-selection", "cautious")  # fmt: skip
+SELECTION = ("build", "--select", "+rpt_reconciliation+", "+rpt_reconciliation_causes",
+             "--indirect-selection", "cautious", "--exclude-resource-type", "unit_test")  # fmt: skip
 AS_OF = date(2026, 6, 15)
 DAY = date(2026, 5, 31)
 FIRST, SECOND = date(2026, 4, 10), date(2026, 5, 10)
@@ -72,11 +72,13 @@ EXPECTED: dict[str, tuple[str | None, str | None, int | None, str | None, str | 
 }
 
 
-def a_book() -> Book:
+def a_book(*, is_kept: bool = True) -> Book:
+    """The cases; the book keeps the day of the balances, or the engine is asked for it."""
     book = Book(as_of=AS_OF)
     book.customer("C1")
     book.ask(AS_OF, "is_score")
-    book.ask(DAY, "is_month_end")
+    if is_kept:
+        book.ask(DAY, "is_month_end")
 
     def loan(name: str, dues: list[tuple[date, str, str, str]] | None = None, **values: Any) -> str:
         book.loan(f"L-{name}", "C1", date(2026, 3, 10), **values)
@@ -207,6 +209,18 @@ def test_verdict_counts_what_nothing_explains(compared: Built) -> None:
         "rounding": 1, "off_by_one": 3, "missing_payment": 5, "reversal": 2, "schedule_version": 1, "status": 2,
         "loan_rejected": 1, "loan_unknown": 1, "unknown": 3, "balance_missing": 1,
     }  # fmt: skip
+
+
+def test_a_day_that_the_book_does_not_keep_gives_the_same(build: Callable[..., Built], compared: Built) -> None:
+    assert build(a_book(is_kept=False)) == compared
+
+
+def test_due_day_that_counts_as_past_due_is_the_cores_reading(build: Callable[..., Built]) -> None:
+    built = build(a_book(), {"due_day_is_past_due": True})
+    # 50.00 on the very day are day 1 with us now, too; every other day count of ours is one more than the core's.
+    assert built.row("marts.fct_loan_reconciliation", loan_id="L-due-today")["is_reconciled"]
+    assert built.row("marts.fct_loan_reconciliation", loan_id="L-equal")["cause_code"] == "off_by_one"
+    assert built.row("marts.fct_loan_reconciliation", loan_id="L-day-more")["is_reconciled"]
 
 
 def test_tolerance_is_a_setting(build: Callable[..., Built]) -> None:

@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.loan_id in (select loan_id from intermediate.int_changes__loans)"
+}) }}
+
 -- From which to which amount of all net payments of its loan each payment reaches, in the order of time. Of several at one
 -- moment money comes before its reversal, then the key decides.
 with ordered as (
@@ -19,6 +23,7 @@ with ordered as (
     from {{ ref('int_payments__signed') }} as payments
     cross join {{ source('control', 'run_parameters') }} as run
     where payments.paid_date <= run.as_of_date
+    {{ changed_rows('payments.loan_id', clause='and') }}
 )
 
 select

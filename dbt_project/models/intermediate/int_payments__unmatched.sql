@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 -- The part of each payment that lies where no instalment is: above all dues of the loan, or below nothing.
 with parts as (
     select

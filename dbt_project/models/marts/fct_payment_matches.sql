@@ -1,9 +1,14 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.loan_id in (select loan_id from intermediate.int_changes__loans)"
+}) }}
+
 -- Net payments and dues laid along one axis, money: a payment reaches from what had been paid before it to what has been
 -- paid with it, an instalment from the dues before it to the dues with it. What both share, the payment paid. A reversal
 -- reaches backwards: it takes away what lies at the end, so a match of an earlier payment never changes afterwards.
 with reaches as (
     select *
     from {{ ref('int_payments__reaches') }}
+    {{ changed_rows('loan_id') }}
 ),
 
 -- One sort says how many instalments end at or below each end of a reach.

@@ -1,6 +1,7 @@
 {{ config(schema='intermediate', materialized='table') }}
 
--- The engine's figures on the days that the core speaks of: those of int_loans__arrears, which knows the book's own dates.
+-- Our figures on the days that the core speaks of: the book's own where it keeps the day, as it does month ends, and the
+-- engine asked again for any other.
 with marks as (
     {{ arrears_at(ref('int_reconciliation__spine'), var('response_window_days')) }}
 ),
@@ -44,3 +45,23 @@ select
     {{ money("case when loan_status_code <> 'closed' and short_amount > " ~ tolerance() ~ " then short_amount else 0 end") }}
         as arrears_amount
 from measured
+
+union all
+
+select
+    book.as_of_date,
+    book.loan_id,
+    book.customer_id,
+    book.branch_id,
+    book.product_code,
+    lifespans.installment_count,
+    book.loan_status_code,
+    book.paid_amount,
+    book.past_due_days,
+    book.outstanding_principal_amount,
+    book.arrears_amount
+from {{ ref('fct_loan_as_of') }} as book
+inner join {{ ref('int_reconciliation__dates') }} as dates
+    on book.as_of_date = dates.as_of_date
+    and dates.is_kept
+inner join {{ ref('int_loans__lifespans') }} as lifespans on book.loan_id = lifespans.loan_id

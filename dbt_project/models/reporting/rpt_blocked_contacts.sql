@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.as_of_date >= (select coalesce(built_as_of_date, cast('1900-01-01' as date)) from control.run_parameters)"
+}) }}
+
 -- How many members each rule kept from each channel. A member whom two rules block counts under both; the rows by member
 -- are in decisions.details.
 with details as (
@@ -10,7 +14,10 @@ with details as (
         details.blocked_by
     from {{ source('decisions', 'details') }} as details
     cross join {{ source('control', 'run_parameters') }} as run
-    where details.as_of_date <= run.as_of_date
+    where
+        details.as_of_date <= run.as_of_date
+        -- What was decided on a date stays.
+        {% if is_increment() %}and details.as_of_date >= coalesce(run.built_as_of_date, cast('1900-01-01' as date)){% endif %}
 ),
 
 considered as (

@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.interaction_id in (select interaction_id from intermediate.int_changes__contacts)"
+}) }}
+
 with receipts as (
     select
         events.interaction_id,
@@ -9,6 +13,7 @@ with receipts as (
     from {{ ref('stg_core__message_events') }} as events
     cross join {{ source('control', 'run_parameters') }} as run
     where {{ local_date('events.occurred_at') }} <= run.as_of_date
+    {{ changed_rows('events.interaction_id', 'int_changes__contacts', clause='and') }}
     group by events.interaction_id
 ),
 
@@ -53,3 +58,4 @@ select
 from {{ ref('fct_interactions') }} as interactions
 left join promises on interactions.interaction_id = promises.interaction_id
 left join receipts on interactions.interaction_id = receipts.interaction_id
+{{ changed_rows('interactions.interaction_id', 'int_changes__contacts') }}

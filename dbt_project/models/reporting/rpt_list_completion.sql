@@ -1,3 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.as_of_date in (select as_of_date from intermediate.int_changes__list_dates)"
+}) }}
+
 -- What became of every contact that was put on a list: the first attempt on the member from the day of the list to the end
 -- of the response window, on the channel of the list before any other.
 with issued as (
@@ -13,7 +17,10 @@ with issued as (
         run.as_of_date as run_date
     from {{ source('decisions', 'decisions') }} as decisions
     cross join {{ source('control', 'run_parameters') }} as run
-    where decisions.action <> 'none' and decisions.as_of_date <= run.as_of_date
+    where
+        decisions.action <> 'none'
+        and decisions.as_of_date <= run.as_of_date
+        {{ changed_rows('decisions.as_of_date', 'int_changes__list_dates', clause='and') }}
 ),
 
 attempts as (

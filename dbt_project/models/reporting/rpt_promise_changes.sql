@@ -1,16 +1,26 @@
+{{ config(materialized='incremental', incremental_strategy='replace', meta={'replaced':
+    "replaced.promise_id in (select promise_id from intermediate.int_changes__promises)"
+}) }}
+
 -- The days on which a promise changed its state: the day it was made, days with payments, and the day after its grace.
-with points as (
+with progress as (
+    select *
+    from {{ ref('int_promises__progress') }}
+    {{ changed_rows('promise_id', 'int_changes__promises') }}
+),
+
+points as (
     select
         promise_id,
         valid_from_date as changed_date
-    from {{ ref('int_promises__progress') }}
+    from progress
 
     union
 
     select
         promise_id,
         {{ add_days('grace_end_date', 1) }}
-    from {{ ref('int_promises__progress') }}
+    from progress
 ),
 
 states as (
@@ -23,7 +33,7 @@ states as (
         {{ promise_status('progress', 'points.changed_date') }} as promise_status_code
     from points
     cross join {{ source('control', 'run_parameters') }} as run
-    inner join {{ ref('int_promises__progress') }} as progress
+    inner join progress
         on points.promise_id = progress.promise_id
         and progress.valid_from_date <= points.changed_date
         and progress.valid_to_date > points.changed_date

@@ -3,7 +3,6 @@ with changes as (
         promise_id,
         max(change_no) as change_count,
         max(changed_date) as last_changed_date,
-        min(case when promise_status_code = 'kept' then changed_date end) as kept_date,
         min(case when promise_status_code = 'partly_kept' then changed_date end) as partly_kept_date,
         min(case when promise_status_code = 'broken' then changed_date end) as broken_date
     from {{ ref('rpt_promise_changes') }}
@@ -42,20 +41,21 @@ select
     promises.promise_id,
     promises.customer_id,
     promises.loan_id,
-    lifespans.branch_id,
-    lifespans.product_code,
+    promises.branch_id,
+    promises.product_code,
+    promises.segment_code,
     promises.interaction_id,
-    interactions.channel_code,
-    interactions.collector_id,
+    promises.channel_code,
+    promises.collector_id,
     interactions.campaign_id,
     promises.made_at,
     promises.made_date,
     promises.due_date,
-    {{ add_days('promises.due_date', var('promise_grace_days')) }} as grace_end_date,
+    promises.grace_end_date,
     promises.promised_amount,
     promises.paid_amount,
     promises.promise_status_code,
-    changes.kept_date,
+    promises.kept_date,
     changes.partly_kept_date,
     changes.broken_date,
     changes.last_changed_date,
@@ -66,7 +66,6 @@ select
     {{ days_between('lapsed.lapsed_date', 'attempts.occurred_date') }} as days_to_follow_up
 from {{ ref('fct_promises') }} as promises
 inner join changes on promises.promise_id = changes.promise_id
-inner join {{ ref('int_loans__lifespans') }} as lifespans on promises.loan_id = lifespans.loan_id
 left join {{ ref('fct_interactions') }} as interactions on promises.interaction_id = interactions.interaction_id
 left join lapsed on promises.promise_id = lapsed.promise_id
 left join attempts
