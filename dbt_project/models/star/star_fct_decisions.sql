@@ -8,7 +8,7 @@ select
     {{ hash_key('loans.product_code') }} as product_key,
     {{ hash_key('segments.segment_code') }} as segment_key,
     {{ hash_key('decisions.collector_id') }} as collector_key,
-    {{ hash_key('channels.channel_code') }} as channel_key,
+    {{ hash_key("case when decisions.action = 'none' then 'none' else channels.channel_code end") }} as channel_key,
     decisions.as_of_date,
     decisions.customer_id,
     decisions.loan_id,
