@@ -14,6 +14,8 @@ texts = components.chosen_language()
 page = st.navigation(
     [
         st.Page("views/portfolio.py", title=texts("nav.portfolio"), url_path="portfolio", default=True),
+        st.Page("views/kpis.py", title=texts("nav.kpis"), url_path="kpis"),
+        st.Page("views/audit.py", title=texts("nav.audit"), url_path="audit"),
         st.Page("views/today.py", title=texts("nav.today"), url_path="today"),
         st.Page("views/operation.py", title=texts("nav.operation"), url_path="operation"),
     ],

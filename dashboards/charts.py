@@ -78,7 +78,7 @@ def arrears_by_bucket(buckets: pd.DataFrame, *, measure: str, texts: Texts, curr
         )
     )
     unit = texts("unit.loans") if counted else currency
-    _style(figure, texts, height=_bar_height(len(late)))
+    style(figure, texts, height=bar_height(len(late)))
     largest = float(late[measure].max()) if len(late) else 0.0
     figure.update_xaxes(title_text=unit, range=[0, largest * 1.2 or 1])
     _whole_units(figure, largest * 1.2, texts)
@@ -120,7 +120,7 @@ def arrears_bridge(movement: pd.DataFrame, *, texts: Texts, currency: str) -> go
             hovertemplate="<b>%{y}</b><br>" + currency + " %{text}<extra></extra>",
         )
     )
-    _style(figure, texts, height=_bar_height(len(steps)))
+    style(figure, texts, height=bar_height(len(steps)))
     reach = max([sum(amounts[: at + 1]) for at in range(len(amounts) - 1)] + [amounts[-1], 0.0])
     figure.update_xaxes(title_text=currency, range=[0, reach * 1.22 or 1])
     _whole_units(figure, reach * 1.22, texts)
@@ -161,9 +161,9 @@ def risk_trend(by_date: pd.DataFrame, *, texts: Texts) -> go.Figure:
                 yshift=_apart(by_date, reach) * (1 if rate == "par30_rate" else -1),
                 showarrow=False,
             )
-    _style(figure, texts, height=280)
+    style(figure, texts, height=280)
     figure.update_layout(margin_r=64)  # the names of the lines stand there
-    step = _round_step(reach * 100 / 4) / 100
+    step = round_step(reach * 100 / 4) / 100
     ticks = [step * at for at in range(int(reach / step) + 1)]
     decimals = 0 if step >= 0.01 and round(step * 100, 6).is_integer() else 1
     figure.update_yaxes(
@@ -199,7 +199,7 @@ def amount_trend(by_date: pd.DataFrame, *, texts: Texts, currency: str) -> go.Fi
             hovertemplate="%{customdata[0]}<br><b>%{customdata[1]}</b><extra></extra>",
         )
     )
-    _style(figure, texts, height=280)
+    style(figure, texts, height=280)
     largest = float(amounts.max()) if len(by_date) else 0.0
     figure.update_yaxes(title_text=currency, range=[0, largest * 1.18 or 1])
     _whole_units(figure, largest * 1.18, texts, axis="y")
@@ -209,10 +209,10 @@ def amount_trend(by_date: pd.DataFrame, *, texts: Texts, currency: str) -> go.Fi
             x=last + 0.4, y=largest, text=f"<b>{number(amounts.iloc[-1], texts.language)}</b>",
             font={"color": PRIMARY, "size": 13}, xanchor="right", yanchor="bottom", yshift=2, showarrow=False,
         )  # fmt: skip
-    kept = _spread(len(days), 6)
+    kept = spread(len(days), 6)
     figure.update_xaxes(
         type="category", showgrid=False, tickangle=0, tickvals=[days[at] for at in kept],
-        ticktext=[_two_lines(days[at]) for at in kept],
+        ticktext=[two_lines(days[at]) for at in kept],
     )  # fmt: skip
     return figure
 
@@ -236,7 +236,7 @@ def contacts_by_channel(summary: pd.DataFrame, *, texts: Texts, currency: str) -
             ),
         )
     )
-    _style(figure, texts, height=_bar_height(len(summary), axis=False))
+    style(figure, texts, height=bar_height(len(summary), axis=False))
     largest = float(summary["contact_count"].max()) if len(summary) else 0.0
     figure.update_xaxes(visible=False, range=[0, largest * 1.25 or 1])
     figure.update_yaxes(autorange="reversed", showgrid=False)
@@ -257,7 +257,8 @@ def ladder_colours(steps: int) -> list[str]:
     return colours
 
 
-def _style(figure: go.Figure, texts: Texts, *, height: int) -> None:
+def style(figure: go.Figure, texts: Texts, *, height: int) -> None:
+    """The look that every figure shares: fonts, quiet axes, the reader's signs, no legend, no dragging."""
     language = texts.language
     figure.update_layout(
         template="none",
@@ -285,17 +286,17 @@ def _style(figure: go.Figure, texts: Texts, *, height: int) -> None:
 
 def _whole_units(figure: go.Figure, reach: float, texts: Texts, *, axis: str = "x") -> None:
     """Few round ticks, written in full in the reader's signs: "1.500.000", not a foreign "1.5M"."""
-    step = _round_step(reach / 4)
+    step = round_step(reach / 4)
     values = [step * at for at in range(int(reach / step) + 1)]
     update = figure.update_xaxes if axis == "x" else figure.update_yaxes
     decimals = 0 if step >= 1 else 2
     update(tickmode="array", tickvals=values, ticktext=[number(value, texts.language, decimals) for value in values])
 
 
-def _round_step(rough: float) -> float:
+def round_step(rough: float) -> float:
     """The nearest of 1, 2, 2.5, 5 times a power of ten that is not smaller.
 
-    >>> _round_step(34_000), _round_step(2.1), _round_step(0)
+    >>> round_step(34_000), round_step(2.1), round_step(0)
     (50000.0, 2.5, 1.0)
     """
     if rough <= 0:
@@ -305,21 +306,21 @@ def _round_step(rough: float) -> float:
 
 
 def _date_axis(figure: go.Figure, by_date: pd.DataFrame, texts: Texts) -> None:
-    kept = _spread(len(by_date), 6)
+    kept = spread(len(by_date), 6)
     days = _days(by_date, texts, short=True)
     figure.update_xaxes(
         showgrid=False,
         tickmode="array",
         tickvals=[by_date["as_of_date"].iloc[at] for at in kept],
-        ticktext=[_two_lines(days[at]) for at in kept],
+        ticktext=[two_lines(days[at]) for at in kept],
         tickangle=0,
     )
 
 
-def _spread(count: int, most: int) -> list[int]:
+def spread(count: int, most: int) -> list[int]:
     """At most ``most`` positions, evenly spaced, the last one always among them.
 
-    >>> _spread(13, 5)
+    >>> spread(13, 5)
     [0, 3, 6, 9, 12]
     """
     if count == 0:
@@ -333,7 +334,8 @@ def _days(by_date: pd.DataFrame, texts: Texts, *, short: bool = False) -> list[s
     return [write(pd.Timestamp(day).date(), texts.language) for day in by_date["as_of_date"]]
 
 
-def _two_lines(day: str) -> str:
+def two_lines(day: str) -> str:
+    """A short date with its year below."""
     head, _, year = day.rpartition(" ")
     return f"{head}<br>{year}"
 
@@ -343,5 +345,6 @@ def _signed(amount: float, language: Language) -> str:
     return f"+{text}" if amount > 0 else f"−{text}" if amount < 0 else text
 
 
-def _bar_height(bars: int, *, axis: bool = True) -> int:
+def bar_height(bars: int, *, axis: bool = True) -> int:
+    """Pixels for so many horizontal bars."""
     return 32 * max(bars, 1) + (64 if axis else 24)

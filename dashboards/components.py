@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import pandas as pd
@@ -22,6 +24,7 @@ from dashboards.formats import LANGUAGES, Language, long_date
 from dashboards.language import Texts, load_texts
 from puntual import clock
 from puntual.errors import PuntualError, UsageError
+from puntual.exports.export import Request, export, record
 from puntual.paths import Home
 from puntual.settings import home_from_environment
 from puntual.snapshot import Snapshot
@@ -47,9 +50,13 @@ _STYLE = """
   [data-testid="stMetricLabel"] p {color: #5E6E76; font-size: .92rem;}
   [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums;}
   .st-key-figures > [data-testid="stElementContainer"] {flex: 1 1 0; min-width: 210px;}
+  .st-key-kpi_cards > [data-testid="stElementContainer"] {flex: 0 1 calc(25% - .6rem); min-width: 240px;}
+  .st-key-kpi_cards label p {white-space: normal;}
+  .st-key-kpi_cards div:has(> [data-testid="stMetricDelta"]) {flex-wrap: wrap; row-gap: 0;}
   @media (max-width: 640px) {
     [data-testid="stMainBlockContainer"] {padding: 4.2rem .9rem 2rem;}
     .st-key-figures > [data-testid="stElementContainer"] {flex: 1 1 40%; min-width: 150px;}
+    .st-key-kpi_cards > [data-testid="stElementContainer"] {flex: 1 1 100%;}
     .st-key-figures [data-testid="stMetric"] > div {padding: .6rem .7rem;}
     .st-key-figures label p {white-space: normal;}
     .st-key-figures div:has(> [data-testid="stMetricDelta"]) {flex-wrap: wrap; row-gap: 0;}
@@ -214,3 +221,55 @@ def plain(text: str) -> str:
 def as_day(value: Any) -> date:
     """A calendar day, whatever type the engine gave it."""
     return pd.Timestamp(value).date()
+
+
+_MIME = {
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "csv": "text/csv",
+    "parquet": "application/vnd.apache.parquet",
+}
+
+
+def export_buttons(snapshot: Snapshot, requests: Sequence[Request], texts: Texts, *, key: str) -> None:
+    """Buttons that export what is shown, made when pressed by the code of ``puntual export`` and logged like it."""
+    with st.container(horizontal=True, gap="small", key=f"exports_{key}"):
+        for at, request in enumerate(requests):
+            st.download_button(
+                texts("app.export", format=request.format.upper()),
+                partial(exported_bytes, snapshot, request),
+                file_name=f"{snapshot.as_of_date.isoformat()}_{request.what}.{request.format}",
+                mime=_MIME[request.format],
+                key=f"export_{key}_{at}",
+                on_click="ignore",
+            )
+
+
+def exported_bytes(snapshot: Snapshot, request: Request) -> bytes:
+    """The file of an export, with a line about it in the home's log."""
+    home = home_from_environment()
+    with TemporaryDirectory(prefix="puntual-export-") as folder:
+        written = export(snapshot, request, Path(folder) / f"{request.what}.{request.format}")
+        content = written.path.read_bytes()
+    record(home, snapshot, request, replace(written, path=Path("(dashboard)")), at=clock.now_utc())
+    return content
+
+
+def both_formats(what: str, where: str | None, texts: Texts) -> list[Request]:
+    """An export as a workbook, and as the CSV that spreadsheets of the reader's language open."""
+    spanish = texts.language == "es"
+    return [
+        Request(what, "xlsx", where, language=texts.language),
+        Request(
+            what,
+            "csv",
+            where,
+            language=texts.language,
+            delimiter=";" if spanish else ",",
+            decimal="," if spanish else ".",
+        ),
+    ]
+
+
+def sql_text(value: str) -> str:
+    """A text as a constant in a condition."""
+    return "'" + value.replace("'", "''") + "'"

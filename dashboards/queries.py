@@ -104,10 +104,10 @@ def select(folder: str, sql: str, tables: Sequence[str], parameters: dict[str, A
             raise PublishError(f"{names} of {folder} cannot be read as published: {error}. Publish again.") from error
 
 
-_cached = st.cache_data(show_spinner=False, max_entries=256)
+cached = st.cache_data(show_spinner=False, max_entries=256)
 
 
-@_cached
+@cached
 def scope_options(folder: str) -> pd.DataFrame:
     """Branches and products with an active loan: ``kind`` (branch, product), ``code``, ``name``, in reading order."""
     return select(
@@ -124,20 +124,20 @@ def scope_options(folder: str) -> pd.DataFrame:
     )
 
 
-@_cached
+@cached
 def bucket_labels(folder: str) -> pd.DataFrame:
     """The bucket ladder in order: ``bucket_code``, ``bucket_rank``, ``min_days``, ``label_es``, ``label_en``."""
     sql = "select bucket_code, bucket_rank, min_days, label_es, label_en from dpd_buckets order by bucket_rank"
     return select(folder, sql, ["dpd_buckets"])
 
 
-@_cached
+@cached
 def channel_labels(folder: str) -> pd.DataFrame:
     """The channels in order: ``channel_code``, ``label_es``, ``label_en``."""
     return select(folder, "select channel_code, label_es, label_en from channels order by rank", ["channels"])
 
 
-@_cached
+@cached
 def portfolio_by_date(folder: str, scope: Scope) -> pd.DataFrame:
     """One row per month end and for the as-of date, oldest first: sums, and PAR30 and PAR90 from their two parts.
 
@@ -171,7 +171,7 @@ def portfolio_by_date(folder: str, scope: Scope) -> pd.DataFrame:
     )
 
 
-@_cached
+@cached
 def members_by_date(folder: str, scope: Scope, days: tuple[date, ...]) -> pd.DataFrame:
     """Members with an active loan, and of them those with one past due, on each of ``days``: each member once."""
     return select(
@@ -189,7 +189,7 @@ def members_by_date(folder: str, scope: Scope, days: tuple[date, ...]) -> pd.Dat
     )
 
 
-@_cached
+@cached
 def arrears_by_bucket(folder: str, scope: Scope, as_of: date) -> pd.DataFrame:
     """One row per bucket of the ladder, empty ones included, in order: loans, outstanding principal, arrears."""
     return select(
@@ -211,14 +211,14 @@ def arrears_by_bucket(folder: str, scope: Scope, as_of: date) -> pd.DataFrame:
     )
 
 
-@_cached
+@cached
 def movement_periods(folder: str) -> pd.DataFrame:
     """The periods that have a movement, newest first: ``from_date``, ``as_of_date``."""
     sql = "select distinct from_date, as_of_date from rpt_arrears_movement order by as_of_date desc, from_date desc"
     return select(folder, sql, ["rpt_arrears_movement"])
 
 
-@_cached
+@cached
 def arrears_movement(folder: str, scope: Scope, from_date: date, as_of: date) -> pd.DataFrame:
     """From opening to closing arrears, in order: ``step`` and ``amount``, negative where arrears went down.
 
@@ -242,7 +242,7 @@ def arrears_movement(folder: str, scope: Scope, from_date: date, as_of: date) ->
     return pd.DataFrame({"step": list(steps.index), "amount": amounts})
 
 
-@_cached
+@cached
 def contact_options(folder: str) -> pd.DataFrame:
     """What today's list can be filtered by: ``kind`` (collector, channel, bucket), ``code``, ``name``, contacts."""
     return select(
@@ -261,7 +261,7 @@ def contact_options(folder: str) -> pd.DataFrame:
     )
 
 
-@_cached
+@cached
 def contact_summary(folder: str, contacts: ContactFilter) -> pd.DataFrame:
     """One row per channel, in the channels' order: contacts, expected gain, arrears, contacts of exploration.
 
@@ -284,7 +284,7 @@ def contact_summary(folder: str, contacts: ContactFilter) -> pd.DataFrame:
     )
 
 
-@_cached
+@cached
 def contact_page(folder: str, contacts: ContactFilter, order: str, page: int) -> pd.DataFrame:
     """``PAGE_ROWS`` contacts of today's list: only what is on screen leaves the disk.
 
@@ -308,7 +308,7 @@ def contact_page(folder: str, contacts: ContactFilter, order: str, page: int) ->
     )
 
 
-@_cached
+@cached
 def collector_file(folder: str, collector_id: str) -> str | None:
     """The prebuilt Excel of a collector, relative to the snapshot; None when nothing was prepared."""
     sql = "select any_value(file) as file from worklist where collector_id = $collector and file is not null"

@@ -32,7 +32,7 @@ def write_snapshot(home: Path, rows: int) -> Path:
     (folder / "manifest.json").write_text(json.dumps({**manifest, "files": {}}), encoding="utf-8")
     (home / "published" / "current").symlink_to(folder.name)
     (home / "puntual.yaml").write_text("institution: {}\n", encoding="utf-8")
-    file = folder / "bi" / "fct_interactions.parquet"
+    file = folder / "bi" / "rpt_contacts.parquet"
     with duckdb.connect(":memory:", config={"threads": 2}) as connection:
         connection.execute(
             f"""

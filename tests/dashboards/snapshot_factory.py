@@ -42,6 +42,26 @@ CHANNELS = [
     ("email", 5, "Correo electrónico", "Email", True, False, "email"),
     ("visit", 6, "Visita", "Visit", False, True, "address"),
 ]
+OUTCOMES = [
+    ("answered", "Contestó", "Answered"),
+    ("no_answer", "No contestó", "No answer"),
+    ("promise", "Prometió pagar", "Promised to pay"),
+    ("delivered", "Entregado", "Delivered"),
+]
+# kpi_code, parent, family, labels, unit, grains, direction, target, amber, red, kind, status, rank
+KPIS = [
+    ("K01", None, "portfolio", "Cartera bruta", "Gross portfolio", "amount", "total|branch|product", "up", None, None, None, "official", "on", 100),
+    ("K08_30", None, "portfolio", "PAR30", "PAR30", "share", "total|branch|product", "down", 0.05, 0.08, 0.1, "derived", "on", 200),
+    ("K08_90", "K08_30", "portfolio", "PAR90", "PAR90", "share", "total|branch|product", "down", 0.03, 0.05, 0.08, "derived", "on", 201),
+    ("K10_COUNT", None, "portfolio", "Operaciones en mora", "Loans past due", "count", "total|branch|product", "none", None, None, None, "derived", "on", 300),
+    ("K11", None, "portfolio", "Distribución por tramo", "Distribution over buckets", "share", "total", "none", None, None, None, "derived", "on", 400),
+    ("K24_RATE", None, "portfolio", "Tasa de provisión", "Provision rate", "share", "total", "down", None, None, None, "derived", "on", 500),
+    ("K24_GAP", "K24_RATE", "portfolio", "Brecha de provisión", "Provision gap", "amount", "total", "up", None, None, None, "derived", "off", 501),
+    ("K12", None, "roll", "Matriz de transición", "Roll-rate matrix", "share", "total", "none", None, None, None, "analytic", "on", 600),
+    ("K17", None, "roll", "Días hasta la cura", "Days to cure", "share", "total", "none", None, None, None, "analytic", "on", 700),
+    ("K18", None, "roll", "Cosechas", "Vintages", "share", "total", "none", None, None, None, "analytic", "on", 800),
+    ("K33", None, "recovery", "Tasa de recuperación", "Recovery rate", "share", "total", "up", 0.6, 0.5, 0.4, "derived", "on", 900),
+]  # fmt: skip
 BRANCHES = [("B1", "Matriz Cuenca"), ("B2", "Azogues"), ("B3", "Gualaceo"), ("B4", "Loja Centro")]
 PRODUCTS = ("consumer", "microcredit", "housing", "education")
 COLLECTORS = [("C01", "Ana Torres Peña"), ("C02", "José Núñez"), ("C03", "María Belén Ordóñez"), ("C04", "Luis Guamán")]
@@ -167,7 +187,10 @@ class SnapshotFactory:
                 ],
             ),
             "dim_branches": pd.DataFrame(BRANCHES, columns=["branch_id", "branch_name"]),
+            "outcomes": pd.DataFrame(OUTCOMES, columns=["outcome_code", "label_es", "label_en"]),
             "worklist": worklist,
+            **kpi_tables(book, self.as_of),
+            **audit_tables(book, worklist, self.as_of),
         }  # fmt: skip
 
     def _worklist(self, book: pd.DataFrame) -> pd.DataFrame:
@@ -289,7 +312,182 @@ def movement_of(book: pd.DataFrame) -> pd.DataFrame:
         )
         summed = parts.join(now[keys]).groupby(keys, as_index=False)[columns].sum().round(2)
         summed = summed.rename(columns={name: f"{name}_amount" for name in columns})
+        counted = (parts > 0).astype(int).join(now[keys]).groupby(keys, as_index=False)[columns].sum()
+        counted = counted.rename(columns={name: f"{name}_count" for name in columns})
+        summed = summed.merge(counted, on=keys)
         pieces.append(summed.assign(from_date=start, as_of_date=end))
     if not pieces:
-        return pd.DataFrame(columns=["from_date", "as_of_date", *keys, *(f"{name}_amount" for name in columns)])
+        return pd.DataFrame(columns=["from_date", "as_of_date", *keys, *(f"{name}_{end}" for end in ("amount", "count") for name in columns)])
     return pd.concat(pieces, ignore_index=True)
+
+
+def kpi_tables(book: pd.DataFrame, as_of: date) -> dict[str, pd.DataFrame]:
+    """The catalogue, the long table of figures and where each KPI stands."""
+    keys = ["branch_id", "product_code", "segment_code", "bucket_code", "collector_id", "agency", "channel_code",
+            "campaign_id", "province"]  # fmt: skip
+    catalog = pd.DataFrame(
+        [
+            {
+                "kpi_code": code, "parent_code": parent, "family": family, "label_es": es, "label_en": en,
+                "description_es": f"Qué es {es}.", "description_en": f"What {en} is.", "formula_es": "a / b",
+                "formula_en": "a / b", "numerator": "a", "denominator": "b", "unit": unit, "format": "0", "grains": grains,
+                "additivity": "non_additive", "direction": direction, "target": target, "amber": amber, "red": red,
+                "source": "SEPS", "inputs": "loans", "kind": kind, "status": status,
+                "off_reason_es": "El contrato no trae la cuenta 1499." if status == "off" else None,
+                "off_reason_en": "The contract has no account 1499." if status == "off" else None, "kpi_rank": rank,
+            }
+            for code, parent, family, es, en, unit, grains, direction, target, amber, red, kind, status, rank in KPIS
+        ]
+    )  # fmt: skip
+    rows: list[dict[str, Any]] = []
+
+    def add(day: date, code: str, grain: str, over: float, under: float, detail: str | None = None, **named: str) -> None:
+        rows.append({"as_of_date": day, "period_code": "month", "kpi_code": code, "grain_code": grain,
+                     **dict.fromkeys(keys), **named, "detail_code": detail, "numerator": float(over),
+                     "denominator": float(under), "value": over / under if under else None})  # fmt: skip
+
+    groups: list[tuple[str, str | None]] = [("total", None), ("branch", "branch_id"), ("product", "product_code")]
+    for day, of_day in book.groupby("as_of_date"):
+        for grain, column in groups:
+            for code, part in [("", of_day)] if column is None else of_day.groupby(column):
+                named = {} if column is None else {column: code}
+                owed, days = part["outstanding_principal_amount"], part["past_due_days"]
+                add(day, "K01", grain, owed.sum(), 1, **named)
+                add(day, "K08_30", grain, owed[days > 30].sum(), owed.sum(), **named)
+                add(day, "K08_90", grain, owed[days > 90].sum(), owed.sum(), **named)
+                add(day, "K10_COUNT", grain, int((days > 0).sum()), 1, **named)
+        owed = of_day["outstanding_principal_amount"]
+        add(day, "K24_RATE", "total", owed.sum() * 0.02, owed.sum())
+        for code, part in of_day.groupby("bucket_code"):
+            add(day, "K11", "total", part["outstanding_principal_amount"].sum(), owed.sum(), detail=code)
+    if len(book):
+        for before, *_ in BUCKETS[:4]:
+            for after, share in (("0", 0.6), ("1-5", 0.1), ("6-15", 0.2), ("paid_off", 0.1)):
+                add(as_of, "K12", "total", share, 1, detail=f"{before}>{after}")
+        for cohort in range(1, 7):
+            for age in range(7 - cohort):
+                add(as_of, "K18", "total", 0.01 * age * cohort, 1, detail=f"2026-{cohort:02d}|{age}")
+        for days in range(0, 60, 5):
+            add(as_of, "K17", "total", 60 - days, 60, detail=str(days))
+    columns = ["as_of_date", "period_code", "kpi_code", "grain_code", *keys, "detail_code", "numerator", "denominator", "value"]
+    figures = pd.DataFrame(rows, columns=columns).astype(
+        {**dict.fromkeys(["kpi_code", "grain_code", "period_code", "detail_code", *keys], object), "numerator": float,
+         "denominator": float, "value": float}
+    )  # fmt: skip
+    for name in [*keys, "detail_code"]:
+        figures[name] = figures[name].where(figures[name].notna(), None).astype(pd.StringDtype())
+    spoken = set(figures["kpi_code"])
+    status = pd.DataFrame(
+        {
+            "as_of_date": as_of,
+            "kpi_code": catalog["kpi_code"],
+            "status_code": [
+                "off" if state == "off" else "on" if code in spoken else "no_data"
+                for code, state in zip(catalog["kpi_code"], catalog["status"], strict=True)
+            ],
+        }
+    )
+    status["reason_es"] = status["status_code"].map({"off": "El contrato no trae la cuenta 1499.", "no_data": "No hay casos."})
+    status["reason_en"] = status["status_code"].map({"off": "The contract has no account 1499.", "no_data": "No cases."})
+    warned = status["kpi_code"] == "K24_RATE"
+    status["warning_es"] = np.where(warned, "Usa la tabla EC-P1: confírmela con la norma vigente.", None)
+    status["warning_en"] = np.where(warned, "Uses table EC-P1: confirm it against the text in force.", None)
+    return {"fct_kpi": figures, "kpi_catalog": catalog, "kpi_status": status}
+
+
+def audit_tables(book: pd.DataFrame, worklist: pd.DataFrame, as_of: date) -> dict[str, pd.DataFrame]:
+    """What auditors ask for, of the first loans of the book."""
+    now = book[book["as_of_date"] == as_of].reset_index(drop=True)
+    some = now.head(40)
+    count = len(some)
+    agrees = np.arange(count) % 4 != 0
+    cause = np.where(agrees, None, np.where(np.arange(count) % 8 == 0, "unknown", "missing_payment"))
+    difference = np.where(agrees, 0.0, 10.5)
+    loans = pd.DataFrame(
+        {
+            "as_of_date": as_of, "loan_id": some["loan_id"], "customer_id": some["customer_id"],
+            "branch_id": some["branch_id"], "product_code": some["product_code"], "arrears_amount": some["arrears_amount"],
+            "core_arrears_amount": some["arrears_amount"] + difference, "arrears_difference_amount": difference,
+            "outstanding_principal_amount": some["outstanding_principal_amount"],
+            "core_outstanding_principal_amount": some["outstanding_principal_amount"],
+            "outstanding_principal_difference_amount": 0.0, "past_due_days": some["past_due_days"],
+            "core_past_due_days": some["past_due_days"], "is_compared": True, "is_reconciled": agrees,
+            "is_explained": agrees | (cause == "missing_payment"), "cause_code": pd.array(cause, dtype="string"),
+            "evidence": "core_lacks:P1",
+        }
+    )  # fmt: skip
+    causes = pd.DataFrame(
+        [
+            ("missing_payment", 3, True, "Falta un pago", "Missing payment", "Pida el pago.", "Ask for the payment."),
+            ("unknown", 9, False, "Sin explicación", "Unexplained", "Compare con el core.", "Compare with the core."),
+        ],
+        columns=["cause_code", "rule_no", "is_explained", "label_es", "label_en", "advice_es", "advice_en"],
+    )
+    found = causes[["cause_code", "rule_no", "is_explained"]].assign(as_of_date=as_of, loan_count=[int((cause == code).sum()) for code in causes["cause_code"]],
+                                                                     arrears_difference_amount=10.5, outstanding_principal_difference_amount=0.0)  # fmt: skip
+    unexplained = int((cause == "unknown").sum())
+    verdict = pd.DataFrame(
+        [{"as_of_date": as_of, "status_code": "passed" if count else "not_delivered", "balance_date": as_of,
+          "compared_count": count, "reconciled_count": int(agrees.sum()), "explained_count": int((cause == "missing_payment").sum()),
+          "unexplained_count": unexplained, "unexplained_share": unexplained / count if count else None,
+          "allowed_share": 0.2}]
+    )  # fmt: skip
+    totals = pd.DataFrame(
+        [("loan_balances", "*", "*", "different", 100.0, 110.5), ("loan_balances", "B1", "housing", "equal", 50.0, 50.0)],
+        columns=["source_code", "branch_id", "product_code", "status_code", "arrears_amount", "core_arrears_amount"],
+    )
+    totals = totals.assign(
+        arrears_difference_amount=totals["core_arrears_amount"] - totals["arrears_amount"], as_of_date=as_of,
+        outstanding_principal_amount=900.0, core_outstanding_principal_amount=900.0,
+        outstanding_principal_difference_amount=0.0, loan_count=40, core_loan_count=40,
+    )  # fmt: skip
+    states = np.array(["open", "kept", "partly_kept", "broken"])[np.arange(count) % 4]
+    lapsed = np.isin(states, ["partly_kept", "broken"])
+    lives = pd.DataFrame(
+        {
+            "promise_id": [f"P{at:03d}" for at in range(count)], "customer_id": some["customer_id"], "loan_id": some["loan_id"],
+            "channel_code": "call", "collector_id": "C01", "made_at": pd.Timestamp(as_of), "made_date": as_of,
+            "due_date": as_of, "grace_end_date": as_of, "promised_amount": 100.0, "paid_amount": np.where(states == "kept", 100.0, 0.0),
+            "promise_status_code": states, "kept_date": pd.to_datetime(np.where(states == "kept", str(as_of), None)),
+            "partly_kept_date": pd.to_datetime(np.where(states == "partly_kept", str(as_of), None)),
+            "broken_date": pd.to_datetime(np.where(states == "broken", str(as_of), None)),
+            "follow_up_date": pd.to_datetime(np.where(lapsed & (np.arange(count) % 3 == 0), str(as_of), None)),
+            "days_to_follow_up": pd.array(np.where(lapsed & (np.arange(count) % 3 == 0), 2, None), dtype="Int64"),
+        }
+    )  # fmt: skip
+    contacts = pd.DataFrame(
+        {
+            "interaction_id": [f"I{at:03d}" for at in range(count)], "customer_id": some["customer_id"],
+            "loan_id": some["loan_id"], "occurred_at": pd.Timestamp(as_of), "occurred_date": as_of, "channel_code": "call",
+            "outcome_code": "promise", "collector_id": "C01", "cost_amount": 0.5,
+        }
+    )  # fmt: skip
+    payments = pd.DataFrame(
+        {
+            "payment_id": [f"Y{at:03d}" for at in range(count)], "customer_id": some["customer_id"], "loan_id": some["loan_id"],
+            "paid_date": as_of, "paid_at": pd.Timestamp(as_of), "payment_amount": 55.0, "is_reversal": np.arange(count) % 9 == 8,
+            "collector_id": pd.array([None] * count, dtype="string"),
+        }
+    )  # fmt: skip
+    listed = worklist.head(60)
+    completion = pd.DataFrame(
+        {
+            "as_of_date": as_of, "customer_id": listed["customer_id"], "channel_code": listed["channel_code"],
+            "collector_id": listed["collector_id"], "list_rank": listed["rank"],
+            "completion_code": np.array(["same_day", "later", "other_channel", "not_worked", "pending"])[np.arange(len(listed)) % 5],
+            "is_right_party": np.arange(len(listed)) % 2 == 0, "paid_amount": 12.0,
+        }
+    )  # fmt: skip
+    blocked = pd.DataFrame(
+        [("CH-SMS/hours", "sms", 80, 30, 25, 20, 0), ("EC-BASE/holiday", "call", 80, 20, 20, 20, 5)],
+        columns=["rule_id", "channel_code", "considered_count", "channel_blocked_count", "blocked_count",
+                 "blocked_alone_count", "blocked_for_good_count"],
+    ).assign(as_of_date=as_of)  # fmt: skip
+    unmatched = payments.head(6).assign(as_of_date=as_of, age_days=[1, 10, 45, 120, 200, 3][: len(payments.head(6))],
+                                        unmatched_amount=5.0, reason_code="overpaid")  # fmt: skip
+    return {
+        "fct_loan_reconciliation": loans, "reconciliation_causes": causes, "rpt_reconciliation_causes": found,
+        "rpt_reconciliation": verdict, "rpt_reconciliation_totals": totals, "rpt_promise_lives": lives,
+        "rpt_contacts": contacts, "fct_payments": payments, "rpt_list_completion": completion,
+        "rpt_blocked_contacts": blocked if len(worklist) else blocked.iloc[:0], "rpt_unmatched_payments": unmatched,
+    }  # fmt: skip

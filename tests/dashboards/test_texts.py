@@ -35,7 +35,7 @@ def test_every_key_that_a_page_names_exists_and_every_key_is_used():
     named |= {f"failure.{what}{end}" for what in ("no_home", "nothing_published", "broken") for end in ("", "_text")}
     patterns = [re.compile(re.sub(r"\\{.*?\\}", "[a-z0-9_]+", re.escape(name)) + "$") for name in named]
     unknown = [name for name, pattern in zip(named, patterns, strict=True) if not any(map(pattern.match, SPANISH))]
-    labelled = tuple(f"{group}." for group in re.findall(r'texts\.label\("([a-z]+)"', source))
+    labelled = tuple(f"{group}." for group in re.findall(r'texts\.label\("([a-z_]+)"', source))
     unused = [
         key for key in SPANISH if not key.startswith(labelled) and not any(pattern.match(key) for pattern in patterns)
     ]

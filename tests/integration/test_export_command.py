@@ -24,7 +24,7 @@ def puntual(*arguments: str) -> subprocess.CompletedProcess:
 
 
 def test_every_contact_of_one_person_in_order_within_seconds(finished_home, tmp_path):
-    file = Snapshot.current(finished_home).table_path("fct_interactions")
+    file = Snapshot.current(finished_home).table_path("rpt_contacts")
     busiest = (
         "select customer_id from read_parquet($1) group by customer_id order by count(*) desc, customer_id limit 1"
     )
