@@ -12,7 +12,7 @@ from puntual.warehouse.serving import PublishedTable
 # No column that the contract marks as personal data is in these schemas, neither of members nor of collectors; the work
 # lists carry what a collector needs, and only for the members that the day chose.
 _SCHEMAS = frozenset({"star", "reporting", "reference"})
-_FURTHER = frozenset({"kpis.kpi_status"})
+_FURTHER = frozenset({"kpis.kpi_status", "marts.fct_loan_reconciliation"})
 
 
 def published_tables(manifest: Mapping[str, Any]) -> dict[str, PublishedTable]:
@@ -42,7 +42,7 @@ def published_addresses(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _described(manifest: Mapping[str, Any]) -> dict[str, TableSpec]:
-    specs = described_tables(manifest, _SCHEMAS | {"kpis"})
+    specs = described_tables(manifest, _SCHEMAS | {"kpis", "marts"})
     return {address: spec for address, spec in specs.items() if spec.schema in _SCHEMAS or address in _FURTHER}
 
 
