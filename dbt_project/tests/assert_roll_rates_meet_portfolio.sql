@@ -1,5 +1,5 @@
 {{ config(meta={'dagster': {'ref': {'name': 'rpt_roll_rates'}}}) }}
--- What opens a matrix is what the portfolio shows on that date.
+-- What opens a matrix is what the portfolio shows on that date, where it shows it.
 with portfolio as (
     select
         as_of_date,
@@ -29,6 +29,9 @@ left join portfolio
     on openings.from_date = portfolio.as_of_date
     and openings.from_bucket_code = portfolio.bucket_code
 where
-    portfolio.as_of_date is null
-    or openings.loan_count <> portfolio.loan_count
-    or openings.opening_balance_amount <> portfolio.outstanding_principal_amount
+    openings.from_date in (select as_of_date from {{ ref('rpt_portfolio') }})
+    and (
+        portfolio.as_of_date is null
+        or openings.loan_count <> portfolio.loan_count
+        or openings.opening_balance_amount <> portfolio.outstanding_principal_amount
+    )
