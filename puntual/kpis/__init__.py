@@ -1,1 +1,1 @@
-"""KPIs: the catalogue for people, the semantic definitions for machines, and what Python measures on models and decisions."""
+"""KPIs: the catalogue for people, definitions for machines, and what Python measures on models and decisions."""
