@@ -301,7 +301,7 @@ def _measure_data(values: KpiValues, day: Day) -> None:
     analytic_data.freshness(values, newest)
     loads = day.warehouse.read(
         "select table_name, row_count, rejected_count, superseded_count from raw.loads"
-        " where load_id = (select max(load_id) from raw.loads where as_of_date = {})",
+        " where load_id = (select max(load_id) from raw.loads where as_of_date <= {})",
         [day.as_of],
     )
     analytic_data.rejected_rows(values, loads)

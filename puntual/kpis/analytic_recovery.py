@@ -73,7 +73,8 @@ def recovery_against_expected(values: KpiValues, matured: pd.DataFrame, period: 
     """K31: what was paid within the window over what had been expected; ``matured`` has the period's rows alone."""
     rows = matured[matured["pay_probability"].notna()]
     if rows.empty:
-        values.off("K31", *NO_MATURED)
+        if period == "month":
+            values.off("K31", *NO_MATURED)
         return
     frame = rows.assign(expected_payment=expected(rows)[0])
     values.add_groups(
