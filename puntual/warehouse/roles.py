@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from puntual.errors import UsageError, WarehouseError
@@ -291,3 +292,42 @@ def _identifier(cursor: Any, name: str) -> str:
     from psycopg2.extensions import quote_ident
 
     return str(quote_ident(name, cursor.connection))
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the schema ``bi`` shows."""
+
+    as_of_date: date
+    content_name: str
+
+
+def served_now(cursor: Any) -> Served | str:
+    """What readers of ``bi`` see, after one row of each view was read; or why they cannot."""
+    import psycopg2
+
+    cursor.execute("select to_regclass(%s) is not null", [f"{PUBLISHED_SCHEMA}.published"])
+    if not cursor.fetchone()[0]:
+        return "nothing is published there yet; the day's last step does it"
+    cursor.execute(f"select as_of_date, content_name from {PUBLISHED_SCHEMA}.published")
+    as_of_date, content_name = cursor.fetchone()
+    cursor.execute("select table_name from information_schema.views where table_schema = %s", [PUBLISHED_SCHEMA])
+    names = [name for (name,) in cursor.fetchall()]
+    for name in names:
+        try:
+            cursor.execute(f"select 1 from {PUBLISHED_SCHEMA}.{name} limit 1")
+        except psycopg2.Error as error:
+            return f"{PUBLISHED_SCHEMA}.{name} cannot be read: {error.diag.message_primary}; run the day again"
+    cursor.execute("select 1 from pg_roles where rolname = %s", [BI])
+    if cursor.fetchone():
+        cursor.execute(
+            "select count(*) from information_schema.views v where v.table_schema = %s"
+            " and not has_table_privilege(%s, format('%%I.%%I', v.table_schema, v.table_name), 'select')",
+            [PUBLISHED_SCHEMA, BI],
+        )
+        shut = cursor.fetchone()[0]
+        if shut:
+            return (
+                f"{BI} may not read {shut} of its views: published before init-db; run the next day, or again after it"
+            )
+    return Served(as_of_date, content_name)

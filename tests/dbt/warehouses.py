@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,40 +13,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
+from puntual.warehouse.catalog import TableSpec, described_tables
 from tests.dbt.book import Book
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 SOURCES = [PROJECT / "models" / "staging" / name for name in ("_raw__sources.yml", "_decided__sources.yml")]
 
-KEYS = {
-    "marts.dim_branches": ["branch_id"],
-    "marts.dim_collectors": ["collector_id"],
-    "marts.dim_contact_points": ["contact_point_id"],
-    "marts.dim_customers": ["customer_id"],
-    "marts.dim_loans": ["loan_id"],
-    "marts.fct_interactions": ["interaction_id"],
-    "marts.fct_loan_as_of": ["as_of_date", "loan_id"],
-    "marts.fct_loan_reconciliation": ["loan_id"],
-    "marts.fct_payment_matches": ["payment_id", "installment_no"],
-    "marts.fct_payments": ["payment_id"],
-    "marts.fct_promises": ["promise_id"],
-    "features.feat_customer__as_of": ["as_of_date", "customer_id"],
-    "features.feat_loan__as_of": ["as_of_date", "loan_id"],
-    "features.label_customer__contact_response": ["as_of_date", "customer_id"],
-    "features.label_loan__default": ["as_of_date", "loan_id"],
-    "reporting.rpt_arrears_movement": ["as_of_date", "branch_id", "product_code"],
-    "reporting.rpt_arrears_movement_periods": ["period_code", "as_of_date", "branch_id", "product_code"],
-    "reporting.rpt_blocked_contacts": ["as_of_date", "channel_code", "rule_id"],
-    "reporting.rpt_contacts": ["interaction_id"],
-    "reporting.rpt_list_completion": ["as_of_date", "customer_id"],
-    "reporting.rpt_portfolio": ["as_of_date", "branch_id", "product_code", "bucket_code"],
-    "reporting.rpt_promise_changes": ["promise_id", "change_no"],
-    "reporting.rpt_promise_lives": ["promise_id"],
-    "reporting.rpt_reconciliation": ["as_of_date"],
-    "reporting.rpt_reconciliation_causes": ["cause_code"],
-    "reporting.rpt_reconciliation_totals": ["source_code", "branch_id", "product_code"],
-    "reporting.rpt_unmatched_payments": ["payment_id"],
-}
+COMPARED = ("marts", "features", "kpis", "reporting", "star", "reference")
+"""Schemas whose every table must be the same on both engines."""
 
 MODELS_ONLY = ("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 
@@ -213,7 +188,21 @@ def postgres_environment(url: str) -> dict[str, str]:
     }
 
 
-def collect(connection: Any, tables: Mapping[str, list[str]] = KEYS) -> Built:
+def described(folder: Path) -> dict[str, TableSpec]:
+    """The tables of the compared schemas, from the manifest that the build in ``folder`` left."""
+    manifest = json.loads((folder / "target" / "manifest.json").read_text(encoding="utf-8"))
+    return described_tables(manifest, COMPARED)
+
+
+def keys(folder: Path, connection: Any) -> dict[str, list[str]]:
+    """The key of each compared table that was built."""
+    cursor = connection.cursor()
+    cursor.execute("select table_schema || '.' || table_name from information_schema.tables")
+    there = {name for (name,) in cursor.fetchall()}
+    return {name: list(spec.key) for name, spec in described(folder).items() if name in there}
+
+
+def collect(connection: Any, tables: Mapping[str, list[str]]) -> Built:
     """Every row of the tables; fails when a key is not unique."""
     found: dict[str, dict[tuple[Any, ...], Row]] = {}
     for table in tables:
@@ -221,12 +210,14 @@ def collect(connection: Any, tables: Mapping[str, list[str]] = KEYS) -> Built:
         cursor.execute(f"select * from {table}")
         names = [column[0] for column in cursor.description]
         rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
-        found[table] = {tuple(row[name] for name in tables[table]): row for row in rows}
+        # A part that is united into a table with a key has none of its own: all but its doubles name a row.
+        key = tables[table] or [name for name in names if not any(isinstance(row[name], float) for row in rows)]
+        found[table] = {tuple(row[name] for name in key): row for row in rows}
         assert len(found[table]) == len(rows), f"the key of {table} is not unique"
     return Built(found)
 
 
-def build_on_duckdb(book: Book, folder: Path, *arguments: str, tables: Mapping[str, list[str]] = KEYS) -> Built:
+def build_on_duckdb(book: Book, folder: Path, *arguments: str, tables: Mapping[str, list[str]] | None = None) -> Built:
     import duckdb
 
     file = folder / "warehouse.duckdb"
@@ -234,11 +225,11 @@ def build_on_duckdb(book: Book, folder: Path, *arguments: str, tables: Mapping[s
     load_duckdb(book, file)
     run_dbt(list(arguments or MODELS_ONLY), duckdb_environment(file), folder)
     with duckdb.connect(str(file), read_only=True) as connection:
-        return collect(connection, tables)
+        return collect(connection, tables or keys(folder, connection))
 
 
 def build_on_postgres(
-    book: Book, url: str, folder: Path, *arguments: str, tables: Mapping[str, list[str]] = KEYS
+    book: Book, url: str, folder: Path, *arguments: str, tables: Mapping[str, list[str]] | None = None
 ) -> Built:
     import psycopg2
 
@@ -246,7 +237,7 @@ def build_on_postgres(
     run_dbt(list(arguments or MODELS_ONLY), postgres_environment(url), folder)
     connection = psycopg2.connect(url)
     try:
-        return collect(connection, tables)
+        return collect(connection, tables or keys(folder, connection))
     finally:
         connection.close()
 

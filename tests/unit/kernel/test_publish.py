@@ -174,3 +174,37 @@ def test_two_runs_at_once_are_refused(tmp_path):
             pass
     with exclusive(home):
         pass
+
+
+def test_another_place_changes_with_the_link_or_neither_does(tmp_path):
+    from contextlib import contextmanager
+
+    home = Home(tmp_path)
+    seen = []
+
+    @contextmanager
+    def beside(snapshot):
+        seen.append((snapshot.as_of_date, home.current.exists()))
+        yield
+        seen.append(home.current.resolve() == snapshot.folder.resolve())
+
+    @contextmanager
+    def refusing(snapshot):
+        raise PublishError("the server is gone")
+        yield
+
+    def fill(folder):
+        (folder / "a.txt").write_text("a")
+        return {"as_of_date": DAY.isoformat()}
+
+    first = publish(home, DAY, fill, run_id="x", keep=7, beside=beside)
+    assert seen == [(DAY, False), True]
+    later = date(2026, 7, 15)
+
+    def fill_later(folder):
+        (folder / "a.txt").write_text("b")
+        return {"as_of_date": later.isoformat()}
+
+    with pytest.raises(PublishError, match="server is gone"):
+        publish(home, later, fill_later, run_id="y", keep=7, beside=refusing)
+    assert home.current.resolve() == first.snapshot.folder.resolve()
