@@ -18,6 +18,14 @@ PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 SOURCES = [PROJECT / "models" / "staging" / name for name in ("_raw__sources.yml", "_decided__sources.yml")]
 
 KEYS = {
+    "kpis.kpi_values__reconciliation": [
+        "period_code",
+        "kpi_code",
+        "grain_code",
+        "branch_id",
+        "product_code",
+        "province",
+    ],
     "marts.dim_branches": ["branch_id"],
     "marts.dim_collectors": ["collector_id"],
     "marts.dim_contact_points": ["contact_point_id"],

@@ -15,6 +15,7 @@
         'kpi_values__distribution',
         'kpi_values__first_payments',
         'kpi_values__lines',
+        'kpi_values__reconciliation',
         'kpi_values__roll_rates',
         'kpi_values__time_to_cure',
         'kpi_values__vintages',
