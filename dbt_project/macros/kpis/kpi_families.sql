@@ -30,6 +30,7 @@
         'kpi_values__net_recovery',
         'kpi_values__payment_mix',
         'kpi_values__promise_ageing',
+        'kpi_values__reconciliation',
         'kpi_values__roll_rates',
         'kpi_values__time_to_cure',
         'kpi_values__vintages',
