@@ -140,12 +140,14 @@ def differences(home: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.timeout(1200)
 def test_four_days_end_in_the_tables_of_a_full_refresh(source: Path, tmp_path: Path) -> None:
     walk(source, tmp_path / "home", 4)
     assert differences(tmp_path / "home") == {}
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_thirty_days_end_in_the_tables_of_a_full_refresh(source: Path, tmp_path: Path) -> None:
     walk(source, tmp_path / "home", 30)
     assert differences(tmp_path / "home") == {}
