@@ -1,7 +1,7 @@
 """What the star promises to reports that others built: tables, columns and types, under the version of the publication.
 
-The promise is committed (``tests/contract/bi_contract.json``). A table or column may be added by writing it again; one that
-goes, is renamed or changes its type is refused until ``SCHEMA_VERSION`` and the changelog's table move:
+The promise is committed (``tests/contract/bi_contract.json``). A table or column may be added by writing it again; one
+that goes, is renamed or changes its type is refused until ``SCHEMA_VERSION`` and the changelog's table move:
 
     python -m pipelines.bi_contract
 """
@@ -69,7 +69,8 @@ def objections(committed: Mapping[str, Any], current: Mapping[str, Any], changel
     if version <= committed["schema_version"]:
         return [f"{reason}; raise SCHEMA_VERSION in pipelines/steps/publishing.py" for reason in broken]
     if not re.search(rf"^\|.*\bschema version {version}\b.*\|$", changelog, flags=re.MULTILINE):
-        return [f"CHANGELOG.md has no row of its table that names schema version {version}, which breaks: {'; '.join(broken)}"]
+        told = f"CHANGELOG.md has no row of its table that names schema version {version}, which breaks: "
+        return [told + "; ".join(broken)]
     return []
 
 
@@ -84,7 +85,9 @@ def write_contract(file: Path = CONTRACT_FILE) -> Path:
         committed = json.loads(file.read_text(encoding="utf-8"))
         reasons = objections(committed, current, CHANGELOG.read_text(encoding="utf-8"))
         if reasons:
-            raise PublishError("The star would break reports that others built:\n" + "\n".join(f"  {reason}" for reason in reasons))
+            raise PublishError(
+                "The star would break reports that others built:\n" + "\n".join(f"  {reason}" for reason in reasons)
+            )
     file.write_text(json.dumps(current, indent=2) + "\n", encoding="utf-8")
     return file
 

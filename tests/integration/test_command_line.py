@@ -14,7 +14,7 @@ def puntual(*arguments: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, **options)
 
 
-@pytest.mark.parametrize("command", ["init", "demo", "run", "backfill", "train", "validate", "export", "doctor", "dash", "dagster", "docs"])
+@pytest.mark.parametrize("command", ["init", "demo", "run", "backfill", "train", "validate", "export", "doctor", "dash", "dagster", "docs", "powerbi"])
 def test_every_command_explains_itself_with_an_example(command):
     done = puntual(command, "--help")
     assert done.returncode == 0
