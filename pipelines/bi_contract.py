@@ -1,7 +1,7 @@
 """What the star promises to reports that others built: tables, columns and types, under the version of the publication.
 
-The promise is committed (``tests/contract/bi_contract.json``). A table or column may be added by writing it again; one that
-goes, is renamed or changes its type is refused until ``SCHEMA_VERSION`` and the changelog's table move:
+The promise is committed (``tests/contract/bi_contract.json``). A table or column may be added by writing it again; one
+that goes, is renamed or changes its type is refused until ``SCHEMA_VERSION`` and the changelog's table move:
 
     python -m pipelines.bi_contract
 """
@@ -69,9 +69,8 @@ def objections(committed: Mapping[str, Any], current: Mapping[str, Any], changel
     if version <= committed["schema_version"]:
         return [f"{reason}; raise SCHEMA_VERSION in pipelines/steps/publishing.py" for reason in broken]
     if not re.search(rf"^\|.*\bschema version {version}\b.*\|$", changelog, flags=re.MULTILINE):
-        return [
-            f"CHANGELOG.md has no row of its table that names schema version {version}, which breaks: {'; '.join(broken)}"
-        ]
+        told = f"CHANGELOG.md has no row of its table that names schema version {version}, which breaks: "
+        return [told + "; ".join(broken)]
     return []
 
 

@@ -240,7 +240,9 @@ def powerbi_summary(written: Any) -> bool:
     table.add_column("Result")
     for verdict in written.verdicts:
         schema = "/".join(verdict.schema.split("/")[-3:-1])
-        result = "[red]failed[/red]" if verdict.problems else "passed" if verdict.is_checked else "[dim]not checked[/dim]"
+        result = (
+            "[red]failed[/red]" if verdict.problems else "passed" if verdict.is_checked else "[dim]not checked[/dim]"
+        )
         table.add_row(verdict.file, schema or "–", result)
     _out.print(table)
     for verdict in written.verdicts:

@@ -130,9 +130,14 @@ def _check_model_file(model: SemanticModel, tables: set[str]) -> Iterator[str]:
     for kind, found in (
         ("table", tables),
         ("role", {path.split("/")[1].removesuffix(".tmdl") for path in model.files if path.startswith("roles/")}),
-        ("cultureInfo", {path.split("/")[1].removesuffix(".tmdl") for path in model.files if path.startswith("cultures/")}),
+        (
+            "cultureInfo",
+            {path.split("/")[1].removesuffix(".tmdl") for path in model.files if path.startswith("cultures/")},
+        ),
     ):
-        named = [node.name for node in model.files.get("model.tmdl", []) if node.is_reference and node.kind == kind]
+        named = [
+            node.name or "" for node in model.files.get("model.tmdl", []) if node.is_reference and node.kind == kind
+        ]
         for name in sorted(found.symmetric_difference(named), key=str):
             yield f"model.tmdl: {kind} {name!r} is named without a file, or has a file and is not named"
     for path, nodes in model.files.items():
@@ -246,9 +251,8 @@ def unbalanced(code: str) -> str | None:
     for sign in rest:
         if sign in "([{":
             open_ones.append(sign)
-        elif sign in _M_PAIRS:
-            if not open_ones or open_ones.pop() != _M_PAIRS[sign]:
-                return sign
+        elif sign in _M_PAIRS and (not open_ones or open_ones.pop() != _M_PAIRS[sign]):
+            return sign
     return '"' if '"' in rest else (open_ones[-1] if open_ones else None)
 
 
@@ -310,7 +314,9 @@ def _check_pages(contents: Mapping[str, Any]) -> Iterator[str]:
             yield f"{_PAGES}{folder}: has no page.json of its own name"
             continue
         prefix = f"{_PAGES}{folder}/visuals/"
-        visuals = {path.removeprefix(prefix).split("/")[0]: body for path, body in contents.items() if path.startswith(prefix)}
+        visuals = {
+            path.removeprefix(prefix).split("/")[0]: body for path, body in contents.items() if path.startswith(prefix)
+        }
         for name, visual in visuals.items():
             if visual["name"] != name:
                 yield f"{prefix}{name}: is named {visual['name']!r} inside"
@@ -327,7 +333,14 @@ def _check_boxes(folder: str, page: Mapping[str, Any], visuals: Mapping[str, Any
         at = visual["position"]
         boxes[name] = (at["x"], at["y"], at["x"] + at["width"], at["y"] + at["height"])
         left, top, right, bottom = boxes[name]
-        if left < 0 or top < 0 or right > page["width"] or bottom > page["height"] or at["width"] <= 0 or at["height"] <= 0:
+        if (
+            left < 0
+            or top < 0
+            or right > page["width"]
+            or bottom > page["height"]
+            or at["width"] <= 0
+            or at["height"] <= 0
+        ):
             yield f"{folder}: {name} leaves the page"
     names = sorted(boxes)
     for at, one in enumerate(names):

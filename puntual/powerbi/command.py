@@ -72,7 +72,9 @@ def write_home_project(
     if schemas is not None and not schemas.is_dir():
         raise UsageError(f"--schemas: {schemas} is not a folder. Give the one that holds fabric/…/schema.json.")
     semantics = load_semantics()
-    _, files = build_project(star_tables(), semantics, source_settings(home, settings, source), settings.institution.name)
+    _, files = build_project(
+        star_tables(), semantics, source_settings(home, settings, source), settings.institution.name
+    )
     folder = out or home.root / "powerbi"
     problems = check_project(files)
     verdicts = validate_files(files, schemas)

@@ -1,6 +1,7 @@
 """The part of DAX that our measures use: written by :mod:`puntual.powerbi.measures`, read back here to be proved.
 
-Grammar: ``VAR`` … ``RETURN``, ``&&``, ``||``, ``=``, calls, ``'table'[column]``, ``[measure]``, ``'table'``, texts, numbers.
+Grammar: ``VAR`` … ``RETURN``, ``&&``, ``||``, ``=``, ``IN``, calls, ``'table'[column]``, ``[measure]``, ``'table'``,
+texts, numbers.
 """
 
 from __future__ import annotations

@@ -106,7 +106,8 @@ def star(model: SemanticModel, fact: str) -> str:
             at, end = y + 22, ports[column]
             bend = (edge + port) // 2
             parts.append(
-                f"<path d='M{edge} {at} C{bend} {at} {bend} {end} {port} {end}' fill='none' stroke='{_PALE}' stroke-width='1.2'/>"
+                f"<path d='M{edge} {at} C{bend} {at} {bend} {end} {port} {end}' fill='none' "
+                f"stroke='{_PALE}' stroke-width='1.2'/>"
             )
             away = 10 if is_left else -10
             parts.append(_text(edge + away, at - 5, "1", _PALE, 11, anchor="start" if is_left else "end"))

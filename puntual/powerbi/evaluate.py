@@ -1,8 +1,8 @@
 """The numbers of the measures, from the DAX and the relationships that ship, beside those of the long table of KPIs.
 
-The files are read back; nothing of how they were made is known here. Each measure is evaluated over the published tables
-for every member of a grain at once, in the filter context that a Power BI visual would have: one period of the calendar,
-one column on its rows.
+The files are read back; nothing of how they were made is known here. Each measure is evaluated over the published
+tables for every member of a grain at once, in the filter context that a Power BI visual would have: one period of the
+calendar, one column on its rows.
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ class Evaluator:
         if expression.operator == "||":
             return left or right
         if expression.operator == "=":
-            return {member: value == right for member, value in left.items()} if isinstance(left, dict) else left == right
+            return (
+                {member: value == right for member, value in left.items()} if isinstance(left, dict) else left == right
+            )
         raise DaxError(f"{expression.operator} is not used in measures")
 
     def _call(self, call: Call, context: Context, variables: Mapping[str, Any]) -> Any:
@@ -201,7 +203,7 @@ class Evaluator:
         return found
 
     def _aggregate(self, function: str, argument: Dax, context: Context) -> Any:
-        """One SQL statement: the table, joined to what is chosen by the model's relationships, by the columns on rows."""
+        """One SQL statement: the table, joined to what is chosen by the model's relationships, by the rows' columns."""
         if isinstance(argument, ColumnRef):
             table, what = argument.table, f"{function.lower()}(facts.{argument.column})"
         elif isinstance(argument, TableRef) and function == "COUNTROWS":
@@ -240,7 +242,11 @@ class Evaluator:
         found = self.query(sql)
         if table == DATE_TABLE:
             return found[0][0]
-        return {tuple(row[:-1]): row[-1] for row in found if not (row[-1] is None or (function == "COUNTROWS" and not row[-1]))}
+        return {
+            tuple(row[:-1]): row[-1]
+            for row in found
+            if not (row[-1] is None or (function == "COUNTROWS" and not row[-1]))
+        }
 
 
 _NOTHING = object()
@@ -278,7 +284,10 @@ def period_of(period_code: str, last: date) -> tuple[date, date]:
 
 
 def differences(
-    evaluator: Evaluator, codes: Mapping[str, str], grains: Mapping[str, Iterable[str]], *,
+    evaluator: Evaluator,
+    codes: Mapping[str, str],
+    grains: Mapping[str, Iterable[str]],
+    *,
     periods: Iterable[str] = ("day", "week", "month"),
     ends_kept: int = 2,
 ) -> list[Difference]:
@@ -294,7 +303,8 @@ def differences(
     found: list[Difference] = []
     for period in periods:
         ends = evaluator.query(
-            f"select distinct as_of_date from fct_kpi where period_code = '{period}' order by as_of_date desc limit {ends_kept}"
+            f"select distinct as_of_date from fct_kpi where period_code = '{period}'"
+            f" order by as_of_date desc limit {ends_kept}"
         )
         for (last,) in ends:
             first, last = period_of(period, last)

@@ -1,4 +1,4 @@
-"""Measures from the catalogue: sums over the tables of parts, ratios of two sums, and figures read from the long table."""
+"""Measures from the catalogue: sums over the tables of parts, ratios of two, and figures read from the long table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FAMILIES = {
     "decisions": ("Decisiones", "Decisions"),
 }
 
-# Grains of the long table that a filter on a dimension can ask for, finest first; province and agency have no key there.
+# Grains of the long table that a filter on a dimension can ask for, finest first; province and agency have no key.
 _GRAIN_DIMENSIONS = {
     "branch_product": ("dim_branches", "dim_products"),
     "branch": ("dim_branches",),

@@ -1,4 +1,4 @@
-"""The semantic model as a tree of TMDL objects: tables and keys of the star, measures of the catalogue, roles, captions."""
+"""The semantic model as a tree of TMDL objects: tables and keys of the star, measures, roles, captions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ _TYPES = {
     "numeric": ("decimal", "Currency.Type"),
     "double precision": ("double", "type number"),
 }
-
 
 
 def _type(column: ColumnSpec) -> tuple[str, str]:
@@ -225,7 +224,8 @@ def _partition(table: TableSpec) -> Node:
         [
             "let",
             '    Data = if Source = "postgres"',
-            f'        then PostgreSQL.Database(PostgresServer, PostgresDatabase){{[Schema = "bi", Item = "{table.name}"]}}[Data]',
+            "        then PostgreSQL.Database(PostgresServer, PostgresDatabase)"
+            f'{{[Schema = "bi", Item = "{table.name}"]}}[Data]',
             f'        else Parquet.Document(File.Contents(ParquetFolder & "\\{table.name}.parquet")),',
             f"    Chosen = Table.SelectColumns(Data, {{{names}}}),",
             "    Typed = Table.TransformColumnTypes(",
@@ -271,7 +271,10 @@ def _measures_table(measures: list[Measure]) -> Node:
         "partition",
         MEASURES,
         "m",
-        properties=(("mode", "import"), ("source", Code("let\n    Empty = #table(type table [none = text], {})\nin\n    Empty"))),
+        properties=(
+            ("mode", "import"),
+            ("source", Code("let\n    Empty = #table(type table [none = text], {})\nin\n    Empty")),
+        ),
     )
     return Node(
         "table",
@@ -332,7 +335,12 @@ def _expressions(source: SourceSettings) -> list[Node]:
 
     parameters = [
         ("Source", source.source, "Where the data comes from: parquet or postgres.", ', List={"parquet", "postgres"}'),
-        ("ParquetFolder", source.folder, "Folder with the Parquet files of the published day (bi), without a final \\.", ""),
+        (
+            "ParquetFolder",
+            source.folder,
+            "Folder with the Parquet files of the published day (bi), without a final \\.",
+            "",
+        ),
         ("PostgresServer", source.server, "Server of PostgreSQL; a port goes behind a colon.", ""),
         ("PostgresDatabase", source.database, "Database of PostgreSQL; the schema is bi.", ""),
         ("BranchAccess", source.access, "Who sees which branch: user@x=B1|B2;boss@x=* (used by the dynamic role).", ""),
@@ -341,7 +349,8 @@ def _expressions(source: SourceSettings) -> list[Node]:
         Node(
             "expression",
             name,
-            f'{text(value)} meta [IsParameterQuery=true, Type="Text"{choices}, IsParameterQueryRequired={str(bool(value)).lower()}]',
+            f'{text(value)} meta [IsParameterQuery=true, Type="Text"{choices}, '
+            f"IsParameterQueryRequired={str(bool(value)).lower()}]",
             about,
             (("lineageTag", tag("expression", name)),),
             (Node("annotation", "PBI_ResultType", "Text"),),
@@ -420,7 +429,7 @@ def _role(
                 f"{customer_key} = -1",
                 f"    || {allows(column_text('dim_customers', 'branch_id'))}",
                 f"    || {customer_key} IN SELECTCOLUMNS(",
-                f"        FILTER({table_text('dim_loans')}, {allows(loan_branch)}), \"customer\", {loan_customer}",
+                f'        FILTER({table_text("dim_loans")}, {allows(loan_branch)}), "customer", {loan_customer}',
                 "    )",
             ]
         ),

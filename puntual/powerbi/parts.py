@@ -1,4 +1,4 @@
-"""The tables of parts of the star, generated from the dbt files of the KPI families: a new sum needs no second description.
+"""The tables of parts of the star, generated from the dbt files of the KPI families: a new sum is described once.
 
 After a family has changed: ``python -c 'from puntual.powerbi.parts import *; write_parts()'``. A test compares.
 """
@@ -51,8 +51,7 @@ def parts_files(project: Path = DBT_PROJECT) -> dict[str, str]:
         model = {"name": f"star_{table}", "description": source["description"], "data_tests": tests, "columns": columns}
         models.append(model)
         files[f"star_{table}.sql"] = (
-            f"-- {_NOTE}\n{{{{ config(alias='{table}') }}}}\n"
-            f"{{{{ star_parts(ref('{table}'), '{date_column}') }}}}\n"
+            f"-- {_NOTE}\n{{{{ config(alias='{table}') }}}}\n{{{{ star_parts(ref('{table}'), '{date_column}') }}}}\n"
         )
     text = yaml.safe_dump({"version": 2, "models": models}, sort_keys=False, allow_unicode=True, width=120)
     return {GENERATED_YAML: f"# {_NOTE}\n{text}", **files}

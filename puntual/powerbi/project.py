@@ -1,4 +1,4 @@
-"""A Power BI project as files: the model, the report, and what ties them together. The same inputs give the same bytes."""
+"""A Power BI project as files: model, report, and what ties them together. The same inputs give the same bytes."""
 
 from __future__ import annotations
 

@@ -110,7 +110,11 @@ def build_pages(measures: Iterable[Measure]) -> list[Page]:
                 {"Rows": [roll_from], "Columns": [roll_to], "Values": kpis("K12")},
             ),
             ("lineChart", "Cura y recaída por mes", {"Category": [YEAR_MONTH], "Y": kpis("K14_STRICT", "K15", "K16")}),
-            ("pivotTable", "PAR por oficina", {"Rows": [BRANCH], "Values": kpis("K08_1", "K08_30", "K08_60", "K08_90")}),
+            (
+                "pivotTable",
+                "PAR por oficina",
+                {"Rows": [BRANCH], "Values": kpis("K08_1", "K08_30", "K08_60", "K08_90")},
+            ),
         ],
     )
     management = _page(
@@ -162,7 +166,9 @@ def _page(
     for at, field in enumerate(slicers):
         width = (inner - _MARGIN * (len(slicers) - 1)) // len(slicers)
         left = _MARGIN + at * (width + _MARGIN)
-        visuals.append(Visual("slicer", column_caption(field.name).es, {"Values": [field]}, (left, top, width, _SLICER_HEIGHT)))
+        visuals.append(
+            Visual("slicer", column_caption(field.name).es, {"Values": [field]}, (left, top, width, _SLICER_HEIGHT))
+        )
     top += _SLICER_HEIGHT + _MARGIN
     for at, field in enumerate(cards):
         width = (inner - _MARGIN * (len(cards) - 1)) // len(cards)
@@ -288,7 +294,7 @@ def _visual(visual: Visual, captions: Mapping[str, str]) -> dict[str, Any]:
 
 def _projection(field: Field, captions: Mapping[str, str], *, is_first: bool) -> dict[str, Any]:
     shown = captions[field.name] if field.table == MEASURES else column_caption(field.name).es
-    projection = {
+    projection: dict[str, Any] = {
         "field": field.json,
         "queryRef": f"{field.table}.{field.name}",
         "nativeQueryRef": field.name,

@@ -1,4 +1,4 @@
-"""Microsoft's own JSON schemas, from a folder: nothing is fetched. Each file of a project names the schema that it obeys."""
+"""Microsoft's own JSON schemas, from a folder: nothing is fetched. A file names the schema that it obeys."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _registry(folder: Path) -> Registry[Any]:
     resources = []
     for file in sorted(folder.rglob("*.json")):
         content = json.loads(file.read_text(encoding="utf-8"))
-        # By path, not by $id: the embedded schemas say schema.embedded.json of themselves and are named schema-embedded.
+        # By path, not by $id: an embedded schema calls itself schema.embedded and is asked for as schema-embedded.
         address = HOST + file.relative_to(folder).as_posix()
         resources.append((address, Resource.from_contents(content, default_specification=DRAFT7)))
     registry: Registry[Any] = Registry()

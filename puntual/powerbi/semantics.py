@@ -87,7 +87,9 @@ def load_semantics(project: Path = DBT_PROJECT) -> Semantics:
             raise SemanticsError(f"{file.name}: metric {raw['name']!r} is of {code}, which kpi_catalog.csv lacks.")
         if catalogue[code].status == "on":
             metrics[code] = metric
-    return Semantics(dict(sorted(sums.items())), {code: metrics[code] for code in catalogue if code in metrics}, catalogue)
+    return Semantics(
+        dict(sorted(sums.items())), {code: metrics[code] for code in catalogue if code in metrics}, catalogue
+    )
 
 
 def _sums(model: dict[str, Any]) -> Iterator[BaseSum]:
@@ -110,7 +112,9 @@ def _metric(file: Path, raw: dict[str, Any], code: str) -> SumMetric:
         return SumMetric(code, _named(parameters["measure"]), None)
     if raw["type"] == "ratio":
         return SumMetric(code, _named(parameters["numerator"]), _named(parameters["denominator"]))
-    raise SemanticsError(f"{file.name}: metric {raw['name']!r} is {raw['type']}; only simple and ratio become measures.")
+    raise SemanticsError(
+        f"{file.name}: metric {raw['name']!r} is {raw['type']}; only simple and ratio become measures."
+    )
 
 
 def _named(part: Any) -> str:

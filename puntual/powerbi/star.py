@@ -45,10 +45,7 @@ def star_tables(folder: Path = STAR) -> dict[str, TableSpec]:
 def references(tables: Mapping[str, TableSpec]) -> list[Reference]:
     """Every relation of a fact to a dimension, in the order of the tables and their columns."""
     by_key = {
-        key: table.name
-        for table in tables.values()
-        if is_dimension(table.name)
-        for key in [table.columns[0].name]
+        key: table.name for table in tables.values() if is_dimension(table.name) for key in [table.columns[0].name]
     }
     found = []
     for table in tables.values():
