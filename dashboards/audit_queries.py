@@ -53,8 +53,9 @@ def reconciliation_causes(folder: str) -> pd.DataFrame:
     return select(
         folder,
         """
-        select found.cause_code, causes.label_es, causes.label_en, causes.advice_es, causes.advice_en, found.is_explained,
-            found.loan_count, found.arrears_difference_amount, found.outstanding_principal_difference_amount
+        select found.cause_code, causes.label_es, causes.label_en, causes.advice_es, causes.advice_en,
+            found.is_explained, found.loan_count, found.arrears_difference_amount,
+            found.outstanding_principal_difference_amount
         from rpt_reconciliation_causes as found left join reconciliation_causes as causes using (cause_code)
         where found.cause_code is not null and found.loan_count > 0
         order by found.rule_no
@@ -85,13 +86,15 @@ def worst_loans(folder: str) -> pd.DataFrame:
     return select(
         folder,
         f"""
-        select loan_id, causes.label_es, causes.label_en, arrears_amount, core_arrears_amount, arrears_difference_amount,
-            outstanding_principal_difference_amount, past_due_days, core_past_due_days, evidence
+        select loan_id, causes.label_es, causes.label_en, arrears_amount, core_arrears_amount,
+            arrears_difference_amount, outstanding_principal_difference_amount, past_due_days, core_past_due_days,
+            evidence
         from fct_loan_reconciliation left join reconciliation_causes as causes using (cause_code)
         where is_compared and not is_reconciled
         order by fct_loan_reconciliation.is_explained,
-            greatest(abs(coalesce(arrears_difference_amount, 0)), abs(coalesce(outstanding_principal_difference_amount, 0)))
-                desc, loan_id
+            greatest(
+                abs(coalesce(arrears_difference_amount, 0)), abs(coalesce(outstanding_principal_difference_amount, 0))
+            ) desc, loan_id
         limit {MOST_ROWS}
         """,
         ["fct_loan_reconciliation", "reconciliation_causes"],
@@ -106,7 +109,8 @@ def promise_states(folder: str) -> pd.DataFrame:
         """
         select promise_status_code, count(*) as promise_count, sum(promised_amount)::double as promised_amount,
             sum(paid_amount)::double as paid_amount,
-            count(*) filter (promise_status_code in ('broken', 'partly_kept') and follow_up_date is null) as unfollowed_count
+            count(*) filter (promise_status_code in ('broken', 'partly_kept') and follow_up_date is null)
+                as unfollowed_count
         from rpt_promise_lives group by promise_status_code
         order by list_position(['open', 'kept', 'partly_kept', 'broken'], promise_status_code)
         """,
@@ -144,7 +148,8 @@ def completion(folder: str, as_of: Any) -> pd.DataFrame:
         folder,
         """
         select coalesce(collector_id, channel_code) as worker, count(*) as contact_count,
-            count(*) filter (completion_code = 'same_day') as same_day, count(*) filter (completion_code = 'later') as later,
+            count(*) filter (completion_code = 'same_day') as same_day,
+            count(*) filter (completion_code = 'later') as later,
             count(*) filter (completion_code = 'other_channel') as other_channel,
             count(*) filter (completion_code = 'not_worked') as not_worked,
             count(*) filter (completion_code = 'pending') as pending,
@@ -219,11 +224,12 @@ def timeline(folder: str, customer_id: str) -> pd.DataFrame:
         folder,
         """
         with events as (
-            select occurred_date as happened_date, occurred_at as happened_at, 'contact' as kind, channel_code, outcome_code,
-                null::double as amount, loan_id, collector_id, interaction_id as event_id
+            select occurred_date as happened_date, occurred_at as happened_at, 'contact' as kind, channel_code,
+                outcome_code, null::double as amount, loan_id, collector_id, interaction_id as event_id
             from rpt_contacts where customer_id = $customer
             union all
-            select made_date, made_at, 'promise', channel_code, null, promised_amount::double, loan_id, collector_id, promise_id
+            select made_date, made_at, 'promise', channel_code, null, promised_amount::double, loan_id, collector_id,
+                promise_id
             from rpt_promise_lives where customer_id = $customer
             union all
             select kept_date, null, 'promise_kept', null, null, promised_amount::double, loan_id, null, promise_id

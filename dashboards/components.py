@@ -50,13 +50,14 @@ _STYLE = """
   [data-testid="stMetricLabel"] p {color: #5E6E76; font-size: .92rem;}
   [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums;}
   .st-key-figures > [data-testid="stElementContainer"] {flex: 1 1 0; min-width: 210px;}
-  .st-key-kpi_cards > [data-testid="stElementContainer"] {flex: 0 1 calc(25% - .6rem); min-width: 240px;}
+  .st-key-kpi_cards > [data-testid="stElementContainer"] {flex: 0 1 calc(25% - 1rem); min-width: 240px;}
   .st-key-kpi_cards label p {white-space: normal;}
   .st-key-kpi_cards div:has(> [data-testid="stMetricDelta"]) {flex-wrap: wrap; row-gap: 0;}
   @media (max-width: 640px) {
     [data-testid="stMainBlockContainer"] {padding: 4.2rem .9rem 2rem;}
     .st-key-figures > [data-testid="stElementContainer"] {flex: 1 1 40%; min-width: 150px;}
     .st-key-kpi_cards > [data-testid="stElementContainer"] {flex: 1 1 100%;}
+    .st-key-section [role="radiogroup"] {flex-wrap: wrap;}
     .st-key-figures [data-testid="stMetric"] > div {padding: .6rem .7rem;}
     .st-key-figures label p {white-space: normal;}
     .st-key-figures div:has(> [data-testid="stMetricDelta"]) {flex-wrap: wrap; row-gap: 0;}
@@ -64,6 +65,7 @@ _STYLE = """
     :is(.st-key-filters, .st-key-paging) > [data-testid="stElementContainer"] {
       flex: 1 1 40% !important; min-width: 150px;
     }
+    .st-key-filters > .st-key-kpi_period {flex-basis: 100% !important;}
   }
 </style>
 """

@@ -1,4 +1,4 @@
-"""Figures of the KPI and audit pages. Pure: frames and the reader's texts in, Plotly figures out. Style is that of charts."""
+"""Figures of the KPI and audit pages. Pure: frames and the reader's texts in, Plotly figures out."""
 
 from __future__ import annotations
 

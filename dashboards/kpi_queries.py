@@ -1,9 +1,10 @@
-"""What the KPI page asks of a snapshot. Every figure is read as it was published: nothing here adds, divides or averages."""
+"""What the KPI page asks of a snapshot: figures as they were published. Nothing here adds, divides or averages."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dashboards.queries import cached, select
@@ -61,14 +62,15 @@ def branch_names(folder: str) -> dict[str, str]:
 def catalog(folder: str, family: str) -> pd.DataFrame:
     """The catalogue of a family with where each KPI stands in this run, in its order: one row per KPI.
 
-    ``status_code`` is on, off (its input is not in the contract) or no_data; ``reason_*`` says why; ``warning_*`` what a
-    reader must know. ``has_details``: it is only published broken down by itself (a matrix, a triangle, a curve).
+    ``status_code`` is on, off (its input is not in the contract) or no_data; ``reason_*`` says why; ``warning_*`` what
+    a reader must know. ``has_details``: it is only published broken down by itself (a matrix, a triangle, a curve).
     """
     return select(
         folder,
         """
         with spoken as (
-            select kpi_code, bool_or(detail_code is not null) as has_details from fct_kpi group by kpi_code
+            select kpi_code, bool_or(detail_code is not null) as has_details
+            from fct_kpi group by kpi_code
         )
         select catalog.*, status.status_code, status.reason_es, status.reason_en, status.warning_es, status.warning_en,
             coalesce(spoken.has_details, false) as has_details
@@ -87,11 +89,11 @@ def catalog(folder: str, family: str) -> pd.DataFrame:
 def figures(folder: str, family: str, period: str, grain: str, member: str) -> pd.DataFrame:
     """The newest figure of each KPI of a family for one member of a grain, and the values before it.
 
-    One row per KPI that has one: ``as_of_date``, ``numerator``, ``denominator``, ``value``, ``dates`` and ``trend`` (oldest
-    first), and ``light``: red beyond the red threshold, amber beyond the amber one (the target where there is none), green
-    otherwise; NULL without thresholds, without a direction or without a value. On a threshold is still within it.
+    One row per KPI that has one: ``as_of_date``, ``numerator``, ``denominator``, ``value``, ``dates`` and ``trend``
+    (oldest first), and ``light``: red beyond the red threshold, amber beyond the amber one (the target where there is
+    none), green otherwise; NULL without thresholds, direction or value. On a threshold is still within it.
     """
-    return select(
+    found = select(
         folder,
         f"""
         with rows as (
@@ -112,7 +114,8 @@ def figures(folder: str, family: str, period: str, grain: str, member: str) -> p
         select rows.*, histories.dates, histories.trend,
             case
                 when value is null or amber is null or direction not in ('up', 'down') then null
-                when direction = 'down' then case when value > red then 'red' when value > amber then 'amber' else 'green' end
+                when direction = 'down'
+                    then case when value > red then 'red' when value > amber then 'amber' else 'green' end
                 else case when value < red then 'red' when value < amber then 'amber' else 'green' end
             end as light
         from rows
@@ -123,11 +126,15 @@ def figures(folder: str, family: str, period: str, grain: str, member: str) -> p
         ["fct_kpi", "kpi_catalog"],
         {"family": family, "period": period, "grain": grain, **_member(grain, member)},
     )
+    # A list with a NULL comes as a masked array, one without as a plain one.
+    trends: list[Any] = [np.ma.filled(np.ma.asarray(trend, dtype=float), np.nan) for trend in found["trend"]]
+    found["trend"] = [[None if np.isnan(value) else float(value) for value in trend] for trend in trends]
+    return found
 
 
 @cached
 def breakdown(folder: str, kpi: str, period: str, grain: str) -> pd.DataFrame:
-    """The newest figure of a KPI by each member of a grain: ``code``, parts and ``value``; worst-sized last is not decided."""
+    """The newest figure of a KPI by each member of a grain: ``code``, parts and ``value``, the largest first."""
     return select(
         folder,
         f"""
@@ -152,23 +159,20 @@ def detail_dates(folder: str, kpi: str, period: str, grain: str, member: str) ->
             and {_of_member(grain)}
         order by as_of_date desc
     """
-    return list(
-        select(folder, sql, ["fct_kpi"], {"kpi": kpi, "period": period, "grain": grain, **_member(grain, member)})[
-            "as_of_date"
-        ]
-    )
+    asked = {"kpi": kpi, "period": period, "grain": grain, **_member(grain, member)}
+    return list(select(folder, sql, ["fct_kpi"], asked)["as_of_date"])
 
 
 @cached
 def details(folder: str, kpi: str, period: str, grain: str, member: str, as_of: Any) -> pd.DataFrame:
     """A KPI's own breakdown: ``detail_code``, ``detail_from``, ``detail_to``, parts and ``value``.
 
-    A transition is written from>to, a cell of a triangle cohort|age; anything else has no ``detail_to``. Of a triangle all
-    dates up to ``as_of`` are given, each cell with its newest figure: it stands at the end of its own month.
+    A transition is written from>to, a cell of a triangle cohort|age; anything else has no ``detail_to``. Of a triangle
+    all dates up to ``as_of`` are given, each cell with its newest figure: it stands at the end of its own month.
     """
     return select(
         folder,
-        f"""
+        rf"""
         with rows as (
             select detail_code, as_of_date, numerator, denominator, value,
                 case when detail_code like '%>%' then '>' else '|' end as sign
@@ -178,7 +182,7 @@ def details(folder: str, kpi: str, period: str, grain: str, member: str, as_of: 
         ),
         newest as (
             select *, row_number() over (partition by detail_code order by as_of_date desc) as age_rank from rows
-            where as_of_date = $as_of or (detail_code like '%|%')
+            where as_of_date = $as_of or regexp_full_match(detail_code, '[0-9]{4}-[0-9]{2}\|[0-9]+')
         )
         select detail_code, as_of_date, numerator, denominator, value,
             split_part(detail_code, sign, 1) as detail_from,

@@ -1,4 +1,4 @@
-"""Audit: what moved the arrears, whether we agree with the core, and what became of promises, lists, rules and payments."""
+"""Audit: what moved the arrears, whether we agree with the core, what became of promises, lists and payments."""
 
 from __future__ import annotations
 
@@ -112,8 +112,9 @@ def reconciliation_section(texts: Texts) -> None:
         names = causes[f"label_{language}"].fillna(causes["cause_code"])
         left, right = st.columns(2, gap="large")
         with left:
-            figure = kpi_charts.bars(list(names), list(causes["loan_count"]), write=lambda value: number(value, language),
-                                     texts=texts)  # fmt: skip
+            figure = kpi_charts.bars(
+                list(names), list(causes["loan_count"]), write=lambda value: number(value, language), texts=texts
+            )
             components.chart(figure, key="causes", description=texts("audit.causes"))
         with right:
             show(
@@ -148,7 +149,8 @@ def reconciliation_section(texts: Texts) -> None:
         st.subheader(texts("audit.worst"), anchor=False)
         show(worst.assign(cause=worst[f"label_{language}"]),
              ["loan_id", "cause", "arrears_amount", "core_arrears_amount", "arrears_difference_amount",
-              "outstanding_principal_difference_amount", "past_due_days", "core_past_due_days", "evidence"], texts)  # fmt: skip
+              "outstanding_principal_difference_amount", "past_due_days", "core_past_due_days", "evidence"],
+             texts)  # fmt: skip
     components.export_buttons(
         snapshot, components.both_formats("reconciliation", "not is_reconciled", texts), texts, key="reconciliation"
     )
@@ -156,7 +158,6 @@ def reconciliation_section(texts: Texts) -> None:
 
 def promise_section(texts: Texts) -> None:
     """Promises by state, and the life of the newest of one state."""
-    language = texts.language
     states = audit_queries.promise_states(folder)
     if states.empty:
         st.info(texts("audit.no_promises"))
@@ -219,12 +220,12 @@ def unmatched_section(texts: Texts) -> None:
     if ages.empty:
         st.success(texts("audit.all_matched"))
         return
-    show(ages.assign(age=[texts(f"age.{code}") for code in ages["age_code"]]),
+    show(ages.assign(age=[texts.label("age", code) for code in ages["age_code"]]),
          ["age", "payment_count", "unmatched_amount"], texts)  # fmt: skip
     rows = audit_queries.unmatched(folder)
     show(rows.assign(reason=[texts.label("unmatched", code) for code in rows["reason_code"]]),
-         ["payment_id", "loan_id", "customer_id", "paid_date", "age_days", "payment_amount", "unmatched_amount", "reason"],
-         texts)  # fmt: skip
+         ["payment_id", "loan_id", "customer_id", "paid_date", "age_days", "payment_amount", "unmatched_amount",
+          "reason"], texts)  # fmt: skip
     first_rows(len(rows), texts)
     components.export_buttons(
         snapshot, components.both_formats("unmatched_payments", None, texts), texts, key="unmatched"

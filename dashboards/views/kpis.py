@@ -1,4 +1,4 @@
-"""KPIs: each family's figures with target, light and trend; one of them in detail; and those that are off, with the reason.
+"""KPIs: each family's figures with target, light and trend; one in detail; and those that are off, with the reason.
 
 Nothing is computed here: figures, parts and thresholds are read as they were published.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
@@ -19,6 +19,7 @@ from dashboards.language import Texts
 
 _COLOURS = {"green": "green", "amber": "orange", "red": "red"}
 _BADGES = {"official": "blue", "derived": "gray", "analytic": "violet"}
+_COHORT = r"[0-9]{4}-[0-9]{2}\|[0-9]+"  # month of disbursement and months since
 _TRENDS = {"day": 31, "week": 13, "month": 24}
 
 
@@ -142,13 +143,13 @@ def card(kpi: pd.Series, write: Callable[[Any], str], texts: Texts) -> None:
     else:
         goal = "" if pd.isna(target) else f" · {texts('kpis.target')} {write(target)}"
         delta, colour, description = f"● {texts(f'light.{light}')}{goal}", _COLOURS[light], day
-    trend = [float(value) for value in kpi["trend"] if value is not None and value == value]
+    trend = [value for value in kpi["trend"] if value is not None]
     badge = f":{_BADGES.get(str(kpi['kind']), 'gray')}-badge[{kind_name(kpi, texts)}]"
     st.metric(
         f"{plain(str(kpi[f'label_{texts.language}']))} {badge}",
         write(kpi["value"]),
         delta,
-        delta_color=colour,
+        delta_color=cast(Any, colour),
         delta_arrow="off",
         delta_description=description,
         help=meaning(kpi, texts),
@@ -179,10 +180,10 @@ def figures_table(catalog: pd.DataFrame, figures: pd.DataFrame, texts: Texts, cu
             for _, kpi in rows.iterrows()
         ]
     )
+    if written.empty:
+        return
     with st.expander(texts("kpis.all", count=number(len(written), language))):
-        if len(written):
-            columns = ("code", "name", "value", "light", "target", "numerator", "denominator", "as_of", "kind")
-            components.table(written, {}, {column: texts(f"kpi_column.{column}") for column in columns})
+        components.table(written, {}, {column: texts(f"kpi_column.{column}") for column in written})
 
 
 def off_table(catalog: pd.DataFrame, texts: Texts) -> None:
@@ -294,15 +295,18 @@ def own_section(
         after = [one for one in labels if one in set(cells["detail_to"])]
         figure = kpi_charts.matrix(cells, rows=ladder, columns=after, labels=labels, write=write, texts=texts)
         st.caption(texts("kpis.matrix_caption"))
-    elif cells["detail_code"].str.contains("|", regex=False).any():
+    elif cells["detail_code"].str.fullmatch(_COHORT).all():
         figure = kpi_charts.vintages(cells, write=write, texts=texts)
-    elif pd.to_numeric(cells["detail_code"], errors="coerce").notna().all():
+    elif pd.to_numeric(cells["detail_code"], errors="coerce").notna().all() and len(cells) > len(labels):
         figure = kpi_charts.curve(cells, write=write, texts=texts)
     else:
-        order = {one: at for at, one in enumerate(labels)}
-        cells = cells.sort_values("detail_code", key=lambda codes: codes.map(lambda one: (order.get(one, 99), one)))
-        figure = kpi_charts.bars([labels.get(one, one) for one in cells["detail_code"]], list(cells["value"]),
-                                 write=write, texts=texts)  # fmt: skip
+        place = {one: at for at, one in enumerate(labels)}
+        ladder = cells["detail_code"].isin(place).all()
+        cells = cells.assign(place=cells["detail_code"].map(place) if ladder else -cells["value"])
+        cells = cells.sort_values(["place", "detail_code"], na_position="last")
+        names = [labels.get(one, one) for one in cells["detail_code"]]
+        values = [None if value != value else value for value in cells["value"]]
+        figure = kpi_charts.bars(names, values, write=write, texts=texts)
     components.chart(figure, key="kpi_own", description=str(kpi[f"label_{texts.language}"]))
 
 

@@ -26,12 +26,13 @@ _CLASSES = {"BETWEEN", "CASE", "CAST", "COLUMN_REF", "COMPARISON", "CONJUNCTION"
 _OPERATORS = frozenset({"+", "-", "*", "/", "//", "%", "||", "~~", "!~~", "~~*", "!~~*"})
 FUNCTIONS = frozenset(
     {
-        "abs", "ceil", "ceiling", "coalesce", "concat", "contains", "date_diff", "date_part", "date_trunc", "datediff",
-        "day", "dayofweek", "dayofyear", "ends_with", "floor", "greatest", "ifnull", "ilike_escape", "isfinite",
-        "isnan", "isodow", "last_day", "least", "left", "length", "like_escape", "list_contains", "list_value", "lower", "ltrim",
-        "make_date", "month", "not_ilike_escape", "not_like_escape", "nullif", "prefix", "quarter", "regexp_full_match",
-        "regexp_matches", "right", "round", "rtrim", "sign", "starts_with", "strip_accents", "substr", "substring",
-        "suffix", "to_days", "to_months", "to_weeks", "to_years", "trim", "trunc", "upper", "week", "year",
+        "abs", "ceil", "ceiling", "coalesce", "concat", "contains", "date_diff", "date_part", "date_trunc",
+        "datediff", "day", "dayofweek", "dayofyear", "ends_with", "floor", "greatest", "ifnull", "ilike_escape",
+        "isfinite", "isnan", "isodow", "last_day", "least", "left", "length", "like_escape", "list_contains",
+        "list_value", "lower", "ltrim", "make_date", "month", "not_ilike_escape", "not_like_escape", "nullif",
+        "prefix", "quarter", "regexp_full_match", "regexp_matches", "right", "round", "rtrim", "sign",
+        "starts_with", "strip_accents", "substr", "substring", "suffix", "to_days", "to_months", "to_weeks",
+        "to_years", "trim", "trunc", "upper", "week", "year",
     }
 )  # fmt: skip
 _WORDS = {

@@ -57,9 +57,9 @@ KPIS = [
     ("K11", None, "portfolio", "Distribución por tramo", "Distribution over buckets", "share", "total", "none", None, None, None, "derived", "on", 400),
     ("K24_RATE", None, "portfolio", "Tasa de provisión", "Provision rate", "share", "total", "down", None, None, None, "derived", "on", 500),
     ("K24_GAP", "K24_RATE", "portfolio", "Brecha de provisión", "Provision gap", "amount", "total", "up", None, None, None, "derived", "off", 501),
-    ("K12", None, "roll", "Matriz de transición", "Roll-rate matrix", "share", "total", "none", None, None, None, "analytic", "on", 600),
-    ("K17", None, "roll", "Días hasta la cura", "Days to cure", "share", "total", "none", None, None, None, "analytic", "on", 700),
-    ("K18", None, "roll", "Cosechas", "Vintages", "share", "total", "none", None, None, None, "analytic", "on", 800),
+    ("K12", None, "movement", "Matriz de transición", "Roll-rate matrix", "share", "total", "none", None, None, None, "analytic", "on", 600),
+    ("K17", None, "movement", "Días hasta la cura", "Days to cure", "share", "total", "none", None, None, None, "analytic", "on", 700),
+    ("K18", None, "movement", "Cosechas", "Vintages", "share", "total", "none", None, None, None, "analytic", "on", 800),
     ("K33", None, "recovery", "Tasa de recuperación", "Recovery rate", "share", "total", "up", 0.6, 0.5, 0.4, "derived", "on", 900),
 ]  # fmt: skip
 BRANCHES = [("B1", "Matriz Cuenca"), ("B2", "Azogues"), ("B3", "Gualaceo"), ("B4", "Loja Centro")]
@@ -317,7 +317,14 @@ def movement_of(book: pd.DataFrame) -> pd.DataFrame:
         summed = summed.merge(counted, on=keys)
         pieces.append(summed.assign(from_date=start, as_of_date=end))
     if not pieces:
-        return pd.DataFrame(columns=["from_date", "as_of_date", *keys, *(f"{name}_{end}" for end in ("amount", "count") for name in columns)])
+        return pd.DataFrame(
+            columns=[
+                "from_date",
+                "as_of_date",
+                *keys,
+                *(f"{name}_{end}" for end in ("amount", "count") for name in columns),
+            ]
+        )
     return pd.concat(pieces, ignore_index=True)
 
 
@@ -341,7 +348,9 @@ def kpi_tables(book: pd.DataFrame, as_of: date) -> dict[str, pd.DataFrame]:
     )  # fmt: skip
     rows: list[dict[str, Any]] = []
 
-    def add(day: date, code: str, grain: str, over: float, under: float, detail: str | None = None, **named: str) -> None:
+    def add(
+        day: date, code: str, grain: str, over: float, under: float, detail: str | None = None, **named: str
+    ) -> None:
         rows.append({"as_of_date": day, "period_code": "month", "kpi_code": code, "grain_code": grain,
                      **dict.fromkeys(keys), **named, "detail_code": detail, "numerator": float(over),
                      "denominator": float(under), "value": over / under if under else None})  # fmt: skip
@@ -357,7 +366,7 @@ def kpi_tables(book: pd.DataFrame, as_of: date) -> dict[str, pd.DataFrame]:
                 add(day, "K08_90", grain, owed[days > 90].sum(), owed.sum(), **named)
                 add(day, "K10_COUNT", grain, int((days > 0).sum()), 1, **named)
         owed = of_day["outstanding_principal_amount"]
-        add(day, "K24_RATE", "total", owed.sum() * 0.02, owed.sum())
+        add(day, "K24_RATE", "total", owed.sum() * 0.02, 0 if day.month % 4 == 1 else owed.sum())  # sometimes no ratio
         for code, part in of_day.groupby("bucket_code"):
             add(day, "K11", "total", part["outstanding_principal_amount"].sum(), owed.sum(), detail=code)
     if len(book):
@@ -369,7 +378,17 @@ def kpi_tables(book: pd.DataFrame, as_of: date) -> dict[str, pd.DataFrame]:
                 add(as_of, "K18", "total", 0.01 * age * cohort, 1, detail=f"2026-{cohort:02d}|{age}")
         for days in range(0, 60, 5):
             add(as_of, "K17", "total", 60 - days, 60, detail=str(days))
-    columns = ["as_of_date", "period_code", "kpi_code", "grain_code", *keys, "detail_code", "numerator", "denominator", "value"]
+    columns = [
+        "as_of_date",
+        "period_code",
+        "kpi_code",
+        "grain_code",
+        *keys,
+        "detail_code",
+        "numerator",
+        "denominator",
+        "value",
+    ]
     figures = pd.DataFrame(rows, columns=columns).astype(
         {**dict.fromkeys(["kpi_code", "grain_code", "period_code", "detail_code", *keys], object), "numerator": float,
          "denominator": float, "value": float}
@@ -387,8 +406,12 @@ def kpi_tables(book: pd.DataFrame, as_of: date) -> dict[str, pd.DataFrame]:
             ],
         }
     )
-    status["reason_es"] = status["status_code"].map({"off": "El contrato no trae la cuenta 1499.", "no_data": "No hay casos."})
-    status["reason_en"] = status["status_code"].map({"off": "The contract has no account 1499.", "no_data": "No cases."})
+    status["reason_es"] = status["status_code"].map(
+        {"off": "El contrato no trae la cuenta 1499.", "no_data": "No hay casos."}
+    )
+    status["reason_en"] = status["status_code"].map(
+        {"off": "The contract has no account 1499.", "no_data": "No cases."}
+    )
     warned = status["kpi_code"] == "K24_RATE"
     status["warning_es"] = np.where(warned, "Usa la tabla EC-P1: confírmela con la norma vigente.", None)
     status["warning_en"] = np.where(warned, "Uses table EC-P1: confirm it against the text in force.", None)
@@ -433,7 +456,10 @@ def audit_tables(book: pd.DataFrame, worklist: pd.DataFrame, as_of: date) -> dic
           "allowed_share": 0.2}]
     )  # fmt: skip
     totals = pd.DataFrame(
-        [("loan_balances", "*", "*", "different", 100.0, 110.5), ("loan_balances", "B1", "housing", "equal", 50.0, 50.0)],
+        [
+            ("loan_balances", "*", "*", "different", 100.0, 110.5),
+            ("loan_balances", "B1", "housing", "equal", 50.0, 50.0),
+        ],
         columns=["source_code", "branch_id", "product_code", "status_code", "arrears_amount", "core_arrears_amount"],
     )
     totals = totals.assign(

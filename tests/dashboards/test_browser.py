@@ -1,4 +1,4 @@
-"""One visit in a real browser: open today's list, choose a collector, download their Excel."""
+"""One visit in a real browser: today's list with a collector's Excel, then KPIs and audit with an export."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_collector_list_is_downloaded_as_published_and_nothing_leaves_the_machin
                 "request", lambda request: outside.append(request.url) if is_outside(request.url, address) else None
             )
             page.on("websocket", lambda socket: outside.append(socket.url) if is_outside(socket.url, address) else None)
-            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+            page.on("console", lambda message: errors.append(message.text) if is_error(message, address) else None)
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.set_default_timeout(60_000)
 
@@ -107,6 +107,16 @@ def test_collector_list_is_downloaded_as_published_and_nothing_leaves_the_machin
             page.set_viewport_size({"width": 390, "height": 844})
             page.wait_for_timeout(500)
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
+            for path, heading in (("kpis", "Indicadores"), ("audit", "Auditoría")):
+                for width in (390, 1280):
+                    page.set_viewport_size({"width": width, "height": 900})
+                    page.goto(f"{address}/{path}")
+                    page.get_by_role("heading", name=heading).first.wait_for()
+                    page.locator(".js-plotly-plot").first.wait_for()
+                    assert page.evaluate("document.documentElement.scrollWidth") <= width
+            with page.expect_download() as export:
+                page.get_by_role("button", name="Exportar XLSX").click()
+            assert export.value.suggested_filename == "2026-06-30_movement.xlsx"
         finally:
             browser.close()
     assert saved.read_bytes() == (shared_home / "published" / "current" / "worklists" / "C02.xlsx").read_bytes()
@@ -118,3 +128,9 @@ def is_outside(url: str, address: str) -> bool:
     """Whether a request leaves this machine."""
     host = address.removeprefix("http://")
     return not url.startswith((f"http://{host}/", f"ws://{host}/", "data:", "blob:"))
+
+
+def is_error(message, address: str) -> bool:
+    """Whether the page complained; a page opened by its address asks below that path first and is answered 404."""
+    below_a_page = message.location.get("url", "").startswith((f"{address}/kpis/", f"{address}/audit/"))
+    return message.type == "error" and not below_a_page

@@ -9,11 +9,13 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from puntual.snapshot import SCREEN_LIST
+from dashboards import components
+from dashboards.language import load_texts
+from puntual.snapshot import SCREEN_LIST, Snapshot
 from tests.dashboards.conftest import shown
 from tests.dashboards.snapshot_factory import SnapshotFactory
 
-PAGES = ("portfolio", "today", "operation")
+PAGES = ("portfolio", "kpis", "audit", "today", "operation")
 
 
 def figures(app) -> dict[str, str]:
@@ -111,7 +113,15 @@ def test_age_of_the_data_is_plain_and_stale_after_two_days(open_page, on_the_day
 
 
 @pytest.mark.parametrize(
-    ("page", "table"), [("portfolio", "rpt_portfolio"), ("portfolio", "fct_loan_as_of"), ("today", "worklist")]
+    ("page", "table"),
+    [
+        ("portfolio", "rpt_portfolio"),
+        ("portfolio", "fct_loan_as_of"),
+        ("today", "worklist"),
+        ("kpis", "fct_kpi"),
+        ("kpis", "kpi_status"),
+        ("audit", "rpt_arrears_movement"),
+    ],
 )
 def test_missing_table_is_named_and_says_what_to_run(open_page, tmp_path, page, table):
     SnapshotFactory(loans=200, without=(table,)).write(tmp_path)
@@ -280,3 +290,156 @@ def test_operation_checks_the_files_against_their_digests(open_page, own_home):
     app.button(key="verify").click().run()
     assert "worklists/all.csv: absent" in shown(app)
     assert app.error[0].value.startswith("1 ")
+
+
+def metric(app, label: str):
+    return next(one for one in app.metric if one.label.startswith(label))
+
+
+def test_kpis_show_value_light_target_date_and_kind(open_page, shared_home):
+    app = open_page(shared_home, "kpis")
+    par30, gross = metric(app, "PAR30"), metric(app, "Cartera bruta")
+    assert "derivado" in par30.label
+    assert re.fullmatch(r"\d+,\d\d.%", par30.value)
+    assert "Meta 5,00" in par30.delta
+    assert "oficial" in gross.label
+    assert gross.delta == "al 30 jun 2026"  # no threshold, no light
+    assert "Usa la tabla EC" in app.warning[0].value
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("direction", "value", "light"),
+    [
+        ("down", 0.05, "Dentro del límite"),
+        ("down", 0.08, "Dentro del límite"),  # on the threshold is still within it
+        ("down", 0.0801, "Vigilar"),
+        ("down", 0.1, "Vigilar"),
+        ("down", 0.11, "Fuera del límite"),
+        ("up", 0.11, "Dentro del límite"),
+        ("up", 0.09, "Vigilar"),
+        ("up", 0.05, "Fuera del límite"),
+    ],
+)
+def test_lights_follow_direction_and_thresholds(open_page, own_home, direction, value, light):
+    bi = own_home / "published" / "current" / "bi"
+    catalog, rows = pd.read_parquet(bi / "kpi_catalog.parquet"), pd.read_parquet(bi / "fct_kpi.parquet")
+    mine = catalog["kpi_code"] == "K08_30"
+    catalog.loc[mine, ["direction", "target", "amber", "red"]] = (
+        [direction, 0.05, 0.08, 0.1] if direction == "down" else [direction, 0.2, 0.1, 0.08]
+    )
+    catalog.to_parquet(bi / "kpi_catalog.parquet", index=False)
+    rows.loc[rows["kpi_code"] == "K08_30", "value"] = value
+    rows.to_parquet(bi / "fct_kpi.parquet", index=False)
+    assert light in metric(open_page(own_home, "kpis"), "PAR30").delta
+
+
+def test_kpis_of_one_branch_are_those_of_that_branch(open_page, shared_home):
+    app = open_page(shared_home, "kpis")
+    whole = metric(app, "Cartera bruta").value
+    app.selectbox(key="grain").set_value("branch").run()
+    app.selectbox(key="member_branch").set_value("B4").run()
+    part = metric(app, "Cartera bruta").value
+    rows = pd.read_parquet(shared_home / "published" / "current" / "bi" / "fct_kpi.parquet")
+    mine = rows[(rows["kpi_code"] == "K01") & (rows["branch_id"] == "B4")].sort_values("as_of_date")["value"].iloc[-1]
+    assert whole != part
+    assert re.sub(r"\D", "", part) == str(round(mine))
+    assert not app.exception
+
+
+@pytest.mark.parametrize("kpi", ["K01", "K24_RATE", "K11"])
+def test_every_kind_of_kpi_can_be_opened(open_page, shared_home, kpi):
+    """Also one that had no ratio in some months, and one that is only published by bucket."""
+    app = open_page(shared_home, "kpis")
+    app.selectbox(key="kpi").set_value(kpi).run()
+    assert not app.exception
+    assert app.get("plotly_chart")
+
+
+@pytest.mark.parametrize("kpi", ["K12", "K17", "K18"])
+def test_kpis_with_a_breakdown_of_their_own_show_it(open_page, shared_home, kpi):
+    app = open_page(shared_home, "kpis")
+    app.selectbox(key="family").set_value("movement").run()
+    app.selectbox(key="kpi").set_value(kpi).run()
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 1
+
+
+def test_kpis_that_are_off_or_silent_are_listed_with_the_reason(open_page, shared_home):
+    app = open_page(shared_home, "kpis")
+    assert any("El contrato no trae la cuenta 1499." in frame.value.to_string() for frame in app.dataframe)
+    app.selectbox(key="family").set_value("recovery").run()
+    assert "No hay cifras de esta familia" in shown(app)
+    assert any("No hay casos." in frame.value.to_string() for frame in app.dataframe)
+
+
+def test_kpis_without_a_single_figure_say_so(open_page, tmp_path):
+    SnapshotFactory(loans=0).write(tmp_path)
+    app = open_page(tmp_path, "kpis")
+    assert not app.exception
+    assert "No hay cifras de esta familia" in shown(app)
+
+
+def audit(open_page, home, section, language="es"):
+    app = open_page(home, "audit", language)
+    return app.segmented_control(key="section").set_value(section).run()
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("movement", "al centavo"),
+        ("reconciliation", "Causas de las diferencias"),
+        ("promises", ""),
+        ("completion", "ventana de respuesta"),
+        ("blocked", "ninguna otra bloquea"),
+        ("unmatched", ""),
+        ("timeline", "Escriba el código"),
+    ],
+)
+@pytest.mark.parametrize("language", ["es", "en"])
+def test_each_audit_section_opens(open_page, shared_home, section, said, language):
+    app = audit(open_page, shared_home, section, language)
+    assert not app.exception
+    assert not app.error
+    assert (said if language == "es" else "") in shown(app)
+    assert section == "timeline" or [button.proto.label for button in app.get("download_button")]
+
+
+@pytest.mark.parametrize("column", ["cured_amount", "closing_count"])
+def test_audit_says_which_lines_of_the_movement_do_not_add_up(open_page, own_home, column):
+    file = own_home / "published" / "current" / "bi" / "rpt_arrears_movement.parquet"
+    frame = pd.read_parquet(file)
+    frame[column] += 1
+    frame.to_parquet(file, index=False)
+    assert "no cuadran" in audit(open_page, own_home, "movement").error[0].value
+
+
+def test_audit_timeline_puts_one_person_in_order(open_page, shared_home):
+    lives = pd.read_parquet(shared_home / "published" / "current" / "bi" / "rpt_promise_lives.parquet")
+    person = lives.loc[lives["promise_status_code"] == "kept", "customer_id"].iloc[0]
+    app = audit(open_page, shared_home, "timeline")
+    app.text_input(key="person").set_value(f" {person} ").run()
+    events = set(app.dataframe[0].value["event"])
+    assert {"Contacto", "Compromiso tomado", "Compromiso cumplido", "Pago"} <= events
+    app.text_input(key="person").set_value("' or 1=1 --").run()
+    assert not app.exception
+    assert app.subheader[0].value.startswith("No hay nada de")
+
+
+@pytest.mark.parametrize("section", ["movement", "reconciliation", "promises", "completion", "blocked", "unmatched"])
+def test_audit_of_an_empty_book_says_what_is_absent(open_page, tmp_path, section):
+    SnapshotFactory(loans=0).write(tmp_path)
+    app = audit(open_page, tmp_path, section)
+    assert not app.exception
+    assert app.info or app.success or app.subheader
+
+
+def test_what_is_shown_is_exported_by_the_export_code_and_logged(open_page, own_home, monkeypatch):
+    open_page(own_home, "audit")
+    request = components.both_formats("movement", None, load_texts("es"))[1]
+    content = components.exported_bytes(Snapshot.current(own_home), request)
+    assert content.startswith(b"\xef\xbb\xbf")
+    assert ";" in content.decode("utf-8-sig").splitlines()[0]
+    log = (own_home / "exports" / "log.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert "(dashboard)" in log[1]

@@ -83,7 +83,7 @@ def test_an_empty_export_has_its_header_and_says_so(finished_home, tmp_path):
 def test_everything_offered_can_be_made_of_a_published_day(finished_home, tmp_path, what):
     """Also that somebody said what each of its columns is called, and that it has no column twice."""
     snapshot = Snapshot.current(finished_home)
-    done = export(snapshot, Request(what, "csv"), tmp_path / "o.csv")
+    done = export(snapshot, Request(what, "csv"), tmp_path / "o.csv")  # an absent table is a mistake of the publication
     assert len(csv_rows(done.path)) == done.rows + 1
     assert [name for name in done.columns if not has_heading(name)] == []  # puntual/exports/headings.yml
 
