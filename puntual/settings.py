@@ -153,10 +153,14 @@ class ArrearsSettings(_Settings):
 class KpiSettings(_Settings):
     """Choices that the KPI dictionary leaves open; each reading is tested.
 
-    ``rating_table`` names a table of ``dbt_project/seeds/rating_tables.csv``: the institution must confirm it against
-    the regulation in force. ``reclassification``: after how many past-due days a loan's balance stops accruing.
-    ``writeoff_average``: the portfolio by which write-offs are divided. ``prepayments``: whether money received before
-    its instalment was due counts as collected in the period.
+    ``rating_table`` names a table of ``dbt_project/seeds/rating_tables.csv``: the institution must confirm it
+    against the regulation in force. ``reclassification``: after how many past-due days a loan's balance stops
+    accruing. ``writeoff_average``: the portfolio by which write-offs are divided. ``prepayments``: whether money
+    received before a period began counts as collected of what falls due in it. ``recovery_horizon_days``: for how
+    long the arrears of a month's opening are followed. ``promise_tolerance_share``: the share of a promise that may
+    be missing. Receipts of a message are waited for ``message_receipt_days``; an answer within
+    ``message_response_hours`` and a request to stop within ``message_opt_out_days`` of its delivery are of that
+    message. Working hours are those of the clock that counts the time to the first contact.
     """
 
     rating_table: str = Field(default="EC-P1", pattern=r"^[A-Z]{2}-[A-Z0-9-]+$")
@@ -167,6 +171,21 @@ class KpiSettings(_Settings):
     first_payment_days: int = Field(default=30, ge=1)
     writeoff_average: Literal["opening_closing", "opening"] = "opening_closing"
     prepayments: Literal["excluded", "included"] = "excluded"
+    recovery_horizon_days: int = Field(default=30, ge=1)
+    promise_tolerance_share: Share = 0.0
+    message_receipt_days: int = Field(default=30, ge=1, le=90)
+    message_response_hours: int = Field(default=72, ge=1)
+    message_opt_out_days: int = Field(default=7, ge=1)
+    working_day_start_hour: int = Field(default=8, ge=0, le=23)
+    working_day_end_hour: int = Field(default=18, ge=1, le=24, validate_default=True)
+
+    @field_validator("working_day_end_hour")
+    @classmethod
+    def _ends_after_it_starts(cls, value: int, info: ValidationInfo) -> int:
+        start = info.data.get("working_day_start_hour")  # absent when it is wrong itself
+        if start is not None and value <= start:
+            raise ValueError(f"{value} must be later than working_day_start_hour, which is {start}")
+        return value
 
 
 class ReconciliationSettings(_Settings):

@@ -4,7 +4,7 @@
 -#}
 {% macro kpi_period_replaced(kept='kpi_periods') -%}
     {{ return(
-        '(replaced.period_code, replaced.as_of_date) in (select period_code, as_of_date from kpis.kpi_changed_periods)'
+        '(replaced.period_code, replaced.as_of_date) in (select period_code, as_of_date from intermediate.int_changes__periods)'
         ~ ' or (replaced.period_code, replaced.as_of_date) not in (select period_code, as_of_date from kpis.' ~ kept ~ ')'
     ) }}
 {%- endmacro %}

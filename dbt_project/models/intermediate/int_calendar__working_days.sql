@@ -17,9 +17,15 @@ days as (
 ),
 
 holidays as (
-    select distinct holiday_date
+    select holiday_date
     from {{ ref('stg_core__holidays') }}
     where country = '{{ var("country") }}'
+
+    union
+
+    select shipped.date
+    from {{ ref('holidays') }} as shipped
+    where shipped.country = '{{ var("country") }}'
 ),
 
 marked as (

@@ -9,7 +9,7 @@
 with periods as (
     select openings.*
     from {{ ref('kpi_period_openings') }} as openings
-    inner join {{ ref('kpi_changed_periods') }} as changed
+    inner join {{ ref('int_changes__periods') }} as changed
         on openings.period_code = changed.period_code
         and openings.as_of_date = changed.as_of_date
 ),

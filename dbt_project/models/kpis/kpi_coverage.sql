@@ -9,7 +9,7 @@
 with periods as (
     select openings.*
     from {{ ref('kpi_period_openings') }} as openings
-    inner join {{ ref('kpi_changed_periods') }} as changed
+    inner join {{ ref('int_changes__periods') }} as changed
         on openings.period_code = changed.period_code
         and openings.as_of_date = changed.as_of_date
 ),
@@ -42,7 +42,7 @@ worked as (
         max(case when interactions.is_right_party then 1 else 0 end) as was_right_party
     from {{ ref('fct_interactions') }} as interactions
     inner join {{ ref('kpi_period_days') }} as days on interactions.occurred_date = days.activity_date
-    inner join {{ ref('kpi_changed_periods') }} as changed
+    inner join {{ ref('int_changes__periods') }} as changed
         on days.period_code = changed.period_code
         and days.as_of_date = changed.as_of_date
     where interactions.is_attempt

@@ -22,7 +22,7 @@ with attempts as (
         count(*) as attempt_count
     from {{ ref('fct_interactions') }} as interactions
     inner join {{ ref('kpi_period_days') }} as days on interactions.occurred_date = days.activity_date
-    inner join {{ ref('kpi_changed_periods') }} as changed
+    inner join {{ ref('int_changes__periods') }} as changed
         on days.period_code = changed.period_code
         and days.as_of_date = changed.as_of_date
     left join {{ ref('dim_branches') }} as branches on interactions.branch_id = branches.branch_id

@@ -1,3 +1,5 @@
+{{ config(tags=["report"]) }}
+
 -- A period changes with its days and with the states of the loans at its two ends.
 select
     periods.period_code,
