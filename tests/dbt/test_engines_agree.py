@@ -6,8 +6,14 @@ from pathlib import Path
 
 from tests.dbt.warehouses import Built, described, row_differences
 
-EMPTY_IN_THE_BOOK: set[str] = set()
-"""Tables for which the small book has no row; the demo's comparison (test-all) fills them."""
+FILLED = {
+    "marts.dim_collectors", "marts.dim_contact_points", "marts.fct_interactions", "marts.fct_loan_as_of",
+    "marts.fct_payment_matches", "marts.fct_payments", "marts.fct_promises", "features.feat_customer__as_of",
+    "features.feat_loan__as_of", "features.label_customer__contact_response", "features.label_loan__default",
+    "kpis.fct_kpi", "kpis.kpi_portfolio", "reporting.rpt_arrears_movement", "reporting.rpt_contacts",
+    "reporting.rpt_portfolio", "reporting.rpt_promise_lives", "star.dim_customers", "star.fct_kpi", "star.fct_loan_as_of",
+}  # fmt: skip
+"""Tables of which the small book surely has rows; what needs decisions or core balances is compared on the demo."""
 
 
 def test_every_table_has_a_key(on_duckdb: Built, dbt_folder: Path) -> None:
@@ -21,7 +27,7 @@ def test_both_engines_build_every_table(on_duckdb: Built, on_postgres: Built, db
 
 
 def test_the_comparison_has_something_to_compare(on_duckdb: Built) -> None:
-    assert {table for table, rows in on_duckdb.tables.items() if not rows} == EMPTY_IN_THE_BOOK
+    assert sorted(table for table in FILLED if not on_duckdb.tables[table]) == []
 
 
 def test_postgres_gives_the_rows_of_duckdb(on_duckdb: Built, on_postgres: Built) -> None:

@@ -43,10 +43,10 @@ def publish_day(place, warehouse, text="a"):
         (folder / "a.txt").write_text(text)
         return {"as_of_date": DAY.isoformat()}
 
-    def beside(snapshot):
-        return staged_publication(warehouse, tables, DAY, snapshot.folder.name)
+    def together(name):
+        return staged_publication(warehouse, tables, DAY, name)
 
-    return publish(place, DAY, fill, run_id="r", keep=7, beside=beside)
+    return publish(place, DAY, fill, run_id="r", keep=7, together_with=together)
 
 
 def test_roles_and_publication_are_looked_at(place):

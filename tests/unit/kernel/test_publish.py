@@ -183,13 +183,13 @@ def test_another_place_changes_with_the_link_or_neither_does(tmp_path):
     seen = []
 
     @contextmanager
-    def beside(snapshot):
-        seen.append((snapshot.as_of_date, home.current.exists()))
+    def beside(name):
+        seen.append((name[:10], home.current.exists()))
         yield
-        seen.append(home.current.resolve() == snapshot.folder.resolve())
+        seen.append(home.current.resolve().name == name)
 
     @contextmanager
-    def refusing(snapshot):
+    def refusing(name):
         raise PublishError("the server is gone")
         yield
 
@@ -197,8 +197,8 @@ def test_another_place_changes_with_the_link_or_neither_does(tmp_path):
         (folder / "a.txt").write_text("a")
         return {"as_of_date": DAY.isoformat()}
 
-    first = publish(home, DAY, fill, run_id="x", keep=7, beside=beside)
-    assert seen == [(DAY, False), True]
+    first = publish(home, DAY, fill, run_id="x", keep=7, together_with=beside)
+    assert seen == [(DAY.isoformat(), False), True]
     later = date(2026, 7, 15)
 
     def fill_later(folder):
@@ -206,5 +206,5 @@ def test_another_place_changes_with_the_link_or_neither_does(tmp_path):
         return {"as_of_date": later.isoformat()}
 
     with pytest.raises(PublishError, match="server is gone"):
-        publish(home, later, fill_later, run_id="y", keep=7, beside=refusing)
+        publish(home, later, fill_later, run_id="y", keep=7, together_with=refusing)
     assert home.current.resolve() == first.snapshot.folder.resolve()
