@@ -65,8 +65,8 @@ def publish(
         fill: writes every file of the snapshot; an exception of it publishes nothing.
         run_id: names the folder under construction.
         keep: how many snapshots stay, the current one included; the current one and this one always do.
-        together_with: given the snapshot's name, what must become visible at the moment when the link is flipped; an error
-            in it leaves the link as it was.
+        together_with: given the snapshot's name, what must become visible at the moment when the link is flipped; an
+            error in it leaves the link as it was.
 
     Raises:
         PublishError: the disk is full or the folder cannot be written; the previous snapshot still stands.

@@ -25,7 +25,7 @@ _KEY = dg.AssetKey(["control", "reconciliation"])
         dg.AssetCheckSpec(
             "reconciliation__explained",
             asset=_KEY,
-            description="No more loans or totals differ from the core's, without a known cause, than the settings allow.",
+            description="No more loans or totals differ from the core's without a known cause than the settings allow.",
             blocking=True,
         )
     ],

@@ -1,4 +1,4 @@
-"""The tables that a publication holds: which, what is selected, and in which order: the same rows are the same bytes."""
+"""The tables that a publication holds, what is selected and in which order: the same rows are the same bytes."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ class TableSpec:
 
     Attributes:
         schema, name: where it stands in the warehouse.
-        key: columns that identify a row, from its ``unique``, ``unique_together`` or ``validity_does_not_overlap`` test;
-            empty when it has none.
+        key: columns that identify a row, from its ``unique``, ``unique_together`` or ``validity_does_not_overlap``
+            test; empty when it has none.
         columns: in the order of the contract.
     """
 

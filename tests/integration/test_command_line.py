@@ -15,7 +15,22 @@ def puntual(*arguments: str, **options) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize(
-    "command", ["init", "demo", "run", "backfill", "train", "validate", "export", "doctor", "dash", "dagster", "docs", "powerbi", "init-db"]
+    "command",
+    [
+        "init",
+        "demo",
+        "run",
+        "backfill",
+        "train",
+        "validate",
+        "export",
+        "doctor",
+        "dash",
+        "dagster",
+        "docs",
+        "powerbi",
+        "init-db",
+    ],
 )
 def test_every_command_explains_itself_with_an_example(command):
     done = puntual(command, "--help")
