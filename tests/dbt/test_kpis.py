@@ -33,7 +33,10 @@ def postgres_kpis(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -
 
 
 def names_in_metricflow(manifest: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """Key to the name by which a parts table's metrics are grouped by it: its own dimension, or one behind an entity."""
+    """Key to the name by which a parts table's metrics are grouped by it: an entity, or a dimension behind one.
+
+    Entities have one name in every table, so that a ratio of two tables can be grouped; dimensions have one per table.
+    """
     models = list(manifest["semantic_models"].values())
     behind = {
         (entity["name"], dimension["name"])
@@ -44,14 +47,10 @@ def names_in_metricflow(manifest: dict[str, Any]) -> dict[str, dict[str, str]]:
     }
     found = {}
     for model in models:
-        primary = model.get("primary_entity")
-        own = {dimension["name"] for dimension in model["dimensions"]}
-        names = {key: f"{primary}__{key}" for key in KEYS if key in own}
-        for entity in model["entities"]:
-            if entity["type"] == "foreign":
-                for key in KEYS:
-                    if (entity["name"], key) in behind:
-                        names.setdefault(key, f"{entity['name']}__{key}")
+        foreign = [entity for entity in model["entities"] if entity["type"] == "foreign"]
+        names = {entity["expr"]: entity["name"] for entity in foreign}
+        for entity in foreign:
+            names |= {key: f"{entity['name']}__{key}" for key in KEYS if (entity["name"], key) in behind}
         found[model["node_relation"]["alias"]] = names
     return found
 
