@@ -79,6 +79,6 @@ def _table(model: Mapping[str, Any]) -> TableSpec:
             for test in model.get("data_tests", [])
             if "unique_together" in test
         ),
-        (columns[0].name,),
+        tuple(column["name"] for column in model["columns"] if "unique" in column.get("data_tests", [])),
     )
     return TableSpec("star", model["name"].removeprefix(_PREFIX), model["description"], key, columns)

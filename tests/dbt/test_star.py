@@ -30,7 +30,15 @@ from tests.dbt.warehouses import (
 )
 
 # The star's own data tests run too: keys that are unique, and every key found in its dimension.
-BUILD = ["build", "--select", "+path:models/star", "--exclude-resource-type", "unit_test"]
+BUILD = [
+    "build",
+    "--select",
+    "+path:models/star",
+    "--indirect-selection",
+    "buildable",
+    "--exclude-resource-type",
+    "unit_test",
+]
 
 
 @dataclass(frozen=True)
