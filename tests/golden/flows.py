@@ -10,6 +10,7 @@ Loans ask for 115.00 (100 principal, 10 interest, 5 fees) on 10 April, 10 May an
 | D | B2 | April on time, May on 3 June, June on time |
 | E | B1 | on time; June's already on 25 May |
 | F | B2 | one due of 50.00 on the run's date, not paid |
+| U | B1 | its only due of 50.00 of 20 March on the day, and 30.00 more on 11 May |
 """
 
 from __future__ import annotations
@@ -68,6 +69,11 @@ def _loans(book: Book) -> None:
         product = "microcredit" if letter == "B" else "consumer"
         book.loan(f"L{letter}", f"C{letter}", day(3, 10), branch_id=branch, product=product)
         book.schedule(f"L{letter}", [(AS_OF, "50.00", "0.00", "0.00")] if letter == "F" else three_dues(day(4, 10)))
+    book.customer("CU", branch_id="B1")
+    book.loan("LU", "CU", day(3, 1), branch_id="B1")
+    book.schedule("LU", [(day(3, 20), "50.00", "0.00", "0.00")])
+    book.pay("LU", day(3, 20), "50.00")
+    book.pay("LU", day(5, 11), "30.00")
     for letter in "BCDE":
         book.pay(f"L{letter}", day(4, 10), "115.00")
     for letter in "BCE":

@@ -94,6 +94,13 @@ def test_payment_mix_adds_up_to_all_money(flows: Kpis) -> None:
     assert flows.parts("K38", branch_id="B1", detail="card") == (115, 275)
 
 
+def test_unreconciled_payments_and_their_age(flows: Kpis) -> None:
+    # No due is left for U's 30.00 of 11 May: 50 days before the run's date.
+    assert flows.parts("K39") == (30, 1)
+    assert flows.parts("K39_AGE") == (1500, 30)
+    assert flows.parts("K39", day(6, 29), "day") is None
+
+
 def test_cost_to_collect_and_net_recovery_by_hour_of_talk(flows: Kpis) -> None:
     # Six calls of 0.45 with a cost recorded (the seventh has none) and a message of 0.0604: 2.7604.
     assert flows.parts("K33") == (2.7604, 390)
