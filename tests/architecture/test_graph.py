@@ -58,13 +58,14 @@ def test_everything_leads_to_the_snapshot_or_is_kept_for_reading():
     nodes = graph()["assets"]
     read = {parent for node in nodes.values() for parent in node["deps"]}
     # Coverage of each instalment is a view for people and notebooks; message events await the connectors.
-    # The days with activity are for the KPIs of flows.
+    # The time spine is for whoever asks the semantic layer.
     kept = {
         "serving/snapshot",
         "raw/message_events",
         "intermediate/int_installments__coverage",
         "intermediate/int_changes__activity_dates",
         "measured/kpi_values",
+        "kpis/kpi_time_spine",
     }
     idle = {name for name in nodes if name not in read and not name.startswith(("staging/", "marts/", "reporting/"))}
     assert idle <= kept

@@ -16,7 +16,7 @@ from puntual.powerbi.schemas import validate_files
 from puntual.powerbi.semantics import load_semantics
 from puntual.powerbi.star import is_dimension, references, star_tables
 
-SCHEMAS = Path("/work/shared/data/powerbi_schemas")
+SCHEMAS = Path(__file__).resolve().parents[4] / "shared" / "data" / "powerbi_schemas"
 PAGES = f"{REPORT_FOLDER}/definition/pages"
 TABLES = f"{MODEL_FOLDER}/definition/tables"
 
