@@ -233,17 +233,18 @@ def doctor_table(findings: Sequence[Finding]) -> bool:
 
 
 def powerbi_summary(written: Any) -> bool:
-    """Each file of the Power BI project with its schema and verdict; returns whether everything is sound."""
+    """Its files by schema with their verdicts, and every problem; returns whether everything is sound."""
     table = Table(title="Power BI project")
-    table.add_column("File")
-    table.add_column("Schema", style="dim")
-    table.add_column("Result")
+    for heading in ("Schema", "Files", "Passed", "Failed", "Not checked"):
+        table.add_column(heading, justify="left" if heading == "Schema" else "right")
+    by_schema: dict[str, list[Any]] = {}
     for verdict in written.verdicts:
-        schema = "/".join(verdict.schema.split("/")[-3:-1])
-        result = (
-            "[red]failed[/red]" if verdict.problems else "passed" if verdict.is_checked else "[dim]not checked[/dim]"
-        )
-        table.add_row(verdict.file, schema or "–", result)
+        by_schema.setdefault("/".join(verdict.schema.split("/")[-3:-1]) or "–", []).append(verdict)
+    for schema, verdicts in sorted(by_schema.items()):
+        failed = sum(bool(verdict.problems) for verdict in verdicts)
+        unchecked = sum(not verdict.is_checked and not verdict.problems for verdict in verdicts)
+        counts = (len(verdicts), len(verdicts) - failed - unchecked, failed, unchecked)
+        table.add_row(schema, *(str(count) if count else "–" for count in counts))
     _out.print(table)
     for verdict in written.verdicts:
         for problem in verdict.problems:
@@ -254,5 +255,7 @@ def powerbi_summary(written: Any) -> bool:
         say("Measures not compared: no star is published yet. Run the day, then this again.")
     else:
         say(f"Measures of {written.proved} KPIs compared with the published values: {len(written.wrong)} differ.")
-    say(f"[bold]{written.folder / 'Puntual.pbip'}[/bold] written; open it with Power BI Desktop.")
+    if not any(verdict.is_checked for verdict in written.verdicts):
+        say("Only our own checks ran; --schemas FOLDER holds the files against Microsoft's schemas too.")
+    say(f"[bold]{written.folder / 'Puntual.pbip'}[/bold] written, every verdict in validation.json beside it.")
     return written.is_sound
