@@ -214,8 +214,8 @@ class Warehouse:
             "PUNTUAL_PG_DBNAME": parts.get("dbname", parts["user"]),
             "PUNTUAL_THREADS": str(self.threads),
             "PGSSLMODE": "prefer",
-            # Large sorts in memory. Compiling each plan costs these queries more than it saves, and where several
-            # columns join, the planner expects one row and would read a whole table once for each of thousands.
+            # Large sorts in memory. Compiling a plan costs these queries more than it saves, and where several columns
+            # join, the planner expects one row and would read a whole table once for each of thousands.
             "PGOPTIONS": f"-c work_mem={self._work_memory_mb}MB -c jit=off -c enable_nestloop=off",
         }
         # What dbt's profile has no word for, libpq reads from its own variables.
