@@ -1,7 +1,7 @@
 """The part of DAX that our measures use: written by :mod:`puntual.powerbi.measures`, read back here to be proved.
 
-Grammar: ``VAR`` … ``RETURN``, ``&&``, ``||``, ``=``, ``IN``, calls, ``'table'[column]``, ``[measure]``, ``'table'``,
-texts, numbers.
+Grammar: ``VAR`` … ``RETURN``, ``&&``, ``||``, ``=``, ``IN``, ``+``, calls, ``'table'[column]``, ``[measure]``,
+``'table'``, texts, numbers.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Binary:
-    """``left operator right``; the operator is ``=``, ``&&``, ``||`` or ``IN``."""
+    """``left operator right``; the operator is ``+``, ``=``, ``&&``, ``||`` or ``IN``."""
 
     operator: str
     left: Dax
@@ -87,7 +87,7 @@ _TOKEN = re.compile(
       | (?P<text>"(?:[^"]|"")*")
       | (?P<number>-?\d+(?:\.\d+)?)
       | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<sign>&&|\|\||[(),=])
+      | (?P<sign>&&|\|\||[(),=+])
     )""",
     re.VERBOSE,
 )
@@ -195,13 +195,20 @@ class _Parser:
         return left
 
     def equal(self) -> Dax:
-        left = self.primary()
+        left = self.plus()
         if self.peek() == ("sign", "="):
             self.at += 1
-            return Binary("=", left, self.primary())
+            return Binary("=", left, self.plus())
         if self.is_word("IN"):
             self.at += 1
             return Binary("IN", left, self.primary())
+        return left
+
+    def plus(self) -> Dax:
+        left = self.primary()
+        while self.peek() == ("sign", "+"):
+            self.at += 1
+            left = Binary("+", left, self.primary())
         return left
 
     def primary(self) -> Dax:

@@ -154,6 +154,12 @@ class Evaluator:
             return left and right
         if expression.operator == "||":
             return left or right
+        if expression.operator == "+" and not isinstance(right, dict):
+            # Blank plus a number is the number, for every member whoever they are.
+            return _Filled(
+                {member: float(value) + right for member, value in self._frame(left).items() if value is not None},
+                right,
+            )
         if expression.operator == "=":
             return (
                 {member: value == right for member, value in left.items()} if isinstance(left, dict) else left == right
@@ -197,7 +203,7 @@ class Evaluator:
     def _divide(numerator: Result, denominator: Result) -> Result:
         found = {}
         for member in numerator.keys() | denominator.keys():
-            above, below = numerator.get(member), denominator.get(member)
+            above, below = numerator.get(member, _blank_of(numerator)), denominator.get(member, _blank_of(denominator))
             # Blank over something is blank; over nothing, or over 0, it is blank too.
             found[member] = float(above) / float(below) if above is not None and below else None
         return found
@@ -250,6 +256,18 @@ class Evaluator:
 
 
 _NOTHING = object()
+
+
+class _Filled(dict[Member, Any]):
+    """Values of which a member that is not there has ``blank`` rather than nothing."""
+
+    def __init__(self, values: Result, blank: float) -> None:
+        super().__init__(values)
+        self.blank = blank
+
+
+def _blank_of(result: Result) -> float | None:
+    return result.blank if isinstance(result, _Filled) else None
 
 
 def _sql(value: Any) -> str:

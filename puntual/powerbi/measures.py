@@ -76,7 +76,7 @@ def all_measures(semantics: Semantics) -> list[Measure]:
         elif metric.denominator is None:
             expression = measure_text(metric.numerator)
         else:
-            expression = f"DIVIDE({measure_text(metric.numerator)}, {measure_text(metric.denominator)})"
+            expression = ratio_expression(semantics.sums[metric.numerator], semantics.sums[metric.denominator])
         family_es, family_en = FAMILIES.get(entry.family, (entry.family.capitalize(), entry.family.capitalize()))
         measures.append(
             Measure(
@@ -93,6 +93,12 @@ def all_measures(semantics: Semantics) -> list[Measure]:
             )
         )
     return measures
+
+
+def ratio_expression(numerator: BaseSum, denominator: BaseSum) -> str:
+    """One sum over another; where the first stands in another table and has no row, it is 0 and not blank."""
+    above = measure_text(numerator.name) + ("" if numerator.table == denominator.table else " + 0")
+    return f"DIVIDE({above}, {measure_text(denominator.name)})"
 
 
 def base_expression(base: BaseSum) -> str:

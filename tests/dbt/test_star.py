@@ -59,6 +59,7 @@ class Star:
 def star_book() -> Book:
     """The book of the KPIs with two days of decisions, a collector that nobody delivered and a loan that is not there."""
     book = kpi_book()
+    book.tables |= {"decisions.decisions": [], "decisions.details": []}
     draw = random.Random(3)
     owners = sorted({(row["loan_id"], row["customer_id"]) for row in book.tables["loans"]})
     for day in (AS_OF, AS_OF - timedelta(days=1)):
@@ -73,13 +74,13 @@ def star_book() -> Book:
                 "blocked_by": "{}", "_load_id": 1, "collector_id": "C-UNKNOWN" if action == "call" else None, "rank": len(seen),
                 "arrears_amount": 10.0, "past_due_days": draw.randrange(200), "is_exploration": False, "reason_codes": "[]",
             }  # fmt: skip
-            book.tables.setdefault("decisions.decisions", []).append(decision)
+            book.tables["decisions.decisions"].append(decision)
             for channel in ("call", "sms"):
                 detail = {
                     "as_of_date": day, "customer_id": customer_id, "loan_id": loan_id, "channel_code": channel,
                     "is_allowed": draw.random() < 0.7, "is_chosen": channel == action, "is_never": False, "_load_id": 1,
                 }  # fmt: skip
-                book.tables.setdefault("decisions.details", []).append(detail)
+                book.tables["decisions.details"].append(detail)
     book.tables["decisions.decisions"][0]["loan_id"] = "L-NOT-THERE"
     return book
 

@@ -80,6 +80,14 @@ def test_a_ratio_is_of_the_sums_and_blank_over_nothing(query) -> None:
     assert evaluator.measure("K1 share", BY_BRANCH) == {("A",): 0.3, ("B",): None}
 
 
+def test_nothing_plus_zero_over_something_is_zero(query) -> None:
+    # B has no balance in June and 5 paid: 0 / 5; A has 80 / 30
+    evaluator = Evaluator(model(**{"K1 share": "DIVIDE([balance] + 0, [paid])"}), query)
+    assert evaluator.measure("K1 share", BY_BRANCH) == {("A",): 80 / 30, ("B",): 0.0}
+    evaluator = Evaluator(model(**{"K1 share": "DIVIDE([balance], [paid])"}), query)
+    assert evaluator.measure("K1 share", BY_BRANCH) == {("A",): 80 / 30, ("B",): None}
+
+
 def test_a_stock_is_that_of_the_last_kept_day_for_every_branch(query) -> None:
     evaluator = Evaluator(model(), query)
     assert evaluator.measure("balance", JUNE) == {(): 80}
