@@ -17,15 +17,7 @@ days as (
 ),
 
 holidays as (
-    select holiday_date
-    from {{ ref('stg_core__holidays') }}
-    where country = '{{ var("country") }}'
-
-    union
-
-    select shipped.date
-    from {{ ref('holidays') }} as shipped
-    where shipped.country = '{{ var("country") }}'
+    {{ country_holidays() }}
 ),
 
 marked as (

@@ -52,9 +52,7 @@ history as (
 ),
 
 holidays as (
-    select distinct holiday_date
-    from {{ ref('stg_core__holidays') }}
-    where country = '{{ var("country") }}'
+    {{ country_holidays() }}
 )
 
 select
