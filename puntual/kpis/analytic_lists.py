@@ -66,7 +66,7 @@ def follow_ups(
         ignore_index=True,
     )
     days = {day: pd.Timestamp(next_working_day(day.date(), is_holiday)) for day in due["since"].unique()}
-    due["due_date"] = due["since"].map(days)
+    due["due_date"] = pd.to_datetime(due["since"].map(days))  # also of nothing: an empty column has no dates
     due = due[(due["due_date"] >= pd.Timestamp(first)) & (due["due_date"] <= pd.Timestamp(values.as_of))]
     if due.empty:
         if period == "month":
