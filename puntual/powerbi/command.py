@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
 from puntual.errors import PublishError, UsageError
 from puntual.paths import Home
@@ -20,6 +19,7 @@ from puntual.powerbi.schemas import FileVerdict, validate_files
 from puntual.powerbi.semantics import Semantics, load_semantics
 from puntual.powerbi.star import star_tables
 from puntual.settings import Settings
+from puntual.warehouse import Warehouse
 
 SourceKind = Literal["parquet", "postgres"]
 
@@ -98,9 +98,11 @@ def source_settings(home: Home, settings: Settings, source: SourceKind | None) -
     folder = str(home.current / "bi")
     if not is_postgres:
         return SourceSettings(source=chosen, folder=folder)
-    parts = urlsplit(url)
-    server = f"{unquote(parts.hostname or 'localhost')}:{parts.port or 5432}"
-    return SourceSettings(source=chosen, folder=folder, server=server, database=parts.path.lstrip("/") or "postgres")
+    parts = Warehouse.open(url, home.root).parameters
+    # Power BI connects over the network, to one server: a socket's folder is this machine, of several the first counts.
+    host, port = (parts.get(name, "").split(",")[0] for name in ("host", "port"))
+    server = f"{'localhost' if not host or host.startswith('/') else host}:{port or 5432}"
+    return SourceSettings(source=chosen, folder=folder, server=server, database=parts.get("dbname", parts["user"]))
 
 
 def prove(home: Home, model: SemanticModel, semantics: Semantics) -> tuple[int | None, list[Difference]]:

@@ -38,6 +38,21 @@ PUBLISHED_SCHEMA = "bi"
 
 _MAY = "select rolsuper, rolcreaterole from pg_roles where rolname = current_user"
 
+_OPEN_TO_ALL = """
+select exists (
+    select 1 from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) as granted
+    where d.datname = current_database() and granted.grantee = 0 and granted.privilege_type in ('CONNECT', 'TEMPORARY')
+)
+"""
+
+_WORKS_AS_OWNER = """
+select pg_has_role(l.oid, o.oid, 'member') and exists (
+    select 1 from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase
+    where s.setrole = l.oid and d.datname = current_database() and 'role=' || o.rolname = any(s.setconfig)
+), has_database_privilege(l.oid, current_database(), 'connect')
+from pg_roles l, pg_roles o where l.rolname = %s and o.rolname = %s
+"""
+
 _FOREIGN = """
 select c.oid::regclass::text as name, c.relkind
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -210,7 +225,8 @@ def _create_login(
 
     # Hashed here: the password itself reaches neither the network nor the server's log.
     hashed = encrypt_password(secret, login, scope=cursor.connection, algorithm="scram-sha-256")
-    cursor.execute(f"create role {_identifier(cursor, login)} login password %s", [hashed])
+    name = _identifier(cursor, login).replace("%", "%%")  # the statement has a parameter, so the driver reads its %
+    cursor.execute(f"create role {name} login password %s", [hashed])
     prepared.done.append(f"login {login} created")
 
 
@@ -224,8 +240,7 @@ def _create_schemas(cursor: Any, database: str, prepared: Prepared) -> None:
         cursor.execute(f"alter schema {schema} owner to {OWNER}")
     if PUBLISHED_SCHEMA in present:
         cursor.execute(f"alter schema {PUBLISHED_SCHEMA} owner to {OWNER}")
-    cursor.execute(f"grant connect, create, temporary on database {_identifier(cursor, database)} to {OWNER}")
-    cursor.execute(f"grant connect on database {_identifier(cursor, database)} to {READER}, {BI}")
+    _close_to_the_public(cursor, database, prepared)
     cursor.execute(_ACCESS)
     cursor.execute(f"alter table {ACCESS_SCHEMA}.branch_members owner to {OWNER}")
     # What a run as another login made before there were roles.
@@ -241,6 +256,17 @@ def _create_schemas(cursor: Any, database: str, prepared: Prepared) -> None:
     cursor.execute(f"alter function {ACCESS_SCHEMA}.visible_branches() owner to {OWNER}")
     if foreign:
         prepared.done.append(f"{len(foreign)} tables and views handed over to {OWNER}")
+
+
+def _close_to_the_public(cursor: Any, database: str, prepared: Prepared) -> None:
+    """Only the three roles enter the database, and only the owner makes temporary tables in it."""
+    name = _identifier(cursor, database)
+    cursor.execute(f"grant connect, create, temporary on database {name} to {OWNER}")
+    cursor.execute(f"grant connect on database {name} to {READER}, {BI}")
+    cursor.execute(_OPEN_TO_ALL)
+    if cursor.fetchone()[0]:
+        cursor.execute(f"revoke connect, temporary on database {name} from public")
+        prepared.done.append(f"database {database} closed to logins without one of the roles")
 
 
 def is_serving(schema: str) -> bool:
@@ -278,9 +304,14 @@ def _let_the_login_own(cursor: Any, database: str, login: str, session: str, pre
         return
     name = _identifier(cursor, login)
     if login != session:
-        cursor.execute(f"grant {OWNER} to {name}")
-        cursor.execute(f"alter role {name} in database {_identifier(cursor, database)} set role = '{OWNER}'")
-        prepared.done.append(f"{login} works as {OWNER}")
+        cursor.execute(_WORKS_AS_OWNER, [login, OWNER])
+        if not cursor.fetchone()[0]:
+            cursor.execute(f"grant {OWNER} to {name}")
+            cursor.execute(f"alter role {name} in database {_identifier(cursor, database)} set role = '{OWNER}'")
+            prepared.done.append(f"{login} works as {OWNER}")
+        cursor.execute(_WORKS_AS_OWNER, [login, OWNER])
+        if not cursor.fetchone()[1]:  # it does not inherit (NOINHERIT), and one enters before one changes the role
+            cursor.execute(f"grant connect on database {_identifier(cursor, database)} to {name}")
         return
     prepared.notes.append(
         f"warehouse.url enters as {login}, who also administers. Better a login of its own: put another user into "
@@ -302,8 +333,26 @@ class Served:
     content_name: str
 
 
+# A view looks with its reader's rights (security_invoker): it opens when the tables beneath it and their schema do.
+_SHUT = """
+select r.rolname, count(distinct v.oid)
+from pg_class v
+join pg_namespace n on n.oid = v.relnamespace
+cross join pg_roles r
+left join pg_rewrite w on w.ev_class = v.oid
+left join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
+    and d.refclassid = 'pg_class'::regclass and d.refobjid <> v.oid
+left join pg_class t on t.oid = d.refobjid
+where n.nspname = %(schema)s and v.relkind = 'v' and r.rolname = any(%(roles)s)
+    and not (has_schema_privilege(r.oid, n.oid, 'usage') and has_table_privilege(r.oid, v.oid, 'select')
+        and (t.oid is null or has_schema_privilege(r.oid, t.relnamespace, 'usage')
+            and has_table_privilege(r.oid, t.oid, 'select')))
+group by r.rolname order by r.rolname limit 1
+"""
+
+
 def served_now(cursor: Any) -> Served | str:
-    """What readers of ``bi`` see, after one row of each view was read; or why they cannot."""
+    """What readers of ``bi`` see, after one row of each view was read and their rights were looked at; or why not."""
     import psycopg2
 
     cursor.execute("select to_regclass(%s) is not null", [f"{PUBLISHED_SCHEMA}.published"])
@@ -320,14 +369,8 @@ def served_now(cursor: Any) -> Served | str:
             return f"{PUBLISHED_SCHEMA}.{name} cannot be read: {error.diag.message_primary}; run the day again"
     cursor.execute("select 1 from pg_roles where rolname = %s", [BI])
     if cursor.fetchone():
-        cursor.execute(
-            "select count(*) from information_schema.views v where v.table_schema = %s"
-            " and not has_table_privilege(%s, format('%%I.%%I', v.table_schema, v.table_name), 'select')",
-            [PUBLISHED_SCHEMA, BI],
-        )
-        shut = cursor.fetchone()[0]
+        cursor.execute(_SHUT, {"schema": PUBLISHED_SCHEMA, "roles": [BI, READER]})
+        shut = cursor.fetchone()
         if shut:
-            return (
-                f"{BI} may not read {shut} of its views: published before init-db; run the next day, or again after it"
-            )
+            return f"{shut[0]} may not read {shut[1]} of its views: published before init-db; run the day again"
     return Served(as_of_date, content_name)

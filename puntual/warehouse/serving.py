@@ -21,12 +21,16 @@ from puntual.errors import PublishError, UsageError
 from puntual.warehouse.connect import Warehouse, column_name, through_a_pipe
 from puntual.warehouse.roles import ACCESS_SCHEMA, BI, LEAST_VERSION, OWNER, PUBLISHED_SCHEMA, READER, server_version
 
-_LAYOUT = 1
+_LAYOUT = 2
 """Goes up when tables, policies or indexes are laid out differently: the same content is then published anew."""
 
 _NEXT = f"{PUBLISHED_SCHEMA}_next"
 _REPLACED = f"{PUBLISHED_SCHEMA}_replaced"
 _BRANCH = "_branch_id"
+_TOTALS = ("fct_", "rpt_")
+"""Facts and reports: one of them that has no branch is about the whole institution, not a list of words for all."""
+_OWN_KEYS = {"dim_branches": "branch_key", "dim_loans": "loan_key", "dim_customers": "customer_key"}
+"""Keys of the dimensions that have a branch; -1 is the row for what is unknown, which belongs to every reader."""
 _INDEXED_FROM_ROWS = 20_000
 
 # Shorter than PostgreSQL's deadlock_timeout (1 s): we give way before the server ends a reader's transaction for us.
@@ -68,31 +72,6 @@ class ServedPublication:
     is_new: bool
 
 
-def publish_to_postgres(
-    warehouse: Warehouse,
-    tables: Mapping[str, PublishedTable],
-    as_of: date,
-    content_name: str,
-    *,
-    run_id: str = "",
-    schema_version: int = 1,
-    keep: int = 2,
-    patience_seconds: float = 300,
-) -> ServedPublication:
-    """Publish ``tables`` as the schema ``bi``. See :func:`staged_publication`, which this one commits at once."""
-    with staged_publication(
-        warehouse,
-        tables,
-        as_of,
-        content_name,
-        run_id=run_id,
-        schema_version=schema_version,
-        keep=keep,
-        patience_seconds=patience_seconds,
-    ) as publication:
-        return publication
-
-
 @contextmanager
 def staged_publication(
     warehouse: Warehouse,
@@ -122,18 +101,23 @@ def staged_publication(
 
     Raises:
         UsageError: the warehouse is not PostgreSQL, or a name is not a plain identifier.
-        PublishError: the server refused, is too old, or readers did not end in time; names them.
+        PublishError: the server refused, is too old, or readers did not end in time; names them. Also when the block
+            ended well and the server then did not take the change: its text says that the two differ.
     """
     import psycopg2
 
     if warehouse.kind != "postgres":
-        raise UsageError("publish_to_postgres needs a PostgreSQL warehouse; a DuckDB home publishes files only")
+        raise UsageError(
+            f"The schema {PUBLISHED_SCHEMA} needs a PostgreSQL warehouse; a DuckDB home publishes files only"
+        )
     for name in tables:
         column_name(name)
-    schema = f"serving_{as_of:%Y%m%d}_{_digest(tables, as_of, content_name, schema_version)}"
+    stands = "The earlier one still stands there"
     try:
         with warehouse.session() as connection:
             has_roles = _look(connection)
+            digest = _digest(tables, as_of, content_name, schema_version, has_roles=has_roles)
+            schema = f"serving_{as_of:%Y%m%d}_{digest}"
             published = (as_of, run_id, content_name, schema_version)
             is_new = _write(warehouse, connection, schema, tables, published, has_roles=has_roles)
             if _published_date(connection) > as_of:
@@ -148,22 +132,37 @@ def staged_publication(
             except BaseException:
                 connection.rollback()
                 raise
-            connection.commit()
+            try:
+                connection.commit()
+            except psycopg2.Error as error:
+                raise PublishError(
+                    f"PostgreSQL at {warehouse.safe_url} did not take the publication of {as_of} at the very end: "
+                    f"{_said(error)}. The files are those of {as_of} ({content_name}) already, the schema "
+                    f"{PUBLISHED_SCHEMA} is the earlier one; run the day again, then both are the same."
+                ) from error
+            stands = "The new one stands there; older ones could not be cleared away"
             _prune(connection, keep, schema)
     except psycopg2.Error as error:
-        what = (error.diag.message_primary if error.diag else None) or str(error).strip()
         raise PublishError(
-            f"The publication of {as_of} could not be put into PostgreSQL at {warehouse.safe_url}: {what}. "
-            "The earlier one still stands there; mend it and run the day again."
+            f"The publication of {as_of} could not be put into PostgreSQL at {warehouse.safe_url}: {_said(error)}. "
+            f"{stands}; mend it and run the day again."
         ) from error
 
 
-def _digest(tables: Mapping[str, PublishedTable], as_of: date, content_name: str, schema_version: int) -> str:
+def _said(error: Any) -> str:
+    """What the server said; without its answer (the connection broke), what the library says."""
+    return (error.diag.message_primary if error.diag else None) or str(error).strip()
+
+
+def _digest(
+    tables: Mapping[str, PublishedTable], as_of: date, content_name: str, schema_version: int, *, has_roles: bool
+) -> str:
+    """Of all that decides what the schema holds; rights too, so that the first day after init-db puts them on."""
     shape = {
         name: [table.select, list(table.order_by), list(table.key), table.description, dict(table.columns)]
         for name, table in tables.items()
     }
-    content = json.dumps([_LAYOUT, as_of.isoformat(), content_name, schema_version, shape], sort_keys=True)
+    content = json.dumps([_LAYOUT, has_roles, as_of.isoformat(), content_name, schema_version, shape], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
@@ -246,7 +245,7 @@ class _Branches:
         return cls(columns, tables)
 
     def column(self, name: str) -> str | None:
-        """The column that a policy looks at; None for a table that has no branch, which every reader sees whole."""
+        """The column that a policy looks at; None for a table that has no branch."""
         if "branch_id" in self.columns[name]:
             return "branch_id"
         return _BRANCH if self._ways(name) else None
@@ -325,22 +324,27 @@ def _index(cursor: Any, schema: str, name: str, table: PublishedTable, rows: int
 
 
 def _guard(cursor: Any, schema: str, tables: Mapping[str, PublishedTable], branches: _Branches) -> None:
-    """Rights on the tables, and the branch policy on each that has a branch; forced, so that its owner obeys it too."""
+    """Rights on the tables, and the branch policy; forced, so that their owner obeys it too.
+
+    A table with a branch shows each reader their branches; facts and reports without one only those who see all; other
+    tables without one (dimensions, reference tables) everybody.
+    """
     cursor.execute(f"grant usage on schema {schema} to {READER}, {BI}")
     cursor.execute(f"grant select on all tables in schema {schema} to {READER}, {BI}")
     visible = f"(select {ACCESS_SCHEMA}.visible_branches())::text[]"  # once per statement, not per row
     for name in tables:
         branch = branches.column(name)
-        if branch is None:
+        if branch is None and not name.startswith(_TOTALS):
             continue
+        own_key = _OWN_KEYS.get(name)
+        seen = f"'*' = any ({visible})"
+        seen += f" or {branch} = any ({visible})" if branch else ""
+        seen += f" or {own_key} = -1" if own_key in branches.columns[name] else ""
         target = f"{schema}.{name}"
         cursor.execute(f"alter table {target} enable row level security")
         cursor.execute(f"alter table {target} force row level security")
         cursor.execute(f"create policy everything on {target} for select to {OWNER}, {READER} using (true)")
-        cursor.execute(
-            f"create policy own_branches on {target} for select to {BI}"
-            f" using ('*' = any ({visible}) or {branch} = any ({visible}))"
-        )
+        cursor.execute(f"create policy own_branches on {target} for select to {BI} using ({seen})")
 
 
 # ------------------------------------------------------------------------------------------------ changing names

@@ -55,6 +55,23 @@ def test_the_parameters_know_the_warehouse_and_never_its_password(home: Home) ->
     assert not [path for path in written.folder.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
 
 
+@pytest.mark.parametrize(
+    ("url", "server", "database"),
+    [
+        ("postgresql://user@/db?host=db1&port=5433", "db1:5433", "db"),
+        ("postgresql://user@/db?host=/var/run/postgresql", "localhost:5432", "db"),
+        ("postgresql://user@db1:5433,db2:5434/db", "db1:5433", "db"),
+        ("postgresql://user@db1?dbname=cobros%20sur", "db1:5432", "cobros sur"),
+        ("postgresql://user@db1", "db1:5432", "user"),
+    ],
+)
+def test_the_server_is_where_the_run_itself_connects(home: Home, url: str, server: str, database: str) -> None:
+    text = home.settings_file.read_text(encoding="utf-8")
+    home.settings_file.write_text(text.replace("duckdb:///warehouse/puntual.duckdb", url), encoding="utf-8")
+    source = source_settings(home, load_settings(home), None)
+    assert (source.server, source.database) == (server, database)
+
+
 def test_postgres_is_refused_where_there_is_none(home: Home) -> None:
     with pytest.raises(UsageError, match=r"warehouse\.url"):
         write_home_project(home, load_settings(home), source="postgres")

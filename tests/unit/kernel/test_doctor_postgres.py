@@ -60,6 +60,10 @@ def test_roles_and_publication_are_looked_at(place):
     warehouse.execute("revoke select on bi.dim_x from puntual_bi")
     assert "may not read 1 of its views" in found(home, "bi schema")[1]
     warehouse.execute("grant select on bi.dim_x to puntual_bi")
+    (schema,) = warehouse.read("select nspname from pg_namespace where nspname like 'serving%'")["nspname"]
+    warehouse.execute(f"revoke select on {schema}.dim_x from puntual_reader")
+    assert "puntual_reader may not read 1 of its views" in found(home, "bi schema")[1]
+    warehouse.execute(f"grant select on {schema}.dim_x to puntual_reader")
     home.current.unlink()
     other = home.published / "2026-06-30_other"
     published.snapshot.folder.rename(other)

@@ -47,7 +47,37 @@ def warehouse(admin, tmp_path_factory) -> Warehouse:
 
 def test_again_changes_nothing(warehouse, admin):
     prepared = prepare_database(warehouse, admin_url=admin)
-    assert [line for line in prepared.done if "created" in line or "handed over" in line] == []
+    assert prepared.done == []
+
+
+def test_only_the_roles_enter_and_only_the_owner_makes_temporary_tables(warehouse, admin):
+    rights = "select has_database_privilege('{}', current_database(), '{}')"
+    may = {role: [ask(admin, rights.format(role, right))[0][0] for right in ("connect", "temporary")]
+           for role in (*ROLES, "pg_monitor")}  # fmt: skip
+    assert may == {
+        "puntual_owner": [True, True], "puntual_reader": [True, False], "puntual_bi": [True, False],
+        "pg_monitor": [False, False],
+    }  # fmt: skip
+    ask(admin, "create role coop_stranger login")
+    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+        ask(with_login(admin, "coop_stranger"), "select 1")
+    ask(admin, "grant puntual_bi to coop_stranger")
+    assert ask(with_login(admin, "coop_stranger"), "select 1") == [(1,)]
+    warehouse.execute("create temporary table of_the_day (n int)")
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_login_with_unusual_letters_or_without_inheritance_does_its_day(admin, tmp_path, exists):
+    name, in_address = ("coop_noinherit", "coop_noinherit") if exists else ('coop 50%s"off', "coop%2050%25s%22off")
+    if exists:
+        ask(admin, f"create role {name} login noinherit")
+    warehouse = Warehouse.open(with_login(admin, in_address), tmp_path)
+    prepared = prepare_database(warehouse, admin_url=admin, password=lambda _: "x")
+    assert f"{name} works as puntual_owner" in prepared.done
+    assert prepare_database(warehouse, admin_url=admin).done == []
+    assert warehouse.read("select session_user as login, current_user as role").values.tolist() == [
+        [name, "puntual_owner"]
+    ]
 
 
 def test_roles_are_groups_and_own_the_schemas(warehouse, admin):

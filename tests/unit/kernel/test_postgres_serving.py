@@ -12,8 +12,8 @@ import pytest
 
 from puntual.errors import PublishError
 from puntual.warehouse import Warehouse
-from puntual.warehouse.roles import prepare_database
-from puntual.warehouse.serving import PublishedTable, publish_to_postgres, staged_publication
+from puntual.warehouse.roles import Served, prepare_database, served_now
+from puntual.warehouse.serving import PublishedTable, staged_publication
 from tests.dbt.warehouses import create_database
 
 DAY = date(2026, 6, 30)
@@ -34,6 +34,8 @@ TABLES = {
     "fct_loan_as_of": PublishedTable("select * from star.fct_loan_as_of", ["as_of_date", "loan_id"], ["as_of_date", "loan_id"]),
     "fct_kpi": PublishedTable("select * from star.fct_kpi", ["kpi_code", "branch_id"], ["kpi_code", "branch_id"]),
     "kpi_parts": PublishedTable("select * from star.kpi_parts", ["branch_key"], []),
+    "fct_totals": PublishedTable("select * from star.fct_totals", ["n"], ["n"]),
+    "rpt_causes": PublishedTable("select * from star.rpt_causes", ["cause_code"], ["cause_code"]),
 }  # fmt: skip
 
 
@@ -43,7 +45,7 @@ def fill(warehouse: Warehouse, day: date, loans: int) -> None:
         [
             "create schema if not exists star",
             "drop table if exists star.dim_branches, star.dim_loans, star.dim_customers, star.dim_segments, star.fct_payments,"
-            " star.fct_contacts, star.fct_loan_as_of, star.fct_kpi, star.kpi_parts cascade",
+            " star.fct_contacts, star.fct_loan_as_of, star.fct_kpi, star.kpi_parts, star.fct_totals, star.rpt_causes cascade",
             "create table star.dim_branches as select * from (values ('N', 1::bigint), ('S', 2)) as v(branch_id, branch_key)",
             "create table star.dim_loans as select 'L' || n as loan_id, 'C' || n as customer_id,"
             f" case when n % 2 = 0 then 'N' else 'S' end as branch_id from generate_series(1, {loans}) as n",
@@ -58,6 +60,8 @@ def fill(warehouse: Warehouse, day: date, loans: int) -> None:
             "create table star.fct_kpi as select 'K01' as kpi_code, branch_id, 1.0::float8 as value from star.dim_branches"
             " union all select 'K01', null, 2.0",
             "create table star.kpi_parts as select branch_key, 5 as amount from star.dim_branches",
+            "create table star.fct_totals as select 1 as n, 100 as amount",
+            "create table star.rpt_causes as select 'rounding' as cause_code, 7 as loan_count",
         ]
     )
 
@@ -93,7 +97,12 @@ def warehouse(admin, tmp_path) -> Warehouse:
 
 def publish(warehouse: Warehouse, day: date = DAY, loans: int = 4, **more):
     fill(warehouse, day, loans)
-    return publish_to_postgres(warehouse, TABLES, day, f"{day}_abc{loans}", run_id="run-1", **more)
+    return put(warehouse, TABLES, day, f"{day}_abc{loans}", run_id="run-1", **more)
+
+
+def put(warehouse: Warehouse, tables, day: date, name: str, **more):
+    with staged_publication(warehouse, tables, day, name, **more) as publication:
+        return publication
 
 
 def schemas(admin: str, like: str) -> list[str]:
@@ -168,12 +177,29 @@ def test_a_failure_before_or_beside_the_change_leaves_yesterday(warehouse, admin
     assert ask(admin, "select as_of_date from bi.published") == [(DAY,)]
     broken = {**TABLES, "fct_more": PublishedTable("select * from star.dim_loans", ["loan_id"], ["branch_id"])}
     with pytest.raises(PublishError, match=r"could not be put into PostgreSQL.*unique"):
-        publish_to_postgres(warehouse, broken, DAY + timedelta(days=1), "next")
+        put(warehouse, broken, DAY + timedelta(days=1), "next")
     with pytest.raises(PublishError, match="nothere"):
         absent = {**TABLES, "fct_more": PublishedTable("select * from star.nothere", ["n"])}
-        publish_to_postgres(warehouse, absent, DAY + timedelta(days=1), "next")
+        put(warehouse, absent, DAY + timedelta(days=1), "next")
     assert ask(admin, "select as_of_date from bi.published") == [(DAY,)]
     assert ask(admin, "select count(*) from bi.dim_loans") == [(4,)]
+
+
+def test_a_change_that_the_server_does_not_take_at_the_very_end_is_said_as_it_is(warehouse, admin):
+    publish(warehouse)
+    day = DAY + timedelta(days=1)
+    fill(warehouse, day, 6)
+    with (
+        pytest.raises(
+            PublishError, match=r"(?s)at the very end.*files are those of 2026-07-01 \(next\) already.*again"
+        ),
+        staged_publication(warehouse, TABLES, day, "next"),
+    ):
+        ask(admin, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
+            " and usename = 'serving_day'")  # fmt: skip
+    assert ask(admin, "select as_of_date from bi.published") == [(DAY,)]
+    assert put(warehouse, TABLES, day, "next").is_current
+    assert ask(admin, "select content_name from bi.published") == [("next",)]
 
 
 def test_a_schema_that_is_not_ours_is_left_alone(warehouse, admin):
@@ -207,10 +233,32 @@ def people(warehouse, admin):
      ("puntual_bi", 0, 0, 0, 0), ("puntual_reader", 4, 5, 3, 2), ("puntual_owner", 4, 5, 3, 2)],
 )  # fmt: skip
 def test_each_sees_their_branches(people, role, loans, members, kpis, parts):
+    totals = int(kpis == 3)  # what has no branch at all is for those who see every branch
     expected = {"dim_loans": loans, "fct_payments": loans, "fct_loan_as_of": loans, "dim_customers": members,
-                "fct_contacts": members, "fct_kpi": kpis, "kpi_parts": parts, "dim_segments": 1, "published": 1}  # fmt: skip
+                "fct_contacts": members, "fct_kpi": kpis, "kpi_parts": parts, "dim_segments": 1, "published": 1,
+                "fct_totals": totals, "rpt_causes": totals}  # fmt: skip
     for table, count in expected.items():
         assert ask(people, f"select count(*) from bi.{table}", role) == [(count,)], table
+
+
+def test_the_row_of_the_unknown_belongs_to_everybody(warehouse, admin):
+    """A manager's payment without a known loan finds its dimension row, and of the others' rows nothing."""
+    publish(warehouse)
+    warehouse.execute_many(
+        [
+            "alter table star.dim_loans add column loan_key bigint",
+            "update star.dim_loans set loan_key = substr(loan_id, 2)::bigint",
+            "insert into star.dim_loans values (null, null, null, -1)",
+            "alter table star.dim_customers add column customer_key bigint",
+            "update star.dim_customers set customer_key = substr(customer_id, 2)::bigint",
+            "insert into star.dim_customers values ('(sin dato)', null, -1)",
+        ]
+    )
+    put(warehouse, TABLES, DAY + timedelta(days=1), "with keys")
+    ask(admin, "do $$ begin create role bi_nora nologin in role puntual_bi; end $$")
+    ask(admin, "insert into bi_access.branch_members values ('bi_nora', 'N')")
+    assert ask(admin, "select loan_key from bi.dim_loans order by 1", "bi_nora") == [(-1,), (2,), (4,)]
+    assert ask(admin, "select customer_key from bi.dim_customers order by 1", "bi_nora") == [(-1,), (2,), (4,)]
 
 
 def test_nobody_gets_around_the_policies(people, warehouse):
@@ -219,15 +267,15 @@ def test_nobody_gets_around_the_policies(people, warehouse):
     assert ask(people, f"select count(*) from {schema}.fct_payments", "bi_ana") == [(2,)]
     assert ask(people, f"select distinct _branch_id from {schema}.fct_payments", "bi_ana") == [("N",)]
     assert ask(people, "select count(*) from bi_access.branch_members", "bi_ana") == [(1,)]
-    leak = "create function pg_temp.leak(text) returns bool language plpgsql cost 0.0001 as"
-    body = "$$ begin raise notice 'seen %', $1; return true; end $$"
+    leak = "create function public.leak(text) returns bool language plpgsql cost 0.0001 as"
+    ask(people, f"{leak} $$ begin raise notice 'seen %', $1; return true; end $$")
     connection = psycopg2.connect(people)
     try:
         with connection.cursor() as cursor:
             cursor.execute("set role bi_ana")
-            cursor.execute(f"{leak} {body}")
-            cursor.execute("select count(*) from bi.fct_payments where pg_temp.leak(payment_id)")
+            cursor.execute("select count(*) from bi.fct_payments where public.leak(payment_id)")
             assert cursor.fetchone() == (2,)
+        assert [line for line in connection.notices if "PL2" in line]
         assert not [line for line in connection.notices if "PL1" in line or "PL3" in line]
     finally:
         connection.close()
@@ -240,6 +288,7 @@ def test_nobody_gets_around_the_policies(people, warehouse):
         f"drop policy own_branches on {schema}.fct_payments",
         "insert into bi_access.branch_members values ('bi_ana', '*')",
         "create view bi.mine as select 1 as n",
+        "create temporary table mine (n int)",
     ):
         with pytest.raises(psycopg2.Error):
             ask(people, sql, "bi_ana")
@@ -263,6 +312,28 @@ def test_without_init_db_the_owner_alone_reads(postgres_url, tmp_path):
     assert ask(admin, "select count(*) from bi.dim_loans") == [(4,)]
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         ask(admin, "select * from bi.dim_loans", "pg_monitor")
+
+
+def test_init_db_after_the_first_publication_opens_it_when_the_same_day_is_published_again(postgres_url, tmp_path):
+    admin = create_database(postgres_url, "serving_late_roles")
+    before = Warehouse.open(admin, tmp_path)
+    first = publish(before)
+    warehouse = Warehouse.open(url_as(admin, "serving_late"), tmp_path)
+    prepare_database(warehouse, admin_url=admin, password=lambda _: "x")
+    with warehouse.connection() as connection, connection.cursor() as cursor:
+        assert "may not read 12 of its views" in served_now(cursor)
+    again = put(warehouse, TABLES, DAY, f"{DAY}_abc4", run_id="run-1")
+    assert again.is_new
+    assert again.schema != first.schema
+    assert ask(admin, "select count(*) from bi.dim_loans", "puntual_reader") == [(4,)]
+    assert ask(admin, "select count(*) from bi.dim_loans", "puntual_bi") == [(0,)]
+    with warehouse.connection() as connection, connection.cursor() as cursor:
+        assert served_now(cursor) == Served(DAY, f"{DAY}_abc4")
+    for taken in (f"select on {again.schema}.dim_loans", f"usage on schema {again.schema}"):
+        ask(admin, f"revoke {taken} from puntual_bi")
+        with warehouse.connection() as connection, connection.cursor() as cursor:
+            assert "puntual_bi may not read" in served_now(cursor)
+        ask(admin, f"grant {taken} to puntual_bi")
 
 
 # ------------------------------------------------------------------------------------------------ readers meanwhile
