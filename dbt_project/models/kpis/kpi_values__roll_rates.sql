@@ -37,9 +37,10 @@ matrix as (
         province,
         detail_code,
         numerator,
-        sum(numerator) over (
+        -- Exact: a sum of doubles would depend on the order of its rows.
+        cast(sum(cast(numerator as numeric(18, 2))) over (
             partition by as_of_date, period_code, kpi_code, grain_code, branch_id, product_code, split_part(detail_code, '>', 1)
-        ) as denominator
+        ) as double precision) as denominator
     from details
 ),
 
