@@ -60,6 +60,9 @@ def dbt_vars(settings: Settings) -> dict[str, Any]:
         "working_day_end_hour": settings.kpis.working_day_end_hour,
         "reconciliation_tolerance": str(settings.reconciliation.amount_tolerance),
         "reconciliation_max_unexplained_share": settings.reconciliation.max_unexplained_share,
+        "reconciliation_max_different_share": settings.reconciliation.max_different_share,
+        "reconciliation_max_missing_share": settings.reconciliation.max_missing_share,
+        "reconciliation_max_age_days": settings.reconciliation.max_age_days,
         "reconciliation_totals_tolerance": _text_or_none(settings.reconciliation.totals_tolerance),
     }
 

@@ -158,9 +158,9 @@ class KpiSettings(_Settings):
     accruing. ``writeoff_average``: the portfolio by which write-offs are divided. ``prepayments``: whether money
     received before a period began counts as collected of what falls due in it. ``recovery_horizon_days``: for how
     long the arrears of a month's opening are followed. ``promise_tolerance_share``: the share of a promise that may
-    be missing. Receipts of a message are waited for ``message_receipt_days``; an answer within
-    ``message_response_hours`` and a request to stop within ``message_opt_out_days`` of its delivery are of that
-    message. Working hours are those of the clock that counts the time to the first contact.
+    be missing, wherever a promise counts as kept. Receipts of a message are waited for ``message_receipt_days``; an
+    answer within ``message_response_hours`` and a request to stop within ``message_opt_out_days`` of its delivery are
+    of that message. Working hours are those of the clock that counts the time to the first contact.
     """
 
     rating_table: str = Field(default="EC-P1", pattern=r"^[A-Z]{2}-[A-Z0-9-]+$")
@@ -192,12 +192,17 @@ class ReconciliationSettings(_Settings):
     """How far our figures may be from the core's own before nothing is published.
 
     ``amount_tolerance``: differences up to this are rounding. ``max_unexplained_share``: share of the compared loans
-    whose difference no known cause explains. ``totals_tolerance``: largest difference of a control total; None only
-    reports.
+    whose difference no known cause explains. ``max_different_share``: share of them that differ by more than rounding
+    or one day, whatever the cause; a file of zeros explains itself. ``max_missing_share``: share of the active loans
+    without a balance. ``max_age_days``: older figures of the core are reported and stop nothing.
+    ``totals_tolerance``: largest difference of a control total; None only reports.
     """
 
     amount_tolerance: Decimal = Field(default=Decimal("0.01"), ge=0)
     max_unexplained_share: Share = 0.02
+    max_different_share: Share = 0.20
+    max_missing_share: Share = 0.05
+    max_age_days: int = Field(default=7, ge=0)
     totals_tolerance: Decimal | None = Field(default=None, ge=0)
 
 
@@ -454,6 +459,9 @@ kpis:
 reconciliation:                    # against loan_balances and control_totals, when they are delivered
   amount_tolerance: 0.01
   max_unexplained_share: 0.02      # more loans than this with an unexplained difference stop publication
+  max_different_share: 0.20        # likewise, whatever the cause
+  max_missing_share: 0.05          # likewise, active loans without a balance
+  max_age_days: 7                  # older figures of the core are reported and stop nothing
 
 publish:
   keep_snapshots: 7

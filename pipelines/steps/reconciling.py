@@ -13,6 +13,7 @@ from pipelines.day import Day
 
 _SHOWN_LOANS = 5
 _SHOWN_TOTALS = 5
+_SMALL_CAUSES = ("rounding", "off_by_one")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ def reconcile_day(day: Day) -> ReconciliationVerdict:
         "reconciled": int(verdict["reconciled_count"]),
         "explained": int(verdict["explained_count"]),
         "unexplained": int(verdict["unexplained_count"]),
+        "different": int(verdict["different_count"]),
+        "missing": int(verdict["balance_missing_count"]),
         "totals": int(verdict["total_count"]),
         "totals_equal": int(verdict["equal_total_count"]),
     }
@@ -76,12 +79,46 @@ def _told(verdict: dict[str, Any]) -> str:
             f" {_day(verdict['balance_date'])}; {verdict['explained_count']:,} differ for a known cause,"
             f" {verdict['unexplained_count']:,} without one."
         )
+        parts.append(_different(verdict))
+    if not pd.isna(verdict["missing_share"]):
+        parts.append(_missing(verdict))
     if verdict["total_count"]:
         parts.append(
             f"{verdict['equal_total_count']:,} of {verdict['total_count']:,} control totals of"
             f" {_day(verdict['totals_date'])} agree to the cent."
         )
+    if verdict["is_stale"]:
+        parts.append(_stale(verdict))
     return " ".join(parts)
+
+
+def _different(verdict: dict[str, Any]) -> str:
+    return (
+        f"{verdict['different_count']:,} of {verdict['compared_count']:,} loans compared on"
+        f" {_day(verdict['balance_date'])} ({verdict['different_share']:.1%}) differ by more than rounding or one day,"
+        f" whatever the cause; reconciliation.max_different_share allows {verdict['allowed_different_share']:.1%}."
+    )
+
+
+def _missing(verdict: dict[str, Any]) -> str:
+    return (
+        f"{verdict['balance_missing_count']:,} of {verdict['active_count']:,} active loans"
+        f" ({verdict['missing_share']:.1%}) have no balance of {_day(verdict['balance_date'])};"
+        f" reconciliation.max_missing_share allows {verdict['allowed_missing_share']:.1%}."
+    )
+
+
+def _stale(verdict: dict[str, Any]) -> str:
+    limit = int(verdict["allowed_age_days"])
+    old = [
+        f"{name} of {_day(verdict[f'{kind}_date'])} ({int(verdict[f'{kind}_age_days'])} days before the run's date)"
+        for name, kind in (("balances", "balance"), ("control totals", "totals"))
+        if not pd.isna(verdict[f"{kind}_age_days"]) and verdict[f"{kind}_age_days"] > limit
+    ]
+    return (
+        f"The core's newest figures are stale: {' and '.join(old)}; reconciliation.max_age_days allows {limit}."
+        " They are reported and stop nothing: deliver newer ones."
+    )
 
 
 def _why_stopped(verdict: dict[str, Any], loans: pd.DataFrame, totals: pd.DataFrame, folder: Path) -> str:
@@ -92,7 +129,12 @@ def _why_stopped(verdict: dict[str, Any], loans: pd.DataFrame, totals: pd.DataFr
             f" {_day(verdict['balance_date'])} ({verdict['unexplained_share']:.1%}) differ for no cause that we know;"
             f" reconciliation.max_unexplained_share allows {verdict['allowed_share']:.1%}. The largest differences:"
         )
-        lines += [f"  {line}" for line in _worst_loans(loans)]
+        lines += [f"  {line}" for line in _worst_loans(loans[~loans["is_explained"].astype(bool)])]
+    if verdict["is_different_broken"]:
+        lines.append(f"{_different(verdict)} The largest differences:")
+        lines += [f"  {line}" for line in _worst_loans(loans[~loans["cause_code"].isin(_SMALL_CAUSES)])]
+    if verdict["is_missing_broken"]:
+        lines.append(_missing(verdict))
     if verdict["is_total_broken"]:
         lines.append(
             f"{verdict['total_count'] - verdict['equal_total_count']:,} of {verdict['total_count']:,} control totals of"
@@ -109,7 +151,7 @@ def _why_stopped(verdict: dict[str, Any], loans: pd.DataFrame, totals: pd.DataFr
 
 
 def _worst_loans(loans: pd.DataFrame) -> list[str]:
-    open_ones = loans[loans["is_compared"].astype(bool) & ~loans["is_explained"].astype(bool)]
+    open_ones = loans[loans["is_compared"].astype(bool)]
     size = open_ones["arrears_difference_amount"].map(_absolute) + open_ones[
         "outstanding_principal_difference_amount"
     ].map(_absolute)

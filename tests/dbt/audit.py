@@ -45,11 +45,21 @@ def _rejected(book: Book) -> None:
         {"payment_id": "BAD-2", "loan_id": "L-of-nobody", "paid_at": "2026-05-03", "amount": "30.00"},
         {"payment_id": "BAD-3", "loan_id": "L-no-payment", "paid_at": "02/05/2026", "amount": "1.234,50"},
         {"payment_id": "BAD-4", "loan_id": None, "paid_at": None, "amount": None},
+        {"payment_id": "BAD-6", "loan_id": "L-no-payment", "paid_at": "2026-05-03 02:00:00+00", "amount": "-6.00"},
+        {"payment_id": "BAD-7", "loan_id": "L-no-payment", "paid_at": "2026-02-30 02:00:00+00", "amount": "-7.00"},
     ]
     # The newest of two loads counts, and a key that was accepted is not missing.
     for load, row in [(1, {**rows[0], "amount": "-1.00"}), *[(2, row) for row in rows], (2, {"payment_id": "P00000"})]:
         book.add("rejected_rows", load_id=load, table_name="payments", row_key=row["payment_id"], source_row=1,
                  source_file="payments.csv", reasons='["out_of_range:amount"]', row_json=json.dumps(row),
+                 loaded_at=utc(AS_OF))  # fmt: skip
+    future = {"payment_id": "BAD-5", "loan_id": "L-no-payment", "paid_at": "2027-05-02 10:00:00+00", "amount": "12.00"}
+    book.add("rejected_rows", load_id=2, table_name="payments", row_key="BAD-5", source_row=6, source_file="payments.csv",
+             reasons='["in_the_future:paid_at"]', row_json=json.dumps(future), loaded_at=utc(AS_OF))  # fmt: skip
+    keyless = {"payment_id": None, "loan_id": "L-closed", "paid_at": "2026-05-04 10:00:00", "amount": "8.00"}
+    for load, number in ((1, 5), (2, 7), (2, 8)):
+        book.add("rejected_rows", load_id=load, table_name="payments", row_key="", source_row=number,
+                 source_file="payments.csv", reasons='["missing:payment_id"]', row_json=json.dumps(keyless),
                  loaded_at=utc(AS_OF))  # fmt: skip
     book.add("rejected_rows", load_id=2, table_name="promises", row_key="X", reasons="[]", row_json="{}")
 

@@ -26,7 +26,7 @@ from tests.dbt.book import Book, three_dues, utc
 from tests.dbt.warehouses import duckdb_environment, load_duckdb, load_postgres, postgres_environment, run_dbt
 
 AS_OF = date(2026, 6, 30)
-SELECTION = ("build", "--select", "+fct_kpi", "+kpi_status", "--indirect-selection", "cautious",
+SELECTION = ("build", "--select", "+fct_kpi", "+kpi_status", "+rpt_promise_lives", "--indirect-selection", "cautious",
              "--exclude-resource-type", "unit_test")  # fmt: skip
 KEYS = ("branch_id", "product_code", "segment_code", "bucket_code", "collector_id", "agency", "channel_code",
         "campaign_id", "province")  # fmt: skip
@@ -115,6 +115,8 @@ def _promises(book: Book) -> None:
     book.promise("LA", day(6, 24), day(6, 26), "30.00")  # broken: grace ends on Sunday the 28th
     book.promise("LA", day(6, 29), day(7, 10), "25.00")  # open
     book.promise("LB", day(6, 20), day(6, 29), "20.00")  # open, in grace to 1 July
+    # Broken: the 115.00 of the 12th keep it until the 15th takes them back, and its grace ends on the 16th.
+    book.promise("LB", day(6, 12), day(6, 14), "50.00")
 
 
 def _messages(book: Book) -> None:
@@ -194,7 +196,8 @@ class Kpis:
 
 
 TABLES = ("kpis.fct_kpi", "kpis.kpi_status", "kpis.kpi_recovery", "kpis.kpi_contacts", "kpis.kpi_promises",
-          "kpis.kpi_messages", "kpis.kpi_coverage", "kpis.kpi_collection", "marts.fct_messages")  # fmt: skip
+          "kpis.kpi_messages", "kpis.kpi_coverage", "kpis.kpi_collection", "marts.fct_messages",
+          "marts.fct_promises", "reporting.rpt_promise_lives")  # fmt: skip
 
 
 def read(connection: Any) -> Kpis:

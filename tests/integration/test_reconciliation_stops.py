@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -41,20 +41,24 @@ def test_causes_of_the_demo_are_those_that_were_put_in(finished_home, as_of):
     assert "*" in set(totals["branch_id"])
 
 
+def deliver_next(place: Home, balances: pd.DataFrame, newest: pd.DataFrame, day: date) -> None:
+    """Put the core's balances of a further day beside those that it gave before."""
+    folder = place.root / "landing" / "loan_balances"
+    folder.with_suffix(".parquet").unlink()
+    folder.mkdir()
+    balances.to_parquet(folder / "1.parquet", index=False)
+    newest.assign(as_of=day).to_parquet(folder / "2.parquet", index=False)
+
+
 def test_a_broken_feed_stops_the_run_and_says_what_to_do(finished_home, as_of, tmp_path):
     place = copied(finished_home, tmp_path)
     before = place.current.resolve()
-    file = place.root / "landing" / "loan_balances.parquet"
-    balances = pd.read_parquet(file)
+    balances = pd.read_parquet(place.root / "landing" / "loan_balances.parquet")
     broken = balances.head(round(len(balances) * 0.1)).copy()
     # The core's file of the next month end lost the last digits of every amount.
     for name in ("outstanding_principal", "arrears_amount"):
         broken[name] = broken[name].map(lambda value: (value / 100).quantize(Decimal("0.01")))
-    file.unlink()
-    folder = place.root / "landing" / "loan_balances"
-    folder.mkdir()
-    balances.to_parquet(folder / "1.parquet", index=False)
-    pd.concat([balances.iloc[len(broken) :], broken]).assign(as_of=as_of).to_parquet(folder / "2.parquet", index=False)
+    deliver_next(place, balances, pd.concat([balances.iloc[len(broken) :], broken]), as_of)
 
     with pytest.raises(PuntualError) as stopped:
         run_day(place, as_of + timedelta(days=1))
@@ -72,6 +76,34 @@ def test_a_broken_feed_stops_the_run_and_says_what_to_do(finished_home, as_of, t
     assert place.current.resolve() == before
     decided = warehouse_of(place).read("select count(*) as n from decisions.decisions where as_of_date > {}", [as_of])
     assert int(decided["n"].iloc[0]) == 0
+
+
+def test_a_file_of_zeros_that_was_cut_off_does_not_explain_itself(finished_home, as_of, tmp_path):
+    place = copied(finished_home, tmp_path)
+    balances = pd.read_parquet(place.root / "landing" / "loan_balances.parquet")
+    zeros = balances.head(round(len(balances) * 0.8)).copy()
+    for name in ("outstanding_principal", "arrears_amount"):
+        zeros[name] = Decimal("0.00")
+    zeros["days_past_due"] = 0
+    deliver_next(place, balances, zeros, as_of)
+
+    with pytest.raises(PuntualError) as stopped:
+        run_day(place, as_of + timedelta(days=1))
+    message = str(stopped.value)
+    assert "whatever the cause; reconciliation.max_different_share allows 20.0%. The largest differences:" in message
+    assert "active loans" in message
+    assert f"have no balance of {as_of}; reconciliation.max_missing_share allows 5.0%." in message
+    assert "for no cause that we know" not in message
+
+
+def test_old_balances_of_the_demo_are_reported_and_the_day_goes_through(finished_home, as_of):
+    from pipelines.day import Day
+    from pipelines.steps.reconciling import reconcile_day
+
+    verdict = reconcile_day(Day.of(finished_home, as_of, "test"))
+    assert verdict.message == ""
+    assert verdict.metadata["status"] == "stale"
+    assert "reconciliation.max_age_days allows 7. They are reported and stop nothing" in verdict.metadata["told"]
 
 
 def test_without_files_of_the_core_the_day_goes_through_and_says_so(demo_home, as_of, tmp_path):

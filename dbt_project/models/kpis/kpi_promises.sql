@@ -3,8 +3,7 @@ with promises as (
     select
         promises.*,
         run.as_of_date,
-        promises.paid_amount >= promises.promised_amount * (1 - cast({{ var('promise_tolerance_share') }} as numeric(9, 6)))
-            as is_kept,
+        {{ is_promise_kept('promises.paid_amount', 'promises.promised_amount') }} as is_kept,
         -- The last day of grace is over: what it became, it stays.
         promises.grace_end_date < run.as_of_date as is_settled,
         calendar.next_working_date as follow_up_date

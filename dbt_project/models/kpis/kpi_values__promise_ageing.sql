@@ -18,11 +18,13 @@ with open_promises as (
         end as age_code,
         promises.promised_amount
     from {{ ref('kpi_periods') }} as periods
-    inner join {{ ref('fct_promises') }} as promises
-        on promises.made_date <= periods.as_of_date
-        and promises.grace_end_date >= periods.as_of_date
-        and (promises.kept_date is null or promises.kept_date > periods.as_of_date)
+    -- What was paid up to the period's end, because a reversal may have taken it back since, or have brought a promise back.
+    inner join {{ ref('int_promises__progress') }} as progress
+        on progress.valid_from_date <= periods.as_of_date
+        and progress.valid_to_date > periods.as_of_date
+    inner join {{ ref('fct_promises') }} as promises on progress.promise_id = promises.promise_id
     left join {{ ref('dim_branches') }} as branches on promises.branch_id = branches.branch_id
+    where {{ promise_status('progress', 'periods.as_of_date') }} = 'open'
 ),
 
 cells as (

@@ -15,13 +15,29 @@ known as (
     where valid_from_date <= as_of_date and valid_to_date > as_of_date
 ),
 
-kept as (
+marked as (
     select
         promise_id,
-        min(valid_from_date) as kept_date
+        valid_from_date,
+        {{ is_promise_kept('paid_amount', 'promised_amount') }} as is_kept
     from progress
-    where paid_amount >= promised_amount and valid_from_date <= as_of_date
-    group by promise_id
+    where valid_from_date <= as_of_date
+),
+
+-- A reversal before the end of the grace takes a promise back: only days after the last one without the money count.
+kept as (
+    select
+        marked.promise_id,
+        min(marked.valid_from_date) as kept_date
+    from marked
+    left join (
+        select promise_id, max(valid_from_date) as valid_from_date
+        from marked
+        where not is_kept
+        group by promise_id
+    ) as lacking on marked.promise_id = lacking.promise_id
+    where marked.is_kept and (lacking.valid_from_date is null or marked.valid_from_date > lacking.valid_from_date)
+    group by marked.promise_id
 ),
 
 stated as (

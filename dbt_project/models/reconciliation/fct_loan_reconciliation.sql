@@ -40,6 +40,8 @@ found as (
                     if var('due_day_is_past_due') else 'hypotheses.arrears_before_day_amount',
                 ) }}
                 and coalesce(pairs.core_past_due_days, hypotheses.past_due_days) = hypotheses.past_due_days
+                -- Days alone follow from too many things to prove one of them.
+                and coalesce(pairs.core_arrears_amount, pairs.core_outstanding_principal_amount) is not null
         end
 ),
 

@@ -36,10 +36,16 @@ select
     rejected.paid_date,
     rejected.payment_amount,
     rejected.payment_amount as unmatched_amount,
-    {{ days_between('rejected.paid_date', 'run.as_of_date') }} as age_days,
+    case
+        when rejected.paid_date <= run.as_of_date then {{ days_between('rejected.paid_date', 'run.as_of_date') }}
+    end as age_days,
     case when lifespans.loan_id is null then 'loan_unknown' else 'rejected' end as reason_code,
     rejected.reasons as rejection_reasons
 from {{ ref('int_payments__rejected') }} as rejected
 cross join {{ source('control', 'run_parameters') }} as run
 left join {{ ref('int_loans__lifespans') }} as lifespans on rejected.loan_id = lifespans.loan_id
-where rejected.paid_date is null or rejected.paid_date <= run.as_of_date
+where
+    rejected.paid_date is null
+    or rejected.paid_date <= run.as_of_date
+    -- Refused for its day: which day it was nobody knows, and waiting for that day would hide the money.
+    or rejected.reasons like '%in_the_future:paid_at%'
