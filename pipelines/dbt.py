@@ -34,6 +34,7 @@ def dbt_vars(settings: Settings) -> dict[str, Any]:
     return {
         "timezone": settings.institution.timezone,
         "country": settings.institution.country,
+        "currency": settings.institution.currency,
         "tolerance_amount": str(settings.arrears.tolerance),
         "allocation_order": list(settings.arrears.allocation_order),
         "response_window_days": settings.decision.response_window_days,
@@ -50,6 +51,7 @@ def dbt_vars(settings: Settings) -> dict[str, Any]:
         "redefault_days": settings.kpis.redefault_days,
         "first_payment_days": settings.kpis.first_payment_days,
         "writeoff_average": settings.kpis.writeoff_average,
+        "cost_reading": settings.kpis.costs,
         "prepayments": settings.kpis.prepayments,
         "recovery_horizon_days": settings.kpis.recovery_horizon_days,
         "promise_tolerance_share": settings.kpis.promise_tolerance_share,

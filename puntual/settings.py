@@ -155,7 +155,9 @@ class KpiSettings(_Settings):
 
     ``rating_table`` names a table of ``dbt_project/seeds/rating_tables.csv``: the institution must confirm it
     against the regulation in force. ``reclassification``: after how many past-due days a loan's balance stops
-    accruing. ``writeoff_average``: the portfolio by which write-offs are divided. ``prepayments``: whether money
+    accruing. ``writeoff_average``: the portfolio by which write-offs are divided. ``costs``: whether an attempt
+    without a recorded cost has that of its channel in ``dbt_project/seeds/channel_costs.csv``, in the institution's
+    currency, or none that is known. ``prepayments``: whether money
     received before a period began counts as collected of what falls due in it. ``recovery_horizon_days``: for how
     long the arrears of a month's opening are followed. ``promise_tolerance_share``: the share of a promise that may
     be missing, wherever a promise counts as kept. Receipts of a message are waited for ``message_receipt_days``; an
@@ -170,6 +172,7 @@ class KpiSettings(_Settings):
     redefault_days: int = Field(default=90, ge=1)
     first_payment_days: int = Field(default=30, ge=1)
     writeoff_average: Literal["opening_closing", "opening"] = "opening_closing"
+    costs: Literal["recorded", "with_defaults"] = "with_defaults"
     prepayments: Literal["excluded", "included"] = "excluded"
     recovery_horizon_days: int = Field(default=30, ge=1)
     promise_tolerance_share: Share = 0.0

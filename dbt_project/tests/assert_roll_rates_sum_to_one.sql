@@ -8,7 +8,7 @@ with matrices as (
         sum(balance_rate) as balance_rate,
         sum(opening_balance_amount) as opening_balance_amount
     from {{ ref('rpt_roll_rates') }}
-    group by period_code, as_of_date, branch_id, product_code, from_bucket_code
+    group by period_code, as_of_date, branch_id, product_code, segment_code, from_bucket_code
 
     union all
 
@@ -20,7 +20,7 @@ with matrices as (
         sum(case when kpi_code = 'K12' then numerator else 0 end) as opening_balance_amount
     from {{ ref('kpi_values__roll_rates') }}
     where kpi_code in ('K12', 'K12_COUNT')
-    group by period_code, as_of_date, grain_code, branch_id, product_code, split_part(detail_code, '>', 1)
+    group by period_code, as_of_date, grain_code, branch_id, product_code, segment_code, province, split_part(detail_code, '>', 1)
 )
 
 select *

@@ -88,12 +88,13 @@ def _decided(day: Day, first: date, last: date, condition: str) -> pd.DataFrame:
         )
         select chosen.as_of_date, chosen.customer_id, chosen.action, chosen.collector_id, chosen.is_exploration,
             chosen.blocked_by, chosen.expected_gain_amount, chosen.arrears_amount, customers.branch_id,
-            segments.segment_code, scores.pay_probability, scores.expected_amount,
+            branches.province, segments.segment_code, scores.pay_probability, scores.expected_amount,
             coalesce(paid.paid_amount, 0) as paid_amount
         from chosen
         left join scores on chosen.as_of_date = scores.as_of_date and chosen.customer_id = scores.customer_id
         left join paid on chosen.as_of_date = paid.as_of_date and chosen.customer_id = paid.customer_id
         left join marts.dim_customers as customers on chosen.customer_id = customers.customer_id
+        left join marts.dim_branches as branches on customers.branch_id = branches.branch_id
         left join reference.segments as segments
             on chosen.past_due_days >= segments.min_days
             and (segments.max_days is null or chosen.past_due_days <= segments.max_days)

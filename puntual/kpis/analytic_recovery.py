@@ -48,7 +48,7 @@ def expected(rows: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def expected_recovery(values: KpiValues, decided: pd.DataFrame, matured: pd.DataFrame) -> None:
-    """K30: the sum over everyone eligible, in total, by branch and by segment, each with its interval.
+    """K30: the sum over everyone eligible, in total, by branch, province and segment, each with its interval.
 
     Payments are taken as independent: each member pays the expected amount or nothing. How much wider past payments
     scattered (``matured``) widens the interval.
@@ -60,7 +60,7 @@ def expected_recovery(values: KpiValues, decided: pd.DataFrame, matured: pd.Data
     scale = _scale(matured)
     money, variance = expected(rows)
     values.add_interval("K30", sum_interval(money, variance, scale))
-    for grain, column in (("branch", "branch_id"), ("segment", "segment_code")):
+    for grain, column in (("branch", "branch_id"), ("province", "province"), ("segment", "segment_code")):
         names = rows[column].to_numpy(dtype=object)
         for name in sorted({name for name in names if isinstance(name, str)}):
             mine = names == name
@@ -82,7 +82,7 @@ def recovery_against_expected(values: KpiValues, matured: pd.DataFrame, period: 
         frame,
         "paid_amount",
         "expected_payment",
-        {"total": [], "branch": ["branch_id"], "segment": ["segment_code"]},
+        {"total": [], "branch": ["branch_id"], "province": ["province"], "segment": ["segment_code"]},
         periods=[period],
     )
 

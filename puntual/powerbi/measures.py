@@ -76,7 +76,11 @@ def all_measures(semantics: Semantics) -> list[Measure]:
         elif metric.denominator is None:
             expression = measure_text(metric.numerator)
         else:
-            expression = ratio_expression(semantics.sums[metric.numerator], semantics.sums[metric.denominator])
+            expression = ratio_expression(
+                semantics.sums[metric.numerator],
+                semantics.sums[metric.denominator],
+                is_unknown_without_numerator=metric.is_unknown_without_numerator,
+            )
         family_es, family_en = FAMILIES.get(entry.family, (entry.family.capitalize(), entry.family.capitalize()))
         measures.append(
             Measure(
@@ -95,9 +99,10 @@ def all_measures(semantics: Semantics) -> list[Measure]:
     return measures
 
 
-def ratio_expression(numerator: BaseSum, denominator: BaseSum) -> str:
-    """One sum over another; where the first stands in another table and has no row, it is 0 and not blank."""
-    above = measure_text(numerator.name) + ("" if numerator.table == denominator.table else " + 0")
+def ratio_expression(numerator: BaseSum, denominator: BaseSum, *, is_unknown_without_numerator: bool = False) -> str:
+    """One sum over another; where the first stands in another table and has no row, it is 0, or blank."""
+    is_zero = numerator.table != denominator.table and not is_unknown_without_numerator
+    above = measure_text(numerator.name) + (" + 0" if is_zero else "")
     return f"DIVIDE({above}, {measure_text(denominator.name)})"
 
 

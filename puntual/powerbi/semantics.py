@@ -36,11 +36,15 @@ class BaseSum:
 
 @dataclass(frozen=True)
 class SumMetric:
-    """A KPI that is a sum, or a ratio of two sums (``denominator`` is None for a plain sum)."""
+    """A KPI that is a sum, or a ratio of two sums (``denominator`` is None for a plain sum).
+
+    ``is_unknown_without_numerator``: where only the denominator has rows the ratio is blank, and not 0.
+    """
 
     code: str
     numerator: str
     denominator: str | None
+    is_unknown_without_numerator: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def load_semantics(project: Path = DBT_PROJECT) -> Semantics:
         raw_metrics += [(file, metric) for metric in content.get("metrics") or []]
     metrics: dict[str, SumMetric] = {}
     for file, raw in raw_metrics:
-        code = ((raw.get("config") or {}).get("meta") or raw.get("meta") or {}).get("kpi_code")
+        code = _meta(raw).get("kpi_code")
         if code is None:
             continue
         metric = _metric(file, raw, code)
@@ -111,10 +115,15 @@ def _metric(file: Path, raw: dict[str, Any], code: str) -> SumMetric:
     if raw["type"] == "simple":
         return SumMetric(code, _named(parameters["measure"]), None)
     if raw["type"] == "ratio":
-        return SumMetric(code, _named(parameters["numerator"]), _named(parameters["denominator"]))
+        is_unknown = _meta(raw).get("missing_numerator") == "unknown"
+        return SumMetric(code, _named(parameters["numerator"]), _named(parameters["denominator"]), is_unknown)
     raise SemanticsError(
         f"{file.name}: metric {raw['name']!r} is {raw['type']}; only simple and ratio become measures."
     )
+
+
+def _meta(raw: dict[str, Any]) -> dict[str, Any]:
+    return (raw.get("config") or {}).get("meta") or raw.get("meta") or {}
 
 
 def _named(part: Any) -> str:

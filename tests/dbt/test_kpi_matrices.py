@@ -54,7 +54,7 @@ def connection() -> duckdb.DuckDBPyConnection:
     made.executemany("insert into reference.dpd_buckets values (?, ?)", [(b, k) for k, b in enumerate(BUCKETS)])
     made.execute(
         "create table marts.fct_loan_as_of (as_of_date date, loan_id text, branch_id text, product_code text,"
-        " loan_status_code text, bucket_code text, outstanding_principal_amount numeric(18, 2))"
+        " segment_code text, loan_status_code text, bucket_code text, outstanding_principal_amount numeric(18, 2))"
     )
     made.execute("create table marts.dim_branches (branch_id text, province text)")
     made.execute(
@@ -75,13 +75,13 @@ def test_every_row_of_a_matrix_sums_to_one_and_nobody_is_lost(
     rows = []
     for place, (branch, before, after, balance) in enumerate(loans):
         if before is not None:
-            rows.append((MAY, f"L{place}", branch, "p", *before, balance))
+            rows.append((MAY, f"L{place}", branch, "p", "s", *before, balance))
             if before[0] == "active":
                 opening[branch, before[1]] += 1
         if after is not None:
-            rows.append((AS_OF, f"L{place}", branch, "p", *after, balance))
+            rows.append((AS_OF, f"L{place}", branch, "p", "s", *after, balance))
     if rows:
-        connection.executemany("insert into marts.fct_loan_as_of values (?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("insert into marts.fct_loan_as_of values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
     connection.execute(f"create or replace table reporting.rpt_roll_rates as {compiled['rpt_roll_rates']}")
     found = connection.execute(
         "select branch_id, from_bucket_code, sum(loan_count), sum(count_rate), sum(balance_rate),"
@@ -93,7 +93,7 @@ def test_every_row_of_a_matrix_sums_to_one_and_nobody_is_lost(
         assert by_balance == (pytest.approx(1) if balance else None)
     shares = connection.execute(
         "select sum(numerator / denominator) from (" + compiled["kpi_values__roll_rates"] + ") as cells"
-        " where kpi_code = 'K12_COUNT' group by grain_code, branch_id, product_code, split_part(detail_code, '>', 1)"
+        " where kpi_code = 'K12_COUNT' group by grain_code, branch_id, product_code, segment_code, province, split_part(detail_code, '>', 1)"
     ).fetchall()
     assert all(share == pytest.approx(1) for (share,) in shares)
 

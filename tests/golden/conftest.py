@@ -25,6 +25,7 @@ def flows(flows_folder: Path) -> Kpis:
 OTHER_READINGS = {
     "recovery_horizon_days": 10,
     "prepayments": "included",
+    "cost_reading": "recorded",
     "promise_tolerance_share": 0.25,
     "message_response_hours": 73,
     "message_opt_out_days": 9,
@@ -42,6 +43,7 @@ def flows_read_otherwise(flows_folder: Path, flows: Kpis) -> Kpis:
 
 @pytest.fixture(scope="session")
 def flows_strict(flows_folder: Path, flows_read_otherwise: Kpis) -> Kpis:
-    """The same book where the due day is past due, a cohort has 31 days and a promise almost the tolerance that it needs."""
-    settings = {"due_day_is_past_due": True, "recovery_horizon_days": 31, "promise_tolerance_share": 0.24}
+    """The same book where the due day is past due, a cohort has 31 days, a promise almost the tolerance that it needs, and pesos are paid."""
+    settings = {"due_day_is_past_due": True, "recovery_horizon_days": 31, "promise_tolerance_share": 0.24,
+                "currency": "MXN"}  # fmt: skip
     return kpis_on_duckdb(flow_book(), flows_folder, settings)

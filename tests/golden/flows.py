@@ -98,13 +98,13 @@ def _contacts(book: Book) -> None:
     """Eight attempts in June: seven calls and a message; and one answer of a member."""
     book.contact("CA", day(6, 2), "call", "no_answer", collector_id="G1")
     book.contact("CA", day(6, 3), "call", "right_party", collector_id="G1", duration_s=120.0)
-    book.contact("CA", day(6, 4), "call", "promise", collector_id="G1", duration_s=300.0)
+    book.contact("CA", day(6, 4), "call", "promise", collector_id="G1", campaign_id="K3", duration_s=300.0)
     book.contact("CD", day(6, 2), "call", "wrong_number", collector_id="G2", campaign_id="K1")
     book.contact("CD", day(6, 2), "whatsapp", "read", campaign_id="K1", cost=Decimal("0.0604"))
-    book.contact("CD", day(6, 2), "call", "refusal", collector_id="G2", duration_s=180.0, cost=None)
+    book.contact("CD", day(6, 2), "call", "refusal", collector_id="G2", campaign_id="K4", duration_s=180.0, cost=None)
     book.contact("CB", day(6, 13), "call", "third_party", collector_id="G1", duration_s=60.0)
     book.contact("CA", day(6, 23), "call", "no_answer", collector_id="G1")
-    book.contact("CA", day(6, 6), "whatsapp", "replied", direction="inbound", cost=Decimal("0.00"))
+    book.contact("CA", day(6, 6), "whatsapp", "replied", direction="inbound", cost=Decimal("0.0200"))
 
 
 def _promises(book: Book) -> None:
@@ -169,8 +169,8 @@ class Kpis:
 
     def parts(
         self, kpi_code: str, as_of: date = AS_OF, period: str = "month", **where: Any
-    ) -> tuple[float, float] | None:
-        """Numerator and denominator of one cell; None without a row. Without keys: the total."""
+    ) -> tuple[float | None, float] | None:
+        """Numerator (None: not known) and denominator of one cell; None without a row. Without keys: the total."""
         detail = where.pop("detail", None)
         keys = {key: where.get(key) for key in KEYS}
         grain = "_".join(key.removesuffix("_id").removesuffix("_code") for key in KEYS if where.get(key)) or "total"
@@ -185,6 +185,9 @@ class Kpis:
         if not found:
             return None
         (row,) = found
+        if row["numerator"] is None:
+            assert row["value"] is None, "what is not known has no value"
+            return None, round(row["denominator"], 9)
         if row["denominator"]:
             assert abs(row["value"] - row["numerator"] / row["denominator"]) < 1e-9
         else:

@@ -58,6 +58,7 @@ def decided(**columns: Any) -> pd.DataFrame:
         "expected_gain_amount": [0.0] * size,
         "arrears_amount": [100.0] * size,
         "branch_id": ["B1"] * size,
+        "province": ["Azuay"] * size,
         "segment_code": ["early"] * size,
         "pay_probability": [0.5] * size,
         "expected_amount": [100.0] * size,
@@ -75,12 +76,14 @@ def test_k30_sum_of_probability_times_amount_and_gain() -> None:
         expected_amount=[100.0, 50.0],
         expected_gain_amount=[0.0, 5.0],
         branch_id=["B1", "B2"],
+        province=["Azuay", "Loja"],
     )
     analytic_recovery.expected_recovery(values, rows, rows.iloc[:0])
     assert parts(values, "K30") == (pytest.approx(65.0), 1.0)
     assert parts(values, "K30", "high")[0] == pytest.approx(65 + Z95 * math.sqrt(3025))
     assert parts(values, "K30", "low")[0] == 0.0  # 65 - 107.8: money does not go below nothing
     assert parts(values, "K30", grain="branch", branch_id="B2")[0] == pytest.approx(15.0)
+    assert parts(values, "K30", grain="province", province="Loja")[0] == pytest.approx(15.0)
 
 
 def test_k30_interval_widens_with_the_scatter_of_past_payments() -> None:
@@ -109,6 +112,7 @@ def test_k31_paid_over_expected() -> None:
     )
     analytic_recovery.recovery_against_expected(values, rows, "month")
     assert parts(values, "K31") == (110.0, pytest.approx(110.0))
+    assert parts(values, "K31", grain="province", province="Azuay") == (110.0, pytest.approx(110.0))
     assert parts(values, "K31", grain="segment", segment_code="late") == (10.0, pytest.approx(10.0))
 
 

@@ -24,6 +24,7 @@ def test_attempts_contacts_and_right_parties(flows: Kpis) -> None:
 
 def test_wrong_numbers_are_of_what_was_answered_and_third_parties_of_contacts(flows: Kpis) -> None:
     assert flows.parts("K44") == (1, 6)  # five contacts and the wrong number
+    assert flows.parts("K44_PER_CONTACT") == (1, 5)  # the same over the contacts alone
     assert flows.parts("K44_THIRD_PARTY") == (1, 5)
 
 
@@ -116,10 +117,26 @@ def test_handling_time_is_of_contacts_of_known_duration(flows: Kpis) -> None:
 
 
 def test_costs_keep_their_hundredths_of_a_cent(flows: Kpis) -> None:
-    # 6 x 0.45 + 0.0604 over the seven attempts whose cost was recorded, and over the three talks.
-    assert flows.parts("K72_UNIT") == (2.7604, 7)
-    assert flows.parts("K72_RPC") == (2.7604, 3)
+    # 6 x 0.45 + 0.0604, and 0.45 for the refusal's call, whose cost was not recorded: over eight attempts, and three talks.
+    # The 0.02 of what A wrote is the cost of no attempt.
+    assert flows.parts("K72_UNIT") == (3.2104, 8)
+    assert flows.parts("K72_RPC") == (3.2104, 3)
     assert flows.parts("K72_UNIT", channel_code="whatsapp") == (0.0604, 1)
+    assert flows.parts("K72_UNIT", campaign_id="K4") == (0.45, 1)
+
+
+def test_costs_that_were_recorded_alone(flows_read_otherwise: Kpis) -> None:
+    # Without the refusal's: seven attempts.
+    assert flows_read_otherwise.parts("K72_UNIT") == (2.7604, 7)
+    assert flows_read_otherwise.parts("K72_RPC") == (2.7604, 3)
+    # It is all that the campaign did: no cost is known, and none is not 0.
+    assert flows_read_otherwise.parts("K72_UNIT", campaign_id="K4") == (None, 0)
+    assert flows_read_otherwise.parts("K72_RPC", campaign_id="K4") == (None, 1)
+
+
+def test_usual_costs_are_those_of_the_institutions_currency(flows_strict: Kpis) -> None:
+    # There are none in pesos.
+    assert flows_strict.parts("K72_UNIT") == (2.7604, 7)
 
 
 @pytest.mark.parametrize("kpi_code", ["K52_HARDSHIP", "K72_INCREMENTAL", *[f"K{number}" for number in range(74, 81)]])

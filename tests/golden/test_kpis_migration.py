@@ -93,7 +93,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Callable[..
         run_dbt([*MODELS_ONLY, "--vars", json.dumps(settings)], duckdb_environment(file), folder)
         with duckdb.connect(str(file), read_only=True) as connection:
             found = connection.execute(
-                "select kpi_code, as_of_date, period_code, grain_code, coalesce(bucket_code, collector_id, channel_code),"
+                "select kpi_code, as_of_date, period_code, grain_code, coalesce(bucket_code, collector_id, channel_code, segment_code),"
                 " detail_code, numerator, denominator from kpis.fct_kpi"
             ).fetchall()
         figures = {row[:6]: row[6:] for row in found}
@@ -124,6 +124,8 @@ def test_k12_every_state_of_a_bucket(kpi: Callable[..., Parts]) -> None:
     assert kpi("K12", JUNE, "31-60>61-90") == (600, 900)
     assert kpi("K12", JUNE, "31-60>written_off") == (300, 900)
     assert kpi("K12_COUNT", JUNE, "31-60>61-90") == (2, 3)
+    # All of them are of the segment 31 to 90 days.
+    assert kpi("K12", JUNE, "31-60>61-90", grain="segment", key="middle") == (600, 900)
     # 30 April, 16-30 days: 1, 5, 6, 7, 8 with 300 each; 5 is closed, 8 paid April's and owes May's since 20 days.
     assert kpi("K12", MAY, "16-30>31-60") == (900, 1500)
     assert kpi("K12", MAY, "16-30>paid_off") == (300, 1500)
@@ -144,6 +146,8 @@ def test_k13_next_worse_and_any_worse(kpi: Callable[..., Parts]) -> None:
     # 1 and 7 (31-60 to 61-90) 600. To any worse: also 4 (0 to 16-30, three buckets) 100 and the write-off 300.
     assert kpi("K13", JUNE) == (1000, 1500)
     assert kpi("K13_ANY_WORSE", JUNE) == (1400, 1500)
+    # Early: 2 and 8 with 200 each, both 31-60 a month later.
+    assert kpi("K13", JUNE, grain="segment", key="early") == (400, 400)
     assert kpi("K13", JUNE, grain="bucket", key="31-60") == (600, 900)
     assert kpi("K13_ANY_WORSE_COUNT", JUNE, grain="bucket", key="31-60") == (3, 3)
 
@@ -157,6 +161,7 @@ def test_k14_cured_and_stays(kpi: Callable[..., Parts]) -> None:
     assert kpi("K14_LOOSE", JUNE) == (0, 5)
     # On 1 May all five were 21 days late.
     assert kpi("K14_LOOSE", MAY, grain="bucket", key="16-30") == (2, 5)
+    assert kpi("K14_LOOSE", MAY, grain="segment", key="early") == (2, 5)
 
 
 def test_k14_without_a_stay_is_the_loose_reading(build: Callable[..., Callable[..., Parts]]) -> None:
@@ -185,6 +190,8 @@ def test_k16_late_again_within_90_days(kpi: Callable[..., Parts]) -> None:
     # 9 cured on 1 February and was 30 days late on 12 March: judged on 2 May. Its cure of 20 March, judged on 18 June,
     # lasted. The cures of April and May are not old enough, and the paid-off loan cannot come back.
     assert kpi("K16", MAY) == (1, 1)
+    # Due on 10 January and cured on 1 February, after 21 days.
+    assert kpi("K16", MAY, grain="segment", key="early") == (1, 1)
     assert kpi("K16", JUNE) == (0, 1)
 
 

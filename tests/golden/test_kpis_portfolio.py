@@ -70,6 +70,14 @@ def golden_book() -> Book:
     book.pay("q6-june", date(2026, 6, 25), "4.00", reverses_payment_id="other")
     lend(book, "q6-2025", "Q6", [(date(2025, 3, 1), "300.00")], status="written_off", written_off_on=date(2025, 12, 1))
     book.pay("q6-2025", date(2026, 6, 5), "30.00")
+    # Q9, what belongs to before the write-off: 200 written off on 15 June, 40 paid in April and taken back on 25 June, 5 paid
+    # on the very day and taken back on the 26th, 10 recovered on the 20th.
+    lend(book, "q9-june", "Q9", [(date(2025, 3, 1), "200.00")], status="written_off", written_off_on=date(2026, 6, 15))
+    earlier = book.pay("q9-june", date(2026, 4, 1), "40.00")
+    same_day = book.pay("q9-june", date(2026, 6, 15), "5.00")
+    book.pay("q9-june", date(2026, 6, 20), "10.00")
+    book.pay("q9-june", date(2026, 6, 25), "40.00", reverses_payment_id=earlier)
+    book.pay("q9-june", date(2026, 6, 26), "5.00", reverses_payment_id=same_day)
     # Q7, concentration: 101 members owe 1 each, and one owes 99 with two loans (66 and 33).
     for number in range(101):
         lend(book, f"q7-{number:03d}", "Q7", [(late(5), "1.00")])
@@ -314,6 +322,40 @@ def test_recovery_of_write_offs(shipped: Warehouse) -> None:
     assert parts(shipped, "K20_STOCK", "Q6") == (270 + 154, 1)
     # In April, 40 came in on a loan that was not written off yet: no recovery.
     assert parts(shipped, "K21_AMOUNT", "Q6", day=MAY_31) == (0, 1)
+
+
+def test_recovery_is_of_what_came_after_the_write_off(shipped: Warehouse) -> None:
+    # 200 - 40 - 5 were written off. Of the money only the 10 is recovered; what was taken back had come before.
+    assert parts(shipped, "K20_AMOUNT", "Q9") == (155, 1)
+    assert parts(shipped, "K21_AMOUNT", "Q9") == (10, 1)
+    assert parts(shipped, "K21_AMOUNT", "Q9", day=date(2026, 6, 15), period="day") == (0, 1)
+    assert parts(shipped, "K21_AMOUNT", "Q9", day=date(2026, 6, 26), period="day") == (0, 1)
+
+
+def test_write_offs_by_the_segment_of_the_opening(shipped: Warehouse) -> None:
+    def chronic(code: str) -> tuple[float, float]:
+        (row,) = shipped.kpis(
+            kpi_code=code, grain_code="segment", segment_code="chronic", as_of_date=AS_OF, period_code="month"
+        )
+        return row["numerator"], row["denominator"]
+
+    # All three written-off loans were due on 1 March 2025: 160 + 155 in June; 36 + 10 came in, over the stock of 300.
+    assert chronic("K20_AMOUNT") == (315, 1)
+    assert chronic("K21") == (46, 300)
+
+
+def test_distribution_and_concentration_by_province(shipped: Warehouse) -> None:
+    def azuay(code: str, **where: Any) -> tuple[float, float]:
+        (row,) = shipped.kpis(
+            kpi_code=code, grain_code="province", province="Azuay", as_of_date=AS_OF, period_code="month", **where
+        )
+        return row["numerator"], row["denominator"]
+
+    # Q1 has 300 twenty days late and Q2 100 thirty days late, of 1 000 + 1 200.
+    assert azuay("K11", detail_code="16-30") == (400, 2200)
+    # Arrears of 310 in Q1 (100, 100, 110) and 10 x 100 in Q2: the ten largest are 110 + 9 x 100.
+    assert azuay("K25_TOP10") == (1010, 1310)
+    assert azuay("K25_HHI") == (310**2 + 1000**2, 1310**2)
 
 
 def test_first_kept_month_has_no_opening_and_no_rate(shipped: Warehouse) -> None:

@@ -23,6 +23,17 @@ def test_promises_made(flows: Kpis) -> None:
     assert flows.parts("K45_COUNT", channel_code="call") == (1, 1)
 
 
+def test_promises_by_the_campaign_of_their_contact(flows: Kpis) -> None:
+    # The promise of 100 of 4 June came out of a call of K3; the others of no contact.
+    assert flows.parts("K45_COUNT", campaign_id="K3") == (1, 1)
+    assert flows.parts("K45_AMOUNT", campaign_id="K3") == (100, 1)
+    assert flows.parts("K46", campaign_id="K3") == (1, 1)
+    assert flows.parts("K47", campaign_id="K3") == (100, 100)
+    # Sunday 7 June, the last day of the grace of 5 June: paid on the day, so it is not open.
+    assert flows.parts("K48_OPEN", day(6, 4), "day", campaign_id="K3", detail="due_in_1_to_3") == (1, 1)
+    assert flows.parts("K48_OPEN", day(6, 7), "day", campaign_id="K3", detail="in_grace") is None
+
+
 def test_kept_promises_are_of_those_whose_grace_is_over(flows: Kpis) -> None:
     # Due in June: six, of which the one of the 29th is in grace until 1 July. Kept: 40 and 100.
     assert flows.parts("K46") == (2, 5)

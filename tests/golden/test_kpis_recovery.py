@@ -102,10 +102,24 @@ def test_unreconciled_payments_and_their_age(flows: Kpis) -> None:
 
 
 def test_cost_to_collect_and_net_recovery_by_hour_of_talk(flows: Kpis) -> None:
-    # Six calls of 0.45 with a cost recorded (the seventh has none) and a message of 0.0604: 2.7604.
-    assert flows.parts("K33") == (2.7604, 390)
-    # (390 - 2.7604) by 120 + 300 + 180 + 60 s = 11 minutes.
-    assert flows.parts("K34_TALK") == (387.2396, pytest.approx(11 / 60))
+    # Six calls of 0.45 with a cost recorded, the seventh by the usual 0.45, a message of 0.0604 and an answer of 0.02: 3.2304.
+    assert flows.parts("K33") == (3.2304, 390)
+    # (390 - 3.2304) by 120 + 300 + 180 + 60 s = 11 minutes.
+    assert flows.parts("K34_TALK") == (386.7696, pytest.approx(11 / 60))
+    # Loja is B2: D's two calls and message of the 2nd and B's call of the 13th; D and B paid 115 each.
+    assert flows.parts("K33", province="Loja") == (pytest.approx(0.45 + 0.0604 + 0.45 + 0.45), 230)
+
+
+def test_cost_to_collect_by_recorded_costs_alone(flows_read_otherwise: Kpis) -> None:
+    # Without the seventh call.
+    assert flows_read_otherwise.parts("K33") == (2.7804, 390)
+    assert flows_read_otherwise.parts("K34_TALK") == (387.2196, pytest.approx(11 / 60))
+
+
+def test_cost_that_nobody_knows_is_not_nothing(flows: Kpis) -> None:
+    # On 5 June A paid 100 and nobody was contacted.
+    assert flows.parts("K33", day(6, 5), "day") == (None, 100)
+    assert flows.parts("K34_TALK", day(6, 5), "day") == (None, 0)
 
 
 @pytest.mark.parametrize("kpi_code", ["K27_PLACED", "K34", "K36"])

@@ -65,7 +65,10 @@
     {{ return({'family': found.family, 'measure': measure}) }}
 {%- endmacro %}
 
-{#- Every KPI of the semantic layer, in the order of its code: {code, numerator, denominator}; a sum has no denominator. -#}
+{#-
+  Every KPI of the semantic layer, in the order of its code: {code, numerator, denominator}; a sum has no denominator. With
+  meta.missing_numerator: unknown a ratio of two families is NULL where the numerator's has nothing to say, else it is 0.
+-#}
 {% macro kpi_metrics() -%}
     {%- set codes = {} -%}
     {%- for metric in graph.metrics.values() -%}
@@ -83,6 +86,7 @@
                     'name': metric.name,
                     'numerator': kpi_measure_of(metric.type_params.numerator.name, metric.name),
                     'denominator': kpi_measure_of(metric.type_params.denominator.name, metric.name),
+                    'is_unknown_without_numerator': metric.config.meta.get('missing_numerator') == 'unknown',
                 }}) -%}
             {%- else -%}
                 {{ exceptions.raise_compiler_error("metric " ~ metric.name ~ " is neither a sum nor a ratio without filter; write a kpi_values__ model for " ~ code) }}

@@ -1,6 +1,7 @@
 {#-
   Every KPI of the semantic layer as numerator and denominator by period, grain and key. A sum has the denominator 1. Where the
-  two parts come from different families each is laid beside the other by its key; a part that is missing is 0.
+  two parts come from different families each is laid beside the other by its key; a part that is missing is 0, unless the metric says
+  that it is unknown.
 -#}
 {% macro kpi_ratios() %}
 {%- set sums = {} -%}
@@ -29,7 +30,7 @@ union all
 {% endif -%}
 {%- endfor %}
 {%- for metric in across %}
-select period_code, as_of_date, grain_code, {{ keys }}, '{{ metric.code }}' as kpi_code, coalesce(sum(numerator), 0) as numerator, coalesce(sum(denominator), 0) as denominator
+select period_code, as_of_date, grain_code, {{ keys }}, '{{ metric.code }}' as kpi_code, {% if metric.is_unknown_without_numerator %}sum(numerator){% else %}coalesce(sum(numerator), 0){% endif %} as numerator, coalesce(sum(denominator), 0) as denominator
 from (
     select period_code, as_of_date, grain_code, {{ keys }}, cast({{ metric.numerator.measure }} as double precision) as numerator, cast(null as double precision) as denominator
     from {{ sums[metric.numerator.family] }}

@@ -67,6 +67,7 @@ select
     events.segment_code,
     events.collector_id,
     events.channel_code,
+    events.campaign_id,
     cast(sum(made) as bigint) as promise_made_count,
     {{ money('sum(made * promised_amount)') }} as promise_made_amount,
     cast(sum(due) as bigint) as promise_due_count,
@@ -88,4 +89,5 @@ group by
     events.product_code,
     events.segment_code,
     events.collector_id,
-    events.channel_code
+    events.channel_code,
+    events.campaign_id

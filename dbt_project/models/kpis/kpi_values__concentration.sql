@@ -5,13 +5,15 @@ with owed as (
         states.customer_id,
         states.branch_id,
         states.product_code,
+        branches.province,
         sum(states.arrears_amount) as arrears_amount
     from {{ ref('fct_loan_as_of') }} as states
+    left join {{ ref('dim_branches') }} as branches on states.branch_id = branches.branch_id
     where states.loan_status_code = 'active' and states.arrears_amount > 0
-    group by states.as_of_date, states.customer_id, states.branch_id, states.product_code
+    group by states.as_of_date, states.customer_id, states.branch_id, states.product_code, branches.province
 ),
 
-{% set grains = ['total', 'branch', 'product'] -%}
+{% set grains = ['total', 'branch', 'product', 'province'] -%}
 debtors as (
     {% for grain in grains -%}
     select
@@ -33,10 +35,10 @@ ranked as (
     select
         debtors.*,
         row_number() over (
-            partition by as_of_date, grain_code, branch_id, product_code
+            partition by as_of_date, grain_code, branch_id, product_code, province
             order by arrears_amount desc nulls last, customer_id
         ) as debtor_rank,
-        count(*) over (partition by as_of_date, grain_code, branch_id, product_code) as debtor_count
+        count(*) over (partition by as_of_date, grain_code, branch_id, product_code, province) as debtor_count
     from debtors
 ),
 
@@ -58,7 +60,7 @@ summed as (
 ),
 
 offices as (
-    {% for grain in ['total', 'product'] -%}
+    {% for grain in ['total', 'product', 'province'] -%}
     select
         periods.period_code,
         owed_at.as_of_date,

@@ -110,14 +110,14 @@ cures as (
         outcomes.branch_id,
         outcomes.product_code,
         outcomes.province,
-        buckets.bucket_code,
+        ladders.bucket_code,
+        ladders.segment_code,
         outcomes.reading_code,
         1 as loan_count,
         outcomes.is_cured
     from outcomes
-    inner join {{ ref('dpd_buckets') }} as buckets
-        on outcomes.past_due_days >= buckets.min_days
-        and (buckets.max_days is null or outcomes.past_due_days <= buckets.max_days)
+    inner join {{ ref('int_past_due_days__ladders') }} as ladders
+        on {{ ladder_day('outcomes.past_due_days') }} = ladders.past_due_days
 ),
 
 strict_cures as (
@@ -192,7 +192,7 @@ judged as (
 ),
 
 -- Paid-off loans cannot come back: they are no part of K16.
-cured as (
+cured_spells as (
     select
         spells.loan_id,
         spells.spell_no,
@@ -204,6 +204,32 @@ cured as (
     from spells
     cross join {{ source('control', 'run_parameters') }} as run
     where spells.exit_code = 'cured' and {{ add_days('spells.left_date', redefault) }} <= run.as_of_date
+),
+
+-- A cured loan stands where it stood on its last past-due day.
+cured_days as (
+    select
+        cured_spells.loan_id,
+        cured_spells.spell_no,
+        {{ days_between('min(spans.due_date)', 'cured_spells.left_date') }} - 1 + {{ past_due_shift() }} as past_due_days
+    from cured_spells
+    inner join {{ ref('int_installments__past_due_spans') }} as spans
+        on cured_spells.loan_id = spans.loan_id
+        and spans.past_due_from_date < cured_spells.left_date
+        and spans.past_due_to_date >= cured_spells.left_date
+    group by cured_spells.loan_id, cured_spells.spell_no, cured_spells.left_date
+),
+
+cured as (
+    select
+        cured_spells.*,
+        ladders.segment_code
+    from cured_spells
+    left join cured_days
+        on cured_spells.loan_id = cured_days.loan_id
+        and cured_spells.spell_no = cured_days.spell_no
+    left join {{ ref('int_past_due_days__ladders') }} as ladders
+        on {{ ladder_day('cured_days.past_due_days') }} = ladders.past_due_days
 ),
 
 late_again as (
@@ -228,6 +254,7 @@ returns as (
         cured.branch_id,
         cured.product_code,
         cured.province,
+        cured.segment_code,
         1 as cured_count,
         case when late_again.loan_id is not null then 1 else 0 end as late_again_count
     from cured
@@ -239,10 +266,11 @@ returns as (
         and cured.spell_no = late_again.spell_no
 )
 
+-- Nearly everyone enters arrears on the first past-due day: K15 has no segments.
 {% set grains = ['total', 'branch', 'product', 'branch_product', 'province'] -%}
-{{ kpi_grain_rows('strict_cures', [['K14_STRICT', 'is_cured', 'loan_count']], grains + ['bucket']) }}
+{{ kpi_grain_rows('strict_cures', [['K14_STRICT', 'is_cured', 'loan_count']], grains + ['segment', 'bucket']) }}
 union all
-{{ kpi_grain_rows('loose_cures', [['K14_LOOSE', 'is_cured', 'loan_count']], grains + ['bucket']) }}
+{{ kpi_grain_rows('loose_cures', [['K14_LOOSE', 'is_cured', 'loan_count']], grains + ['segment', 'bucket']) }}
 union all
 {{ kpi_grain_rows(
     'judged',
@@ -250,4 +278,4 @@ union all
     grains,
 ) }}
 union all
-{{ kpi_grain_rows('returns', [['K16', 'late_again_count', 'cured_count']], grains) }}
+{{ kpi_grain_rows('returns', [['K16', 'late_again_count', 'cured_count']], grains + ['segment']) }}

@@ -6,6 +6,7 @@ with parts as (
         parts.as_of_date,
         parts.branch_id,
         parts.product_code,
+        branches.province,
         parts.bucket_code,
         parts.band_code,
         parts.rating_code,
@@ -14,13 +15,14 @@ with parts as (
         parts.required_provision_amount
     from {{ ref('kpi_portfolio') }} as parts
     inner join {{ ref('kpi_periods') }} as periods on parts.as_of_date = periods.as_of_date
+    left join {{ ref('dim_branches') }} as branches on parts.branch_id = branches.branch_id
     where parts.active_loan_count > 0
 ),
 
 {% set ladders = {'bucket': 'bucket_code', 'band': 'band_code', 'rating': 'rating_code'} -%}
 {% for ladder, column in ladders.items() -%}
 by_{{ ladder }} as (
-    {% for grain in ['total', 'branch', 'product', 'branch_product'] -%}
+    {% for grain in ['total', 'branch', 'product', 'branch_product', 'province'] -%}
     {%- set keys = kpi_grains()[grain] -%}
     select
         parts.period_code,

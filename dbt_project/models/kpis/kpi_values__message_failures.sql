@@ -4,6 +4,7 @@ with cells as (
         days.period_code,
         days.as_of_date,
         messages.branch_id,
+        messages.product_code,
         messages.segment_code,
         messages.channel_code,
         messages.campaign_id,
@@ -19,6 +20,7 @@ with cells as (
         days.period_code,
         days.as_of_date,
         messages.branch_id,
+        messages.product_code,
         messages.segment_code,
         messages.channel_code,
         messages.campaign_id,
@@ -31,7 +33,7 @@ codes as (
     {{ kpi_grain_rows(
         'cells',
         [['K67_BY_CODE', 'message_count', 'message_count']],
-        ['total', 'branch', 'segment', 'channel', 'campaign', 'province'],
+        ['total', 'branch', 'product', 'segment', 'channel', 'campaign', 'branch_product', 'province'],
         detail='error_code',
         detail_columns=['error_code'],
     ) }}

@@ -8,6 +8,9 @@ with open_promises as (
         promises.product_code,
         promises.segment_code,
         promises.collector_id,
+        collectors.agency,
+        promises.channel_code,
+        promises.campaign_id,
         branches.province,
         case
             when promises.due_date > {{ add_days('periods.as_of_date', 7) }} then 'due_in_8_or_more'
@@ -24,6 +27,7 @@ with open_promises as (
         and progress.valid_to_date > periods.as_of_date
     inner join {{ ref('fct_promises') }} as promises on progress.promise_id = promises.promise_id
     left join {{ ref('dim_branches') }} as branches on promises.branch_id = branches.branch_id
+    left join {{ ref('dim_collectors') }} as collectors on promises.collector_id = collectors.collector_id
     where {{ promise_status('progress', 'periods.as_of_date') }} = 'open'
 ),
 
@@ -35,19 +39,33 @@ cells as (
         product_code,
         segment_code,
         collector_id,
+        agency,
+        channel_code,
+        campaign_id,
         province,
         age_code,
         count(*) as promise_count,
         sum(promised_amount) as promised_amount
     from open_promises
-    group by period_code, as_of_date, branch_id, product_code, segment_code, collector_id, province, age_code
+    group by
+        period_code,
+        as_of_date,
+        branch_id,
+        product_code,
+        segment_code,
+        collector_id,
+        agency,
+        channel_code,
+        campaign_id,
+        province,
+        age_code
 ),
 
 counted as (
     {{ kpi_grain_rows(
         'cells',
         [['K48_OPEN', 'promise_count', '1'], ['K48_OPEN_AMOUNT', 'promised_amount', '1']],
-        ['total', 'branch', 'product', 'segment', 'collector', 'branch_product', 'province'],
+        ['total', 'branch', 'product', 'segment', 'collector', 'agency', 'channel', 'campaign', 'branch_product', 'province'],
         detail='age_code',
         detail_columns=['age_code'],
     ) }}

@@ -14,7 +14,7 @@ details as (
     {{ kpi_grain_rows(
         'cells',
         [['K12', 'opening_balance_amount', 'opening_balance_amount'], ['K12_COUNT', 'loan_count', 'loan_count']],
-        ['total', 'branch', 'product'],
+        ['total', 'branch', 'product', 'segment', 'province'],
         detail="from_bucket_code || '>' || to_state_code",
         detail_columns=['from_bucket_code', 'to_state_code'],
     ) }}
@@ -39,7 +39,16 @@ matrix as (
         numerator,
         -- Exact: a sum of doubles would depend on the order of its rows.
         cast(sum(cast(numerator as numeric(18, 2))) over (
-            partition by as_of_date, period_code, kpi_code, grain_code, branch_id, product_code, split_part(detail_code, '>', 1)
+            partition by
+                as_of_date,
+                period_code,
+                kpi_code,
+                grain_code,
+                branch_id,
+                product_code,
+                segment_code,
+                province,
+                split_part(detail_code, '>', 1)
         ) as double precision) as denominator
     from details
 ),
@@ -50,6 +59,7 @@ flows as (
         period_code,
         branch_id,
         product_code,
+        segment_code,
         province,
         bucket_code,
         opening_balance_amount,
@@ -68,7 +78,7 @@ flow_rows as (
             ['K13_ANY_WORSE', 'worse_amount', 'opening_balance_amount'],
             ['K13_ANY_WORSE_COUNT', 'worse_count', 'loan_count'],
         ],
-        ['total', 'bucket', 'branch', 'product', 'branch_product', 'province'],
+        ['total', 'bucket', 'branch', 'product', 'segment', 'branch_product', 'province'],
     ) }}
 )
 

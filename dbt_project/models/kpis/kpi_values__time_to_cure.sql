@@ -17,6 +17,7 @@ lasted as (
         periods.as_of_date,
         lifespans.branch_id,
         lifespans.product_code,
+        branches.province,
         {{ days_between('spells.entered_date', 'least(spells.observed_to_date, periods.as_of_date)') }} as lasted_days,
         case when spells.is_cure and spells.observed_to_date <= periods.as_of_date then 1 else 0 end as is_cured,
         count(*) as spell_count
@@ -25,11 +26,13 @@ lasted as (
         on spells.entered_date > {{ add_days('periods.as_of_date', -window) }}
         and spells.entered_date <= periods.as_of_date
     inner join {{ ref('int_loans__lifespans') }} as lifespans on spells.loan_id = lifespans.loan_id
+    left join {{ ref('dim_branches') }} as branches on lifespans.branch_id = branches.branch_id
     group by
         periods.period_code,
         periods.as_of_date,
         lifespans.branch_id,
         lifespans.product_code,
+        branches.province,
         {{ days_between('spells.entered_date', 'least(spells.observed_to_date, periods.as_of_date)') }},
         case when spells.is_cure and spells.observed_to_date <= periods.as_of_date then 1 else 0 end
 ),
@@ -39,7 +42,7 @@ graded as (
     {{ kpi_grain_rows(
         'lasted',
         [['K17', 'spell_count * is_cured', 'spell_count']],
-        ['total', 'branch', 'product'],
+        ['total', 'branch', 'product', 'province'],
         detail='lasted_days',
         detail_columns=['lasted_days'],
     ) }}
@@ -51,7 +54,7 @@ at_risk as (
         cast(detail_code as bigint) as lasted_days,
         -- Whoever lasted this long or longer was at risk on this day; those censored on a day are still at risk on it.
         sum(denominator) over (
-            partition by as_of_date, grain_code, branch_id, product_code
+            partition by as_of_date, grain_code, branch_id, product_code, province
             order by cast(detail_code as bigint)
             rows between current row and unbounded following
         ) as at_risk_count
@@ -65,7 +68,7 @@ steps as (
         max(case when numerator = at_risk_count then 1 else 0 end) over so_far as is_over
     from at_risk
     window so_far as (
-        partition by as_of_date, grain_code, branch_id, product_code
+        partition by as_of_date, grain_code, branch_id, product_code, province
         order by lasted_days
         rows between unbounded preceding and current row
     )
@@ -85,9 +88,10 @@ medians as (
         grain_code,
         branch_id,
         product_code,
+        province,
         min(case when survival <= 0.5 + 1e-12 then lasted_days end) as median_days
     from curve
-    group by as_of_date, period_code, grain_code, branch_id, product_code
+    group by as_of_date, period_code, grain_code, branch_id, product_code, province
 )
 
 select
@@ -103,7 +107,7 @@ select
     cast(null as text) as agency,
     cast(null as text) as channel_code,
     cast(null as text) as campaign_id,
-    cast(null as text) as province,
+    province,
     cast(null as text) as detail_code,
     cast(median_days as double precision) as numerator,
     cast(1 as double precision) as denominator

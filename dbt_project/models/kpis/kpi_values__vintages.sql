@@ -5,6 +5,7 @@ with cells as (
         'month' as period_code,
         vintages.branch_id,
         vintages.product_code,
+        branches.province,
         {{ dbt.split_part("cast(vintages.cohort_month as text)", "'-'", 1) }} || '-'
             || {{ dbt.split_part("cast(vintages.cohort_month as text)", "'-'", 2) }}
             || '|' || cast(vintages.month_on_book as text) as cell_code,
@@ -16,12 +17,13 @@ with cells as (
     inner join {{ ref('kpi_periods') }} as periods
         on vintages.as_of_date = periods.as_of_date
         and periods.period_code = 'month'
+    left join {{ ref('dim_branches') }} as branches on vintages.branch_id = branches.branch_id
 )
 
 {{ kpi_grain_rows(
     'cells',
     [['K18', 'defaulted_amount', 'disbursed_amount'], ['K18_COUNT', 'defaulted_loan_count', 'loan_count']],
-    ['total', 'branch', 'product'],
+    ['total', 'branch', 'product', 'province'],
     detail='cell_code',
     detail_columns=['cell_code'],
 ) }}

@@ -1,5 +1,6 @@
 -- K20: principal written off in the period over the portfolio; K21: money received on written-off loans over the stock of
--- them at the opening. Both need the day before the period: where it is not kept there is no row.
+-- them at the opening. Both need the day before the period: where it is not kept there is no row. A loan stands in the
+-- segment that it had then; one that was not lent yet had nothing past due.
 with openings as (
     select
         periods.period_code,
@@ -10,37 +11,63 @@ with openings as (
     where periods.opening_date in (select as_of_date from {{ ref('kpi_portfolio') }})
 ),
 
-written_off as (
+written_off_loans as (
     select
         openings.period_code,
         openings.as_of_date,
+        openings.first_date,
+        loans.loan_id,
         loans.branch_id,
         loans.product_code,
+        coalesce(states.segment_code, 'preventive') as segment_code,
+        loans.written_off_date,
+        loans.written_off_amount
+    from {{ ref('int_loans__written_off') }} as loans
+    inner join openings on loans.written_off_date <= openings.as_of_date
+    left join {{ ref('fct_loan_as_of') }} as states
+        on openings.opening_date = states.as_of_date
+        and loans.loan_id = states.loan_id
+),
+
+written_off as (
+    select
+        loans.period_code,
+        loans.as_of_date,
+        loans.branch_id,
+        loans.product_code,
+        loans.segment_code,
         loans.written_off_amount,
         0 as recovered_amount,
         0 as opening_gross_amount,
         0 as closing_gross_amount,
         0 as opening_stock_amount
-    from {{ ref('int_loans__written_off') }} as loans
-    inner join openings on loans.written_off_date between openings.first_date and openings.as_of_date
+    from written_off_loans as loans
+    where loans.written_off_date >= loans.first_date
 ),
 
+-- What was paid up to the day of the write-off had lowered what was written off: undoing it later is no loss of recovery.
 recovered as (
     select
-        openings.period_code,
-        openings.as_of_date,
+        loans.period_code,
+        loans.as_of_date,
         loans.branch_id,
         loans.product_code,
+        loans.segment_code,
         0 as written_off_amount,
         payments.payment_amount as recovered_amount,
         0 as opening_gross_amount,
         0 as closing_gross_amount,
         0 as opening_stock_amount
     from {{ ref('fct_payments') }} as payments
-    inner join {{ ref('int_loans__written_off') }} as loans
+    inner join written_off_loans as loans
         on payments.loan_id = loans.loan_id
-        and payments.paid_date >= loans.written_off_date
-    inner join openings on payments.paid_date between openings.first_date and openings.as_of_date
+        and payments.paid_date > loans.written_off_date
+        and payments.paid_date between loans.first_date and loans.as_of_date
+    left join {{ ref('fct_payments') }} as undone
+        on payments.reverses_payment_id = undone.payment_id
+        and payments.loan_id = undone.loan_id
+        and undone.paid_date <= payments.paid_date
+    where coalesce(undone.paid_date, payments.paid_date) > loans.written_off_date
 ),
 
 stocks as (
@@ -49,6 +76,7 @@ stocks as (
         openings.as_of_date,
         parts.branch_id,
         parts.product_code,
+        parts.segment_code,
         0 as written_off_amount,
         0 as recovered_amount,
         case when parts.as_of_date = openings.opening_date then parts.gross_amount else 0 end as opening_gross_amount,
@@ -59,7 +87,7 @@ stocks as (
 ),
 
 summed as (
-    {% for grain in ['total', 'branch', 'product', 'branch_product', 'province'] -%}
+    {% for grain in ['total', 'branch', 'product', 'segment', 'branch_product', 'province'] -%}
     select
         rows_{{ grain }}.period_code,
         rows_{{ grain }}.as_of_date,

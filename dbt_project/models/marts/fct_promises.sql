@@ -70,7 +70,8 @@ select
     stated.paid_amount,
     {{ promise_status('stated', 'stated.as_of_date') }} as promise_status_code,
     interactions.collector_id,
-    interactions.channel_code
+    interactions.channel_code,
+    interactions.campaign_id
 from stated
 left join kept on stated.promise_id = kept.promise_id
 left join {{ ref('fct_interactions') }} as interactions on stated.interaction_id = interactions.interaction_id

@@ -16,6 +16,7 @@ rolled as (
         periods.as_of_date,
         opening.branch_id,
         opening.product_code,
+        opening.segment_code,
         opening.bucket_code as from_bucket_code,
         case
             when closing.loan_id is null then 'missing'
@@ -40,12 +41,13 @@ cells as (
         as_of_date,
         branch_id,
         product_code,
+        segment_code,
         from_bucket_code,
         to_state_code,
         count(*) as loan_count,
         sum(outstanding_principal_amount) as opening_balance_amount
     from rolled
-    group by period_code, from_date, as_of_date, branch_id, product_code, from_bucket_code, to_state_code
+    group by period_code, from_date, as_of_date, branch_id, product_code, segment_code, from_bucket_code, to_state_code
 ),
 
 totalled as (
@@ -54,7 +56,7 @@ totalled as (
         sum(loan_count) over of_bucket as bucket_loan_count,
         sum(opening_balance_amount) over of_bucket as bucket_balance_amount
     from cells
-    window of_bucket as (partition by period_code, as_of_date, branch_id, product_code, from_bucket_code)
+    window of_bucket as (partition by period_code, as_of_date, branch_id, product_code, segment_code, from_bucket_code)
 )
 
 select
@@ -63,6 +65,7 @@ select
     totalled.as_of_date,
     totalled.branch_id,
     totalled.product_code,
+    totalled.segment_code,
     totalled.from_bucket_code,
     totalled.to_state_code,
     -- A state that is no bucket has no place on the ladder.

@@ -9,6 +9,7 @@ select
     {{ hash_key('promises.segment_code') }} as segment_key,
     {{ hash_key('promises.collector_id') }} as collector_key,
     {{ hash_key('channels.channel_code') }} as channel_key,
+    {{ hash_key('promises.campaign_id') }} as campaign_key,
     promises.promise_id,
     promises.interaction_id,
     promises.made_date,
@@ -23,6 +24,7 @@ select
     promises.segment_code,
     promises.collector_id,
     promises.channel_code,
+    promises.campaign_id,
     promises.promised_amount,
     promises.paid_amount,
     promises.promise_status_code
