@@ -240,7 +240,7 @@ def init_db(
         ),
     ] = None,
 ) -> None:
-    """Prepare a PostgreSQL warehouse: roles, schemas and rights. Again changes nothing. DuckDB needs it not."""
+    """Prepare a PostgreSQL warehouse: roles, schemas, rights. A second run changes nothing. DuckDB does not need it."""
     from puntual.console import prompt_secret, say
     from puntual.settings import database_password, load_settings
     from puntual.warehouse import Warehouse
@@ -273,6 +273,16 @@ def powerbi(
     schemas: Annotated[
         Path | None, typer.Option(help="Folder with Microsoft's JSON schemas, to check every file against them.")
     ] = None,
+    folder: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder of the Parquet files as Power BI sees it, as C:\\puntual\\bi; this machine's "
+            "HOME/published/current/bi when left out."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files of the project that you changed or added; they are lost.")
+    ] = False,
 ) -> None:
     """Write a Power BI project: semantic model, measures of the KPIs, roles, and a report of four pages."""
     from puntual.console import powerbi_summary, working
@@ -285,7 +295,15 @@ def powerbi(
     settings = load_settings(place)
     quiet_environment(place, threads=settings.runtime.threads)
     with working("Writing the Power BI project"):
-        written = write_home_project(place, settings, out=out, source=source, schemas=schemas)  # type: ignore[arg-type]
+        written = write_home_project(
+            place,
+            settings,
+            out=out,
+            source=source,  # type: ignore[arg-type]
+            schemas=schemas,
+            folder=folder,
+            force=force,
+        )
     if not powerbi_summary(written):
         raise typer.Exit(1)
 

@@ -19,6 +19,7 @@ from pipelines.steps.learning import models_off
 from pipelines.steps.lists import write_lists
 from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
 from pipelines.steps.tables import ordered, published_tables
+from puntual.lists.files import keep_private
 from puntual.publish import publish
 from puntual.snapshot import SCREEN_LIST
 from puntual.warehouse.serving import PublishedTable, staged_publication
@@ -133,7 +134,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
         for name, table in tables.items():
             counts[name] = warehouse.export_parquet(ordered(table), folder / "bi" / f"{name}.parquet")
         worklist = write_lists(day, folder, decisions, details)
-        counts["worklist"] = write_parquet(worklist, folder / SCREEN_LIST, None)
+        counts["worklist"] = write_parquet(worklist, keep_private(folder / SCREEN_LIST), None)
         figures = _portfolio_figures(day)
         models = _models(day)
         loads = _input_digests(day)

@@ -14,7 +14,7 @@ from puntual.errors import ExportError, UsageError
 from puntual.exports.offers import LANGUAGES, Language, Offer, offer
 from puntual.exports.source import opened
 from puntual.exports.writers import CsvWriter, ParquetWriter, Writer, XlsxWriter, about, midnight
-from puntual.lists.files import harmless
+from puntual.lists.files import harmless, keep_private
 from puntual.publish import sha256_of
 from puntual.snapshot import Snapshot
 
@@ -113,7 +113,8 @@ def default_file(home: Path, snapshot: Snapshot, request: Request) -> Path:
 def export(snapshot: Snapshot, request: Request, path: Path, *, replace: bool = False) -> Exported:
     """Write the rows of ``request`` to ``path``: whole or not at all.
 
-    The rows stream: memory does not grow with their number. Equal requests on equal snapshots give equal files.
+    The rows stream: memory does not grow with their number. Equal requests on equal snapshots give equal files. A file
+    that names people is its owner's alone.
 
     Raises:
         UsageError: the request is wrong, or the file is there and ``replace`` is False; nothing was written.
@@ -128,6 +129,8 @@ def export(snapshot: Snapshot, request: Request, path: Path, *, replace: bool = 
             columns = source.chosen(request.columns)
             condition = source.condition(request.where)
             writer = _writer(snapshot, offered, request)
+            if offered.has_names:
+                keep_private(half)
             rows = writer.write(half, columns, source.batches(writer.expressions(columns), condition))
         digest = sha256_of(half)
         _free(path, replace)

@@ -76,15 +76,16 @@ def checked_predicate(text: str, columns: Sequence[str]) -> str:
 
 
 def unknown_columns(names: Sequence[str], columns: Sequence[str], *, option: str) -> None:
-    """Refuse names that are no column, with what there is.
+    """Refuse names that are no column, with what there is. Capitals make no difference, as in SQL.
 
     Raises:
         UsageError: one of ``names`` is not among ``columns``.
     """
-    absent = [name for name in names if name not in columns]
+    known = {column.lower(): column for column in columns}
+    absent = [name for name in names if name.lower() not in known]
     if not absent:
         return
-    near = {one for name in absent for one in difflib.get_close_matches(name, columns, n=2)}
+    near = {known[one] for name in absent for one in difflib.get_close_matches(name.lower(), known, n=2)}
     hint = f" Did you mean {' or '.join(sorted(near))}?" if near else ""
     raise UsageError(
         f"{option}: {', '.join(absent)} is not a column of this export.{hint} It has: {', '.join(columns)}"

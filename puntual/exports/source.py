@@ -53,7 +53,7 @@ class Source:
         self.columns = {str(name): _column(str(name), str(kind)) for name, kind, *_ in described}
 
     def chosen(self, names: Sequence[str]) -> list[Column]:
-        """The columns of ``names`` in that order; all that the offer shows when empty.
+        """The columns of ``names`` in that order, whatever their capitals; all that the offer shows when empty.
 
         Raises:
             UsageError: a name is no column, or stands there twice.
@@ -61,9 +61,10 @@ class Source:
         if not names:
             return [column for column in self.columns.values() if self._offer.shows(column.name)]
         unknown_columns(names, list(self.columns), option="--columns")
-        if len(set(names)) < len(names):
+        by_name = {name.lower(): column for name, column in self.columns.items()}
+        if len({name.lower() for name in names}) < len(names):
             raise UsageError(f"--columns names a column twice: {', '.join(names)}")
-        return [self.columns[name] for name in names]
+        return [by_name[name.lower()] for name in names]
 
     def condition(self, where: str | None) -> str:
         """``where``, checked against the columns; ``true`` without one.

@@ -60,13 +60,23 @@ def _csv_value(value: Any, decimal: str) -> str:
     return str(value)
 
 
+def keep_private(path: Path) -> Path:
+    """Make ``path`` its owner's alone before a name is written into it; an empty file where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    path.chmod(0o600)
+    return path
+
+
 def write_csv(
     path: Path, headings: Sequence[str], rows: Iterable[Sequence[Any]], *, separator: str, decimal: str
 ) -> Path:
-    """Write a CSV in UTF-8 with a byte-order mark: spreadsheets read accents only with it."""
+    """Write a CSV in UTF-8 with a byte-order mark: spreadsheets read accents only with it.
+
+    Lists name people: the file is its owner's alone.
+    """
     text = csv_text(headings, rows, separator=separator, decimal=decimal)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode("utf-8-sig"))
+    keep_private(path).write_bytes(text.encode("utf-8-sig"))
     return path
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import xlsxwriter
 
-from puntual.lists.files import cell_text, fixed_moment, number_or_none, write_csv
+from puntual.lists.files import cell_text, fixed_moment, keep_private, number_or_none, write_csv
 from puntual.lists.rows import COLLECTOR_CHANNELS, ListSettings
 from puntual.lists.texts import texts, word
 
@@ -71,7 +71,7 @@ def write_worklists(rows: pd.DataFrame, folder: Path, settings: ListSettings, as
     """Write ``worklists/<collector>.xlsx`` for every collector with contacts, and ``worklists/all.csv``; their paths.
 
     Rows are those of :func:`puntual.lists.rows.contact_rows`; messages stand in the CSV too, without a collector. Equal
-    rows give equal bytes.
+    rows give equal bytes. The files name people: they are their owner's alone.
     """
     shown = rows.assign(
         channel=[word("channels", code, settings.language) for code in rows["channel_code"]],
@@ -81,8 +81,7 @@ def write_worklists(rows: pd.DataFrame, folder: Path, settings: ListSettings, as
     personal = shown[shown["channel_code"].isin(COLLECTOR_CHANNELS)]
     for file, group in personal.groupby("file", sort=True):
         path = folder / str(file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_workbook(path, group.sort_values("rank"), settings, as_of)
+        _write_workbook(keep_private(path), group.sort_values("rank"), settings, as_of)
         written.append(path)
     before = [_Column("as_of_date", "as_of_date", "date", 0)] + [
         _Column(name, name, "text", 0) for name in ("collector_id", "collector_name")

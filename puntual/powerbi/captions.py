@@ -14,7 +14,7 @@ _FILE = Path(__file__).with_name("captions.yaml")
 
 @dataclass(frozen=True)
 class Caption:
-    """A name in both languages; ``about_es`` describes a table in Spanish (the contract does in English)."""
+    """A name in both languages; ``about_es`` describes a table or a sum in Spanish (their own files do in English)."""
 
     es: str
     en: str
@@ -30,6 +30,12 @@ def table_caption(table: str) -> Caption:
     """The caption of a table; its own name when nobody gave one (a test finds it)."""
     entry = _captions()["tables"].get(table)
     return Caption(**entry) if entry else Caption(table, table)
+
+
+def sum_caption(name: str) -> Caption:
+    """The caption of a sum of a table of parts; its own name when nobody gave one (a test finds it)."""
+    entry = _captions()["sums"].get(name)
+    return Caption(**entry) if entry else Caption(name, name)
 
 
 def column_caption(column: str) -> Caption:

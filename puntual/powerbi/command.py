@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from puntual.powerbi.checks import check_project, read_model
 from puntual.powerbi.evaluate import Difference, Evaluator, differences, published
 from puntual.powerbi.measures import answerable_grains, measure_name
 from puntual.powerbi.model import SemanticModel, SourceSettings
-from puntual.powerbi.project import VALIDATION, build_project, write_project
+from puntual.powerbi.project import VALIDATION, build_project, digest, make_ready, write_project
 from puntual.powerbi.schemas import FileVerdict, validate_files
 from puntual.powerbi.semantics import Semantics, load_semantics
 from puntual.powerbi.star import star_tables
@@ -56,6 +56,8 @@ def write_home_project(
     out: Path | None = None,
     source: SourceKind | None = None,
     schemas: Path | None = None,
+    folder: str | None = None,
+    force: bool = False,
 ) -> Written:
     """Write the Power BI project of ``home`` into ``out`` (its folder ``powerbi`` when left out) and examine it.
 
@@ -65,23 +67,29 @@ def write_home_project(
         out: folder of the project.
         source: where Power BI reads from; by the warehouse when left out.
         schemas: folder with Microsoft's JSON schemas; without it only our own checks run.
+        folder: the Parquet folder as Power BI sees it; this machine's published folder when left out.
+        force: replace files that somebody changed or added since the project was last written.
 
     Raises:
-        UsageError: ``schemas`` is no folder, or PostgreSQL is asked for and the warehouse is not there.
+        UsageError: ``schemas`` is no folder, PostgreSQL is asked for and the warehouse is not there, or the project
+            holds somebody's own work; nothing was written.
+        ExportError: the project could not be put in place; the one that was there still stands.
     """
     if schemas is not None and not schemas.is_dir():
         raise UsageError(f"--schemas: {schemas} is not a folder. Give the one that holds fabric/…/schema.json.")
     semantics = load_semantics()
-    _, files = build_project(
-        star_tables(), semantics, source_settings(home, settings, source), settings.institution.name
-    )
-    folder = out or home.root / "powerbi"
+    read_from = source_settings(home, settings, source)
+    if folder is not None:
+        read_from = replace(read_from, folder=folder.rstrip("\\/") or folder)
+    _, files = build_project(star_tables(), semantics, read_from, settings.institution.name)
+    target = out or home.root / "powerbi"
+    make_ready(files, target, force=force)
     problems = check_project(files)
     verdicts = validate_files(files, schemas)
-    write_project(files, folder)
     proved, wrong = prove(home, read_model(files), semantics) if not problems else (None, [])
-    written = Written(folder, len(files), verdicts, problems, proved, wrong)
-    (folder / VALIDATION).write_text(json.dumps(report(written), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    written = Written(target, len(files), verdicts, problems, proved, wrong)
+    verdict = {**report(written), "sha256": {path: digest(text.encode()) for path, text in files.items()}}
+    write_project({**files, VALIDATION: json.dumps(verdict, ensure_ascii=False, indent=2) + "\n"}, target, force=force)
     return written
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from puntual.kpis.catalogue import Kpi
+from puntual.powerbi.captions import sum_caption
 from puntual.powerbi.dax import column_text, literal_text, measure_text, table_text
 from puntual.powerbi.semantics import BaseSum, Semantics
 
@@ -19,7 +20,7 @@ FAMILIES = {
     "service": ("Servicio", "Service"),
     "recovery": ("Recuperación", "Recovery"),
     "contacts": ("Contacto", "Contacts"),
-    "promises": ("Promesas", "Promises"),
+    "promises": ("Compromisos de pago", "Promises"),
     "messages": ("Mensajes", "Messages"),
     "coverage": ("Cobertura", "Coverage"),
     "decisions": ("Decisiones", "Decisions"),
@@ -157,14 +158,15 @@ def _last_date(flag: str) -> str:
 def _base(base: BaseSum) -> Measure:
     family = base.table.removeprefix("kpi_")
     family_es, family_en = FAMILIES.get(family, (family.capitalize(), family.capitalize()))
+    caption = sum_caption(base.name)
     is_amount = base.name.endswith("_amount")
     return Measure(
         name=base.name,
         expression=base_expression(base),
         format="#,0.00" if is_amount else "#,0",
-        caption_es=base.name,
-        caption_en=base.name,
-        description_es=base.description,
+        caption_es=caption.es,
+        caption_en=caption.en,
+        description_es=caption.about_es or base.description,
         description_en=base.description,
         folder_es=f"Sumas\\{family_es}",
         folder_en=f"Sums\\{family_en}",

@@ -88,10 +88,10 @@ def build_pages(measures: Iterable[Measure]) -> list[Page]:
         [
             ("lineChart", "Cartera bruta por mes", {"Category": [YEAR_MONTH], "Y": kpis("K01")}),
             ("lineChart", "Morosidad y PAR 30 por mes", {"Category": [YEAR_MONTH], "Y": kpis("K05", "K08_30")}),
-            ("clusteredBarChart", "Cartera bruta por oficina", {"Category": [BRANCH], "Y": kpis("K01")}),
+            ("clusteredBarChart", "Cartera bruta por agencia", {"Category": [BRANCH], "Y": kpis("K01")}),
             (
                 "pivotTable",
-                "Calidad por producto y oficina",
+                "Calidad por producto y agencia",
                 {"Rows": [PRODUCT, BRANCH], "Values": kpis("K01", "K04", "K05", "K08_30", "K10")},
             ),
         ],
@@ -99,20 +99,20 @@ def build_pages(measures: Iterable[Measure]) -> list[Page]:
     roll_from, roll_to = Field("fct_kpi", "detail_from"), Field("fct_kpi", "detail_to")
     arrears = _page(
         "mora",
-        "Mora y rodamiento",
+        "Mora y transición",
         [*slicers, SEGMENT],
         kpis("K09_AMOUNT", "K08_1", "K08_30", "K08_90", "K14_STRICT", "K16"),
         [
-            ("clusteredColumnChart", "Saldo por rango de mora", {"Category": [BUCKET], "Y": kpis("K01")}),
+            ("clusteredColumnChart", "Saldo por tramo de mora", {"Category": [BUCKET], "Y": kpis("K01")}),
             (
                 "pivotTable",
-                "Matriz de rodamiento: de qué rango a qué rango",
+                "Matriz de transición: de qué tramo a qué tramo",
                 {"Rows": [roll_from], "Columns": [roll_to], "Values": kpis("K12")},
             ),
             ("lineChart", "Cura y recaída por mes", {"Category": [YEAR_MONTH], "Y": kpis("K14_STRICT", "K15", "K16")}),
             (
                 "pivotTable",
-                "PAR por oficina",
+                "PAR por agencia",
                 {"Rows": [BRANCH], "Values": kpis("K08_1", "K08_30", "K08_60", "K08_90")},
             ),
         ],
@@ -128,7 +128,7 @@ def build_pages(measures: Iterable[Measure]) -> list[Page]:
             ("clusteredBarChart", "Contactos por canal", {"Category": [CHANNEL], "Y": kpis("K42", "K43")}),
             (
                 "pivotTable",
-                "Resultados por provincia y oficina",
+                "Resultados por provincia y agencia",
                 {"Rows": [PROVINCE, BRANCH], "Values": kpis("K26", "K28", "K05", "K46", "K47")},
             ),
         ],
@@ -141,10 +141,10 @@ def build_pages(measures: Iterable[Measure]) -> list[Page]:
         [
             ("clusteredBarChart", "Recuperado por gestor", {"Category": [COLLECTOR], "Y": kpis("K26")}),
             ("clusteredColumnChart", "Contacto por canal", {"Category": [CHANNEL], "Y": kpis("K42", "K43", "K45")}),
-            ("lineChart", "Promesas cumplidas por mes", {"Category": [YEAR_MONTH], "Y": kpis("K46", "K47")}),
+            ("lineChart", "Compromisos cumplidos por mes", {"Category": [YEAR_MONTH], "Y": kpis("K46", "K47")}),
             (
                 "pivotTable",
-                "Gestores: contacto, promesas y dinero",
+                "Gestores: contacto, compromisos y dinero",
                 {"Rows": [TEAM, COLLECTOR], "Values": kpis("K54", "K42", "K43", "K45", "K46", "K47", "K26", "K61")},
             ),
         ],
@@ -319,8 +319,8 @@ def _report() -> dict[str, Any]:
     versions = {"visual": "2.0.0", "report": "3.0.0", "page": "2.0.0"}
     return {
         "$schema": SCHEMAS["report"],
+        # No base theme: it would name a file of Power BI's own that we do not ship, and Desktop falls back to its own.
         "themeCollection": {
-            "baseTheme": {"name": "CY24SU10", "reportVersionAtImport": versions, "type": "SharedResources"},
             "customTheme": {"name": f"{THEME}.json", "reportVersionAtImport": versions, "type": "RegisteredResources"},
         },
         "resourcePackages": [

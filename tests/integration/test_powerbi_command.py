@@ -45,6 +45,22 @@ def test_twice_is_the_same(home: Home, tmp_path: Path) -> None:
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two") == bytes_of(tmp_path / "one")
 
 
+def test_own_pages_are_refused_and_force_replaces_them(home: Home) -> None:
+    assert CliRunner().invoke(app, ["powerbi", str(home.root)]).exit_code == 0
+    page = home.root / "powerbi" / "Puntual.Report" / "definition" / "pages" / "mine" / "page.json"
+    page.parent.mkdir()
+    page.write_text("{}", encoding="utf-8")
+    refused = CliRunner().invoke(app, ["powerbi", str(home.root), "--folder", "C:\\puntual\\bi\\"])
+    assert isinstance(refused.exception, UsageError)
+    assert "pages/mine/page.json" in str(refused.exception)
+    assert page.read_text(encoding="utf-8") == "{}"
+    done = CliRunner().invoke(app, ["powerbi", str(home.root), "--folder", "C:\\puntual\\bi\\", "--force"])
+    assert done.exit_code == 0, done.output
+    assert not page.exists()
+    model = home.root / "powerbi" / "Puntual.SemanticModel" / "definition" / "expressions.tmdl"
+    assert '"C:\\puntual\\bi" meta' in model.read_text(encoding="utf-8")
+
+
 def test_the_parameters_know_the_warehouse_and_never_its_password(home: Home) -> None:
     text = home.settings_file.read_text(encoding="utf-8")
     url = "postgresql://puntual:s3cret@db.coop.ec:5433/cobros"

@@ -17,7 +17,7 @@ import pytest
 from puntual.errors import ExportError, UsageError
 from puntual.exports import writers
 from puntual.exports.export import Request, default_file, export, record, request_of, snapshot_of
-from puntual.exports.offers import heading, offers
+from puntual.exports.offers import heading, offer, offers
 from puntual.exports.predicate import checked_predicate
 from tests.export_snapshots import AS_OF, csv_rows, given_back, publish, xlsx_rows
 
@@ -110,6 +110,49 @@ def test_keys_that_only_join_come_when_they_are_named(snapshot, tmp_path):
     assert "loan_key" not in done.columns
     named = export(snapshot, Request("loans", "csv", columns=("loan_key",)), tmp_path / "k.csv")
     assert csv_rows(named.path)[1] == ["576460752303423488"]
+
+
+def test_columns_are_found_whatever_their_capitals(snapshot, tmp_path):
+    request = Request("loans", "csv", where="PAST_DUE_DAYS > 5 and Loan_Id <> '00001'", columns=("LOAN_ID",))
+    assert csv_rows(export(snapshot, request, tmp_path / "o.csv").path) == [["loan_id"], ["00002"]]
+    with pytest.raises(UsageError, match="names a column twice"):
+        export(snapshot, Request("loans", "csv", columns=("loan_id", "LOAN_ID")), tmp_path / "t.csv")
+    with pytest.raises(UsageError, match="Did you mean past_due_days"):
+        export(snapshot, Request("loans", "csv", where="PAST_DUE_DAY > 1"), tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("what", "table"), [("decisions", "fct_decisions"), ("completion", "rpt_list_completion"), ("worklist", "worklist")]
+)
+def test_what_was_drawn_comes_only_when_it_is_named(what, table):
+    assert offer(what).tables == (table,)
+    assert not offer(what).shows("is_exploration")
+
+
+def test_decisions_show_what_was_drawn_when_asked(tmp_path):
+    table = pa.table({"as_of_date": pa.array([AS_OF], pa.date32()), "customer_id": ["C1"], "is_exploration": [True]})
+    published = publish(tmp_path, {"fct_decisions": table})
+    plain = export(published, Request("decisions", "csv"), tmp_path / "o.csv")
+    assert plain.columns == ("as_of_date", "customer_id")
+    named = export(published, Request("decisions", "csv", columns=("is_exploration",)), tmp_path / "n.csv")
+    assert csv_rows(named.path)[1] == ["true"]
+
+
+@pytest.mark.parametrize("format_", ["csv", "xlsx", "parquet"])
+def test_a_file_with_names_is_its_owners_alone(snapshot, tmp_path, monkeypatch, format_):
+    before = os.umask(0o022)
+    try:
+        plain = export(snapshot, Request("loans", format_), tmp_path / f"plain.{format_}")
+        assert plain.path.stat().st_mode & 0o777 == 0o644
+        named = {"loans": offers()["loans"].model_copy(update={"has_names": True})}
+        monkeypatch.setattr("puntual.exports.export.offer", named.__getitem__)
+        secret = tmp_path / f"secret.{format_}"
+        secret.write_text("open to all")
+        done = export(snapshot, Request("loans", format_), secret, replace=True)
+        assert done.path.stat().st_mode & 0o777 == 0o600
+        assert done.sha256 == plain.sha256
+    finally:
+        os.umask(before)
 
 
 def test_a_line_without_any_value_is_a_line(tmp_path):

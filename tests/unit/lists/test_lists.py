@@ -73,6 +73,7 @@ def test_there_is_one_row_per_contact_and_a_file_per_collector(day: dict[str, An
     names = [path.relative_to(tmp_path).as_posix() for path in written]
     assert names == ["worklists/" + file_stem("../boss") + ".xlsx", "worklists/g0.xlsx", "worklists/all.csv"]
     assert {path.parent for path in written} == {tmp_path / "worklists"}
+    assert {path.stat().st_mode & 0o777 for path in written} == {0o600}, "they name people"
     assert len(read_csv(written[-1], ";")) == len(rows)
     in_books = sum(openpyxl.load_workbook(path).worksheets[0].max_row - 1 for path in written[:-1])
     assert in_books == contacts["action"].isin(["call", "visit"]).sum()

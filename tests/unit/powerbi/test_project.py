@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from puntual.errors import ExportError, UsageError
+from puntual.powerbi import project
 from puntual.powerbi.captions import _captions
 from puntual.powerbi.checks import bound_fields, check_model, check_project, read_model, unbalanced
-from puntual.powerbi.measures import measure_name
+from puntual.powerbi.measures import all_measures, measure_name
 from puntual.powerbi.model import ACCESS, MEASURES, SourceSettings
-from puntual.powerbi.project import MODEL_FOLDER, REPORT_FOLDER, build_project, write_project
+from puntual.powerbi.project import MODEL_FOLDER, REPORT_FOLDER, VALIDATION, build_project, digest, write_project
 from puntual.powerbi.schemas import validate_files
 from puntual.powerbi.semantics import load_semantics
 from puntual.powerbi.star import is_dimension, references, star_tables
@@ -43,13 +45,120 @@ def test_the_model_read_back_is_the_model_that_was_meant(built) -> None:
 def test_the_same_inputs_give_the_same_bytes(built, tmp_path: Path) -> None:
     _, again = build_project(star_tables(), load_semantics(), SourceSettings(), "Cooperativa «Ñandú» & Hijos")
     assert again == built[1]
-    (tmp_path / TABLES).mkdir(parents=True)
-    (tmp_path / TABLES / "of_yesterday.tmdl").write_text("table of_yesterday\n")
-    write_project(again, tmp_path)
-    there = {
-        path.relative_to(tmp_path).as_posix(): path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file()
+    with_a_table = again | {f"{TABLES}/of_yesterday.tmdl": "table of_yesterday\n"}
+    write_project(whole(with_a_table), tmp_path)
+    write_project(whole(again), tmp_path)
+    assert there(tmp_path) == whole(again)
+
+
+def whole(files: dict[str, str]) -> dict[str, str]:
+    """The files with the record of what was written."""
+    record = {"sha256": {path: digest(text.encode()) for path, text in files.items()}}
+    return files | {VALIDATION: json.dumps(record)}
+
+
+def there(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()
     }
-    assert there == again
+
+
+@pytest.fixture
+def newer(files) -> dict[str, str]:
+    """The project of a later day: one file differs, one is new."""
+    path = f"{PAGES}/cartera/page.json"
+    return whole(files | {path: files[path] + "\n", f"{TABLES}/of_tomorrow.tmdl": "table of_tomorrow\n"})
+
+
+@pytest.mark.parametrize(
+    "own",
+    [f"{PAGES}/mine/page.json", f"{PAGES}/cartera/page.json", "Puntual.pbip", f"{MODEL_FOLDER}/diagramLayout.json"],
+)
+def test_own_work_is_refused_by_name_and_replaced_only_by_force(files, newer, tmp_path: Path, own: str) -> None:
+    write_project(whole(files), tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / own).parent.mkdir(exist_ok=True)
+    (tmp_path / own).write_text('{"mine": true}')
+    before = there(tmp_path)
+    with pytest.raises(UsageError, match=f"(?s){own}.*--out.*--force"):
+        write_project(newer, tmp_path)
+    assert there(tmp_path) == before
+    write_project(newer, tmp_path, force=True)
+    assert there(tmp_path) == newer | {"notes.txt": "mine"}
+
+
+def test_without_a_record_only_what_would_be_written_anyway_is_not_own_work(files, newer, tmp_path: Path) -> None:
+    write_project(whole(files), tmp_path)
+    for text in (None, "not JSON", "[]", '{"sha256": 1}'):
+        (tmp_path / VALIDATION).unlink(missing_ok=True)
+        if text is not None:
+            (tmp_path / VALIDATION).write_text(text)
+        with pytest.raises(UsageError, match=r"cartera/page\.json"):
+            write_project(newer, tmp_path)
+    write_project(whole(files), tmp_path)
+    assert there(tmp_path) == whole(files)
+
+
+def test_what_desktop_keeps_for_itself_is_nobodys_work(files, newer, tmp_path: Path) -> None:
+    write_project(whole(files), tmp_path)
+    (tmp_path / REPORT_FOLDER / ".pbi").mkdir()
+    (tmp_path / REPORT_FOLDER / ".pbi" / "localSettings.json").write_text("{}")
+    write_project(newer, tmp_path)
+    assert there(tmp_path) == newer
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_crash_anywhere_leaves_the_old_project_whole(
+    files, newer, tmp_path: Path, monkeypatch, is_first: bool, is_killed: bool
+) -> None:
+    rename, undo = Path.replace, project._undo
+    if not is_first:
+        write_project(whole(files), tmp_path)
+    before = there(tmp_path)
+    moves, at = 0, 0
+    while at == 0 or moves >= at:
+        at, moves = at + 1, 0
+
+        def failing(path: Path, target: Path, last: int = at) -> Path:
+            nonlocal moves
+            moves += 1
+            if moves == last:
+                raise OSError(5, "the disk is gone")
+            return rename(path, target)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", failing)
+            if is_killed:  # nothing is undone by whoever dies
+                patched.setattr(project, "_undo", lambda folder: None)
+            try:
+                write_project(newer, tmp_path)
+            except ExportError as error:
+                assert "still stands" in str(error)
+        if moves >= at:
+            undo(tmp_path)
+            assert there(tmp_path) == before, f"after move {at}"
+    assert there(tmp_path) == newer
+    assert at == (7 if is_first else 12), "every rename was tried"
+
+
+def test_a_full_disk_leaves_the_old_project_whole(files, newer, tmp_path: Path, monkeypatch) -> None:
+    write_project(whole(files), tmp_path)
+    before = there(tmp_path)
+    write, written = Path.write_bytes, []
+
+    def failing(path: Path, content: bytes) -> int:
+        written.append(path)
+        if len(written) == 20:
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", failing)
+        with pytest.raises(ExportError, match="No space left"):
+            write_project(newer, tmp_path)
+    project._undo(tmp_path)
+    assert there(tmp_path) == before
 
 
 @pytest.mark.skipif(not SCHEMAS.is_dir(), reason="Microsoft's schemas are not on this machine")
@@ -115,6 +224,38 @@ def test_everything_that_is_seen_has_a_caption_in_both_languages() -> None:
         if not column.name.endswith("_key")
     }
     assert seen - captions["columns"].keys() == set()
+    assert set(captions["tables"]) <= {*tables, MEASURES, ACCESS}, "a caption of a table that is not in the star"
+
+
+def test_every_measure_has_words_of_its_own_in_both_languages() -> None:
+    semantics = load_semantics()
+    captions = _captions()["sums"]
+    assert captions.keys() == semantics.sums.keys()
+    assert all(entry.keys() == {"es", "en", "about_es"} for entry in captions.values())
+    measures = all_measures(semantics)
+    for language in ("es", "en"):
+        names = [getattr(measure, f"caption_{language}") for measure in measures]
+        assert sorted(names) == sorted(set(names)), "a caption must say which measure it is"
+        assert not [name for name in names if "_" in name.split(" ", 1)[-1]]
+    for measure in measures:
+        assert measure.description_es.strip(), measure.name
+        assert measure.description_es != measure.description_en, measure.name
+
+
+def test_one_word_for_one_thing_in_spanish(files) -> None:
+    words = json.dumps(_captions(), ensure_ascii=False).lower()
+    visuals = [json.loads(text) for path, text in files.items() if path.endswith("visual.json")]
+    titles = [visual["visual"].get("visualContainerObjects") for visual in visuals]
+    report = json.dumps(titles, ensure_ascii=False).lower()
+    assert "agencia" in report
+    for word in ("oficina", "rodamiento", "rango", "promesa"):
+        assert word not in words and word not in report, word
+
+
+def test_the_report_names_no_resource_that_does_not_ship(files) -> None:
+    report = json.loads(files[f"{REPORT_FOLDER}/definition/report.json"])
+    packaged = {item["name"] for package in report["resourcePackages"] for item in package["items"]}
+    assert {theme["name"] for theme in report["themeCollection"].values()} <= packaged
 
 
 def test_every_table_of_facts_stands_on_the_calendar_and_a_key_is_never_seen(built) -> None:
@@ -143,7 +284,7 @@ def test_roles_close_every_fact_that_knows_no_branch(built) -> None:
 def test_four_pages_in_order_each_with_cards_a_chart_a_matrix_and_slicers(files) -> None:
     order = json.loads(files[f"{PAGES}/pages.json"])["pageOrder"]
     titles = [json.loads(files[f"{PAGES}/{page}/page.json"])["displayName"] for page in order]
-    assert titles == ["Cartera", "Mora y rodamiento", "Gerencia", "Gestores"]
+    assert titles == ["Cartera", "Mora y transición", "Gerencia", "Gestores"]
     for page in order[:2]:
         kinds = {
             json.loads(text)["visual"]["visualType"]
