@@ -24,7 +24,7 @@ from puntual.publish import publish
 from puntual.snapshot import SCREEN_LIST
 from puntual.warehouse.serving import PublishedTable, staged_publication
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 2
 _SERVED_PUBLICATIONS = 2
 """How many publications a PostgreSQL warehouse keeps at most: the files of the snapshots are the longer memory."""
 

@@ -112,6 +112,7 @@ def test_metricflow_says_the_same_on_duckdb(duckdb_kpis: Warehouse) -> None:
     assert compared > 10_000
 
 
+@pytest.mark.slow
 def test_metricflow_says_the_same_on_postgres(postgres_kpis: Warehouse) -> None:
     found, compared = differences(postgres_kpis)
     assert found == []

@@ -125,6 +125,7 @@ def test_a_key_is_the_first_60_bits_of_the_md5(on_duckdb: Star) -> None:
     assert 0 <= key < 2**60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", sorted(star_tables()))
 def test_postgres_gives_the_rows_of_duckdb(on_duckdb: Star, on_postgres: Star, table: str) -> None:
     rows = on_duckdb.rows(table)
@@ -132,7 +133,7 @@ def test_postgres_gives_the_rows_of_duckdb(on_duckdb: Star, on_postgres: Star, t
     assert row_differences(rows, on_postgres.rows(table)) == []
 
 
-@pytest.mark.parametrize("name", ["on_duckdb", "on_postgres"])
+@pytest.mark.parametrize("name", ["on_duckdb", pytest.param("on_postgres", marks=pytest.mark.slow)])
 def test_no_key_is_null_or_leads_nowhere(name: str, request: pytest.FixtureRequest) -> None:
     star: Star = request.getfixturevalue(name)
     for reference in references(star_tables()):
@@ -190,7 +191,7 @@ def test_a_campaign_counts_what_the_decisions_chose_and_the_rules_forbade(on_duc
     assert not [row for row in on_duckdb.rows("fct_campaigns").values() if row["campaign_id"].endswith("/call")]
 
 
-@pytest.mark.parametrize("name", ["on_duckdb", "on_postgres"])
+@pytest.mark.parametrize("name", ["on_duckdb", pytest.param("on_postgres", marks=pytest.mark.slow)])
 def test_every_measure_gives_the_long_table(name: str, request: pytest.FixtureRequest) -> None:
     star: Star = request.getfixturevalue(name)
     semantics = load_semantics()

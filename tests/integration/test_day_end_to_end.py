@@ -193,6 +193,7 @@ def test_the_next_day_keeps_the_models_and_publishes_anew(finished_home, tmp_pat
     assert Snapshot.current(home).manifest["model_versions"] == before["model_versions"]
 
 
+@pytest.mark.slow
 def test_a_past_date_is_never_scored_by_a_model_that_saw_its_future(finished_home, tmp_path, as_of):
     home = copy_of(finished_home, tmp_path / "home")
     past = as_of - timedelta(days=60)
@@ -226,6 +227,7 @@ def test_a_cooperative_without_contact_history_still_gets_its_day(demo_home, tmp
     assert manifest["row_counts"]["decisions"] > 0
 
 
+@pytest.mark.slow
 def test_postgres_gives_the_same_day(demo_home, finished_home, tmp_path, as_of, postgres_url):
     home = copy_of(demo_home, tmp_path / "home")
     file = home / "puntual.yaml"

@@ -82,6 +82,7 @@ def test_a_prior_is_tried_again_within_days_once_there_are_dates(young_home, you
     assert plan.dates["is_risk_training"].any() == is_due
 
 
+@pytest.mark.slow
 def test_matured_labels_replace_the_prior(young_home, as_of, tmp_path):
     home, result = run_copy(young_home, tmp_path / "home", as_of)
     assert result.metadata["ml/default_risk_model"]["status"] == "trained and promoted"
