@@ -28,6 +28,7 @@ from tests.dbt.warehouses import (
 )
 
 Rows = dict[str, Counter[tuple[Any, ...]]]
+DELIVERED_ON = AS_OF - timedelta(days=3)
 
 
 @dataclass
@@ -66,7 +67,8 @@ class Chain:
 
     def _deliver(self, book: Book) -> None:
         """The raw rows of the book and the control tables of its run, without dropping what views stand on."""
-        rows = {f"raw.{name}": table for name, table in book.tables.items()} | control_rows(book, self.built)
+        rows = {name if "." in name else f"raw.{name}": table for name, table in book.tables.items()}
+        rows |= control_rows(book, self.built)
         marker = "%s" if self.url else "?"
         connection = self.connect()
         try:
@@ -142,7 +144,7 @@ def asked(book: Book, as_of: date) -> Book:
 
 def newest(book: Book, table: str, **key: Any) -> dict[str, Any]:
     """The newest version of a row of the book."""
-    rows = [row for row in book.tables[table] if all(row[name] == value for name, value in key.items())]
+    rows = [row for row in book.tables[table] if all(row.get(name) == value for name, value in key.items())]
     return max(rows, key=lambda row: (row["_load_id"], row["_source_row"]))
 
 
@@ -157,8 +159,17 @@ def payment_of(book: Book, loan_id: str, number: int = 0) -> str:
 
 
 def first_day(book: Book) -> None:
-    """The base, three days before the end; the dates of training stay in the past."""
+    """The base, three days before the end; the dates of training stay in the past.
+
+    Of two messages nobody has answered yet: one was delivered on the last day on which receipts are waited for, of the
+    other there is no receipt.
+    """
     asked(book, AS_OF - timedelta(days=3))
+    message = book.contact("C-promises", DELIVERED_ON - timedelta(days=30), "whatsapp", "sent", campaign_id="late")
+    book.add(
+        "message_events", message_event_id="M-late", interaction_id=message, status="delivered", at=utc(DELIVERED_ON)
+    )
+    book.contact("C-prepaid", AS_OF - timedelta(days=75), "sms", "sent", campaign_id="timeless")
 
 
 def late_and_corrected(book: Book) -> None:
@@ -217,15 +228,42 @@ def the_same_day_again(book: Book) -> None:
     book.schedule("L-new", [(AS_OF - timedelta(days=3), "100.00", "1.00", "0.00")], _load_id=5)
 
 
+def gone_and_put_right(book: Book) -> None:
+    """A loan is gone and its payment stays; a collector works for another agency, a branch lies in another province."""
+    asked(book, AS_OF - timedelta(days=1))
+    correct(book, "loans", 6, {"loan_id": "L-paid-a-day-late"}, _is_deleted=True)
+    correct(book, "collectors", 6, {"collector_id": "G1"}, agency="Cobranzas del Sur")
+    correct(book, "branches", 6, {"branch_id": "B1"}, province="Loja")
+
+
+def answered_at_last(book: Book) -> None:
+    """An answer two days after the last delivery that counts, and an old message's receipt that tells no time."""
+    asked(book, AS_OF - timedelta(days=1))
+    day = DELIVERED_ON + timedelta(days=2)
+    book.contact("C-promises", day, "whatsapp", "replied", direction="inbound", _load_id=7)
+    message = newest(book, "interactions", campaign_id="timeless")["interaction_id"]
+    book.add(
+        "message_events", message_event_id="M-timeless", interaction_id=message, status="read", at=None, _load_id=7
+    )
+
+
 def three_days_on(book: Book) -> None:
     """No run for three days; what was dated ahead has come true, and the sample of the training is another one."""
     asked(book, AS_OF + timedelta(days=2))
     book.sample_below = "6"
-    book.pay("L-disbursed-today", AS_OF + timedelta(days=1), "10.00", _load_id=6)
-    correct(book, "loans", 6, {"loan_id": "L-no-payment"}, status="active", closed_on=None)
+    book.pay("L-disbursed-today", AS_OF + timedelta(days=1), "10.00", _load_id=8)
+    correct(book, "loans", 8, {"loan_id": "L-no-payment"}, status="active", closed_on=None)
 
 
-STEPS: list[Callable[[Book], None]] = [first_day, late_and_corrected, nothing_new, the_same_day_again, three_days_on]
+STEPS: list[Callable[[Book], None]] = [
+    first_day,
+    late_and_corrected,
+    nothing_new,
+    the_same_day_again,
+    gone_and_put_right,
+    answered_at_last,
+    three_days_on,
+]
 
 
 @pytest.fixture(scope="module")

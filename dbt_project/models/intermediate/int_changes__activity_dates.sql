@@ -68,6 +68,15 @@ messages as (
     where not run.is_full_build
 ),
 
+-- A receipt without a time counts on the day of its message.
+timeless as (
+    select interactions.occurred_at
+    from message_versions
+    inner join {{ ref('stg_core__interactions') }} as interactions
+        on message_versions.interaction_id = interactions.interaction_id
+    where message_versions.at is null
+),
+
 moments as (
     select paid_at as happened_at from payment_versions
     union all
@@ -82,6 +91,27 @@ moments as (
     select occurred_at from interactions
     union all
     select occurred_at from messages
+    union all
+    select occurred_at from timeless
+),
+
+-- A changed loan's payments. A loan that is gone took them out of the table of the others; they stay in staging.
+payments as (
+    select
+        payments.paid_date,
+        changes.from_date
+    from {{ ref('int_payments__signed') }} as payments
+    inner join {{ ref('int_changes__loans') }} as changes on payments.loan_id = changes.loan_id
+
+    union all
+
+    select
+        {{ local_date('payments.paid_at') }} as paid_date,
+        changes.from_date
+    from {{ ref('stg_core__payments') }} as payments
+    inner join {{ ref('int_changes__loans') }} as changes on payments.loan_id = changes.loan_id
+    left join {{ ref('stg_core__loans') }} as loans on changes.loan_id = loans.loan_id
+    where loans.loan_id is null
 ),
 
 days as (
@@ -90,11 +120,9 @@ days as (
     union
 
     -- What a changed loan paid or owes from the first day that may differ on.
-    select payments.paid_date
-    from {{ ref('int_payments__signed') }} as payments
-    inner join {{ ref('int_changes__loans') }} as changes
-        on payments.loan_id = changes.loan_id
-        and payments.paid_date >= changes.from_date
+    select paid_date
+    from payments
+    where paid_date >= from_date
 
     union
 

@@ -1,11 +1,5 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy='replace',
-    meta={'replaced': kpi_period_replaced()},
-) }}
-
 -- K41: attempts by the persons attempted. A person counts once per period in each cell of a grain, so no grain is the sum of
--- another.
+-- another. The agency and the province are today's, of whatever day the attempt is, so all periods are computed anew.
 with attempts as (
     select
         days.period_code,
@@ -22,9 +16,6 @@ with attempts as (
         count(*) as attempt_count
     from {{ ref('fct_interactions') }} as interactions
     inner join {{ ref('kpi_period_days') }} as days on interactions.occurred_date = days.activity_date
-    inner join {{ ref('int_changes__periods') }} as changed
-        on days.period_code = changed.period_code
-        and days.as_of_date = changed.as_of_date
     left join {{ ref('dim_branches') }} as branches on interactions.branch_id = branches.branch_id
     left join {{ ref('dim_collectors') }} as collectors on interactions.collector_id = collectors.collector_id
     where interactions.is_attempt
