@@ -205,7 +205,7 @@ class ReconciliationSettings(_Settings):
     max_unexplained_share: Share = 0.02
     max_different_share: Share = 0.20
     max_missing_share: Share = 0.05
-    max_age_days: int = Field(default=7, ge=0)
+    max_age_days: int = Field(default=31, ge=0)
     totals_tolerance: Decimal | None = Field(default=None, ge=0)
 
 
@@ -464,7 +464,7 @@ reconciliation:                    # against loan_balances and control_totals, w
   max_unexplained_share: 0.02      # more loans than this with an unexplained difference stop publication
   max_different_share: 0.20        # likewise, whatever the cause
   max_missing_share: 0.05          # likewise, active loans without a balance
-  max_age_days: 7                  # older figures of the core are reported and stop nothing
+  max_age_days: 31                 # older figures of the core are reported and stop nothing
 
 publish:
   keep_snapshots: 7

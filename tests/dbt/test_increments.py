@@ -346,6 +346,7 @@ def test_what_a_crashed_run_left_is_put_right_by_the_next(
     assert different(chain.build(book), anew(book)) == {}
 
 
+@pytest.mark.slow
 def test_postgres_carries_the_days_on_as_duckdb_does(
     increments: list[tuple[str, Book, Rows]], postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
