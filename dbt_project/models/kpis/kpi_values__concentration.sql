@@ -67,13 +67,14 @@ offices as (
         '{{ grain }}' as grain_code,
         {{ kpi_key_columns(grain, 'owed_at') }},
         sum(owed_at.arrears_amount * owed_at.arrears_amount) as squared_amount,
-        sum(owed_at.arrears_amount) * sum(owed_at.arrears_amount) as whole_squared_amount
+        {{ money('sum(owed_at.arrears_amount)') }} * {{ money('sum(owed_at.arrears_amount)') }} as whole_squared_amount
     from (
         select
             owed.as_of_date,
             owed.branch_id{% for key in kpi_grains()[grain] %},
             owed.{{ key }}{% endfor %},
-            cast(sum(owed.arrears_amount) as double precision) as arrears_amount
+            -- Exact: squares summed as doubles differ in the last digits with the order of the rows.
+            {{ money('sum(owed.arrears_amount)') }} as arrears_amount
         from owed
         group by owed.as_of_date, owed.branch_id{% for key in kpi_grains()[grain] %}, owed.{{ key }}{% endfor %}
     ) as owed_at
