@@ -33,9 +33,9 @@ select
     found.{{ key }},
     {% endfor -%}
     found.detail_code,
-    cast(found.numerator as double precision) as numerator,
-    cast(found.denominator as double precision) as denominator,
-    {{ ratio('found.numerator', 'found.denominator') }} as value
+    {{ steady_double('found.numerator') }} as numerator,
+    {{ steady_double('found.denominator') }} as denominator,
+    {{ ratio(steady_double('found.numerator'), steady_double('found.denominator')) }} as value
 from found
 inner join {{ ref('kpi_catalog') }} as catalog on found.kpi_code = catalog.kpi_code
 where catalog.status = 'on' and '|' || catalog.grains || '|' like '%|' || found.grain_code || '|%'
