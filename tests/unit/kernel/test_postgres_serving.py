@@ -373,6 +373,7 @@ class Reader(threading.Thread):
             connection.close()
 
 
+@pytest.mark.slow  # readers that never pause may keep the writer waiting on a busy machine
 def test_readers_see_one_publication_while_several_replace_each_other(warehouse, admin):
     publish(warehouse, loans=100)
     readers = [
