@@ -394,6 +394,7 @@ def quiet_environment(home: Home | None = None, *, threads: int = 2) -> dict[str
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         "GX_ANALYTICS_ENABLED": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
         "OMP_WAIT_POLICY": "PASSIVE",
         "OMP_NUM_THREADS": str(threads),
