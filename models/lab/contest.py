@@ -13,9 +13,10 @@ loan of ``models.lab.write`` or of another laboratory. Either scores may be None
 Every chooser has the same members (those eligible by the truth), the same channels and the same room, at most one
 contact per member. A budget is the share of the eligible members that each channel may contact. It binds calls and
 visits as well (``people``: ``same share``) and, when ``teams`` says how many contacts the institution's own people can
-make on the day, messages alone, with the teams' own number of calls and visits (``people``: ``own teams``). A plan is worth the true extra payments of its contacts less what they cost, and is compared with the plan
-that the true gains would have chosen. The institution's habit spends its own number of contacts, and is compared with
-the best plan of as many contacts.
+make on the day, messages alone, with the teams' own number of calls and visits (``people``: ``own teams``). A plan is
+worth the true extra payments of its contacts less what they cost, and is compared with the plan that the true gains
+would have chosen. The institution's habit spends its own number of contacts, and is compared with the best plan of as
+many contacts.
 """
 
 from __future__ import annotations
