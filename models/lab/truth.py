@@ -99,6 +99,38 @@ def member_truth(loans: pd.DataFrame, customer_ids: pd.Series) -> pd.DataFrame:
     return members.reset_index()
 
 
+def habit_truth(history: History) -> pd.DataFrame:
+    """How the institution would choose by itself on the as-of date: one row per eligible member and channel.
+
+    Columns ``member`` (number in the book), ``channel_code`` and ``probability``; what is missing to 1 is nobody's
+    contact. What collectors sense beyond the tables is drawn once for every member.
+    """
+    world, state, book = history.world, history.state, history.world.book
+    owed = owed_cents(book, state)
+    rows = np.flatnonzero(owed > TOLERANCE_CENTS)
+    members, group = np.unique(state.member_row[rows], return_inverse=True)
+    most_days = np.zeros(len(members), np.int64)
+    np.maximum.at(most_days, group, np.maximum(history.last_day - oldest_due_day(book, state, rows), 0))
+    rng = np.random.default_rng([history.seed, 4])
+    probability = world.habit(
+        members,
+        (history.last_day - history.first_day) // 7,
+        world.stage(most_days),
+        np.bincount(group, weights=owed[rows], minlength=len(members)),
+        state.fatigue[members],
+        world.sensed(members, state.trouble[members], rng.standard_normal(len(members))),
+        history.known[members],
+        logged=True,
+    )
+    return pd.DataFrame(
+        {
+            "member": np.repeat(members, len(CHANNELS)),
+            "channel_code": np.tile(np.array(CHANNELS, object), len(members)),
+            "probability": probability[:, 1:].ravel(),
+        }
+    )
+
+
 def _arrears(history: History, as_of_day: int) -> np.ndarray:
     """Cents of dues before the as-of date not covered, per loan; within the tolerance counts as nothing."""
     state, book = history.state, history.world.book

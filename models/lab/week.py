@@ -165,8 +165,7 @@ def _choose_contacts(
     everybody: int | None,
 ) -> _Contacts:
     count = len(owing.member)
-    noise = rng.standard_normal(count)
-    hidden = 0.55 * world.people.level[owing.member] - 0.8 * np.minimum(owing.trouble, 2.0) + noise * 0.7
+    hidden = world.sensed(owing.member, owing.trouble, rng.standard_normal(count))
     probability = world.habit(
         owing.member,
         week.number,

@@ -145,6 +145,10 @@ class World:
         change = self.law.effect(member, channel, stage, fatigue, trouble, pay_logit)
         return change * np.array(self.settings.regime_effect)[channel] if self.in_regime(week) else change
 
+    def sensed(self, member: np.ndarray, trouble: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """What collectors sense of a member and the tables do not show, from a standard normal draw each."""
+        return 0.55 * self.people.level[member] - 0.8 * np.minimum(trouble, 2.0) + noise * 0.7
+
     def habit(
         self,
         member: np.ndarray,
