@@ -10,9 +10,10 @@ import pandas as pd
 
 from models.datasets import TimeSplit, member_split, time_split
 from models.default_risk.settings import DefaultRiskSettings
-from models.estimators import BinnedMatrix, BoosterSettings, Scorecard, past_due_curve
+from models.estimators import BinnedMatrix, BoosterSettings
 from models.features import LOAN_FEATURES
 from models.metrics import calibration_table, metrics_with_interval, population_stability, quality
+from models.scorecard import Scorecard, past_due_curve
 from puntual.errors import ModelError
 
 if TYPE_CHECKING:

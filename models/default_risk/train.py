@@ -10,11 +10,12 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
+from models.calibration import choose_calibration
 from models.datasets import member_fold, training_rows
 from models.default_risk.card import build_card
 from models.default_risk.score import TARGETS, BoostedTarget, CurveTarget, DefaultRiskModel, TargetModel
 from models.default_risk.settings import DefaultRiskSettings
-from models.estimators import BinnedMatrix, BoosterSettings, choose_calibration, fit_season, raw_score
+from models.estimators import BinnedMatrix, BoosterSettings, fit_season, raw_score
 from models.features import LOAN_FEATURES, check_spec, encode, learn_categories
 
 PRIOR_PLACES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 1.0)
