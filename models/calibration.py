@@ -1,8 +1,8 @@
 """Rising maps from a model's raw score (log odds) to a probability, and the choice between them.
 
 Four kinds, from stiff to free: a line in log odds (Platt), a line at either end (beta calibration: Kull, Silva Filho
-and Flach, 2017), a rising spline, and the knots of isotonic regression. Which one is used is decided by log loss on people
-whom the map did not see. A map is stored as a small JSON object.
+and Flach, 2017), a rising spline, and the knots of isotonic regression. Which one is used is decided by log loss on
+people whom the map did not see. A map is stored as a small JSON object.
 """
 
 from __future__ import annotations
