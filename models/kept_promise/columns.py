@@ -32,7 +32,9 @@ PROMISE_FEATURES = FeatureSpec(
         _number("promised_to_arrears_rate", "PROMISE", "part of the arrears that is promised"),
         _number("promised_to_installment_rate", "PROMISE", "instalments that are promised"),
         _number("promised_to_income_rate", "PROMISE", "weight of the promise against the income"),
-        _number("missing_rate", "TIME_LEFT", "what is still to come", -1, "more still to come is never easier to bring"),
+        _number(
+            "missing_rate", "TIME_LEFT", "what is still to come", -1, "more still to come is never easier to bring"
+        ),
         _number("days_since_made", "TIME_LEFT", "how long the promise has been waited for"),
         _number("days_to_due", "TIME_LEFT", "days to the promised day"),
         _number("days_to_grace_end", "TIME_LEFT", "days that are left", 1, "more days left never make keeping harder"),
