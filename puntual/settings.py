@@ -127,6 +127,13 @@ class ContactChannelSettings(_Settings):
     training_rows: int = Field(default=700_000, ge=1_000)
 
 
+class ExpectedRecoverySettings(_Settings):
+    """Over how many days the expected recovery of a member is told, and how sure its interval is."""
+
+    horizon_days: int = Field(default=30, ge=7, le=182)
+    confidence: float = Field(default=0.9, ge=0.5, lt=1)
+
+
 class ArrearsSettings(_Settings):
     """How payments meet the schedule, and of which past dates the loans are kept.
 
@@ -262,6 +269,7 @@ class Settings(_Settings):
     decision: DecisionSettings = DecisionSettings()
     default_risk: DefaultRiskSettings = DefaultRiskSettings()
     contact_channel: ContactChannelSettings = ContactChannelSettings()
+    expected_recovery: ExpectedRecoverySettings = ExpectedRecoverySettings()
     arrears: ArrearsSettings = ArrearsSettings()
     kpis: KpiSettings = KpiSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
