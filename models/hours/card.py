@@ -8,6 +8,7 @@ from html import escape
 import pandas as pd
 
 from models import cards
+from models.charts import INK
 
 CELL, LEFT = 34, 110
 
@@ -83,7 +84,7 @@ def heat_map(rows: pd.DataFrame) -> str:
         y = 18 + 24 * segments.index(str(row.segment))
         share = (float(row.hour_rate) - low) / span
         parts.append(
-            f"<rect x='{x}' y='{y}' width='{CELL - 2}' height='22' fill='{cards.INK}' fill-opacity='{share:.2f}'/>"
+            f"<rect x='{x}' y='{y}' width='{CELL - 2}' height='22' fill='{INK}' fill-opacity='{share:.2f}'/>"
             f"<text x='{x + CELL / 2 - 1}' y='{y + 15}' text-anchor='middle' "
             f"fill='{'#ffffff' if share > 0.6 else '#1b2733'}'>{float(row.hour_rate):.0%}</text>"
         )

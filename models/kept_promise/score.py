@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from models.artifacts import content_version, json_bytes
+from models.calibration import Calibration
 from models.datasets import as_dates
-from models.estimators import BoosterSettings, Calibration, booster_from_text, booster_text, raw_score
+from models.estimators import BoosterSettings, booster_from_text, booster_text, raw_score
 from models.features import encode, number
 from models.kept_promise.columns import PROMISE_FEATURES
 from models.kept_promise.settings import KeptPromiseSettings

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.calibration import choose_calibration
 from models.datasets import as_dates, member_fold
-from models.estimators import BinnedMatrix, BoosterSettings, choose_calibration, raw_score
+from models.estimators import BinnedMatrix, BoosterSettings, raw_score
 from models.features import check_spec, encode, learn_categories
 from models.kept_promise.card import build_card
 from models.kept_promise.columns import PROMISE_FEATURES

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from puntual.experiments.registry import Arm, Experiment, Registered
