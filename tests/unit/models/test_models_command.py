@@ -48,6 +48,7 @@ def test_promote_and_go_back_in_one_command_each(made: tuple[Path, list[str]]) -
     assert "campeón" in shown
     assert "aspirante" in shown
     assert all(version in shown for version in versions)
+    assert f"{versions[1]} campeón datos hasta 2026-05-01 decidido el 2026-05-01 second" in shown
     assert "campeona" in said("promote", home, "default_risk", versions[2][:10], "--reason", "comité")
     row = registry.row_for("default_risk")
     assert (row["version"], row["reason"]) == (versions[2], "comité")
