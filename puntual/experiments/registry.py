@@ -99,7 +99,7 @@ class Experiment(_Data):
     layer: str = Field(default="main", pattern=CODE)
     traffic: float = Field(default=1.0, gt=0, le=1)
     salt: str = Field(min_length=1)
-    arms: tuple[Arm, ...] = Field(min_length=2)
+    arms: tuple[Arm, ...]
     control: str
     population: Population = Population()
     start: date
@@ -112,6 +112,8 @@ class Experiment(_Data):
     @model_validator(mode="after")
     def _sound(self) -> Experiment:
         codes = [arm.code for arm in self.arms]
+        if len(codes) < 2:
+            raise ValueError("an experiment needs two arms at least")
         if len(set(codes)) != len(codes):
             raise ValueError("two arms have the same code")
         total = sum(arm.share for arm in self.arms)
@@ -265,7 +267,8 @@ def _places(experiments: Sequence[Experiment]) -> Mapping[str, tuple[float, floa
             names = ", ".join(f"{other.id} ({other.traffic:g})" for other in rivals)
             raise ExperimentError(
                 f"The layer {one.layer} has no room for {one.id} ({one.traffic:g}): at the same time there "
-                f"are {names}, and together they ask for more than 1. Lower a traffic, move a date, or give it another layer."
+                f"are {names}, and together they ask for more than 1. Lower a traffic, move a date, or take another "
+                "layer."
             )
         placed[one.id] = (place, min(place + one.traffic, 1.0))
         done.append(one)
