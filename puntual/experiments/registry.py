@@ -211,14 +211,14 @@ def check_unchanged(registered: Iterable[Registered], logged: pd.DataFrame, day:
         if now is None or not now.experiment.enabled:
             if end >= day:
                 raise ExperimentError(
-                    f"The experiment {name} began on {begun} and its file is gone or switched off. Put it back; to "
-                    f"stop it, set its end to a day that has passed. Its members would be counted in no arm otherwise."
+                    f"The experiment {name} was running on {begun} and its file is gone or switched off. Put it "
+                    "back; to stop it, set its end to a day that has passed."
                 )
             continue
         if now.fingerprint != last["fingerprint"]:
             raise ExperimentError(
-                f"{now.file}: the experiment {name} began on {begun} and has been changed since. Only its end may "
-                "change; take the change back, set its end to a day that has passed and begin another one with a new "
+                f"{now.file}: the experiment {name} was running on {begun} and has been changed since. Only its "
+                "end may change: take the change back, or end it on a day that has passed and begin one with a new "
                 "id. (Another experiment that was put before it in its layer changes it too: give that one a layer "
                 "of its own, or a later start.)"
             )
@@ -230,11 +230,11 @@ def check_unchanged(registered: Iterable[Registered], logged: pd.DataFrame, day:
 
 
 def log_frame(registered: Iterable[Registered], day: date) -> pd.DataFrame:
-    """Rows of decisions.experiments of ``day``: one per experiment whose arms hold."""
+    """Rows of decisions.experiments of ``day``: one per experiment that has begun, the ended ones with their end."""
     rows = [
         (day, one.experiment.id, one.fingerprint, one.experiment.end, one.experiment.model_dump_json())
         for one in registered
-        if one.experiment.holds(day)
+        if one.experiment.enabled and one.experiment.start <= day
     ]
     return pd.DataFrame(rows, columns=["as_of_date", "experiment_id", "fingerprint", "end_date", "definition"])
 

@@ -99,7 +99,7 @@ def test_only_the_end_may_change_once_it_has_begun(tmp_path: Path) -> None:
     check_unchanged(load_experiments(tmp_path), logged, date(2026, 7, 11))
     for changes in ({"salt": "s2"}, {"alpha": 0.1}, {"traffic": 0.5}, {"population": {"min_past_due_days": 1}}):
         write(tmp_path, **changes)
-        with pytest.raises(ExperimentError, match=r"began on 2026-07-10 and has been changed"):
+        with pytest.raises(ExperimentError, match=r"was running on 2026-07-10 and has been changed"):
             check_unchanged(load_experiments(tmp_path), logged, date(2026, 7, 11))
 
 
@@ -123,12 +123,17 @@ def test_a_begun_experiment_neither_vanishes_nor_comes_back(tmp_path: Path) -> N
     with pytest.raises(ExperimentError, match="its file is gone"):
         check_unchanged((), logged, date(2026, 7, 11))
     check_unchanged((), logged, date(2026, 10, 1))  # it was over: the file may go
+    write(tmp_path, end=date(2026, 8, 5))
+    stopped = log_frame(load_experiments(tmp_path), date(2026, 8, 6))
+    write(tmp_path, end=date(2026, 9, 30))
+    with pytest.raises(ExperimentError, match="ended on 2026-08-05 and cannot be taken up again"):
+        check_unchanged(load_experiments(tmp_path), pd.concat([logged, stopped]), date(2026, 8, 7))
     write(tmp_path, end=date(2026, 12, 31))
     with pytest.raises(ExperimentError, match="ended on 2026-09-30 and cannot be taken up again"):
         check_unchanged(load_experiments(tmp_path), logged, date(2026, 10, 1))
 
 
-def test_the_log_has_only_experiments_whose_arms_hold(tmp_path: Path) -> None:
+def test_the_log_has_only_experiments_that_have_begun(tmp_path: Path) -> None:
     write(tmp_path, "one")
     write(tmp_path, "off", enabled=False, layer="off")
     assert log_frame(load_experiments(tmp_path), date(2026, 6, 30)).empty

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -48,7 +50,7 @@ def test_cuped_by_hand() -> None:
 
 def test_the_sequence_is_narrowest_where_it_was_tuned_and_wider_than_one_look() -> None:
     widths = [widening(size, 0.05, 2000) / np.sqrt(size) for size in range(100, 20_001, 100)]
-    assert all(later < earlier for earlier, later in zip(widths, widths[1:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(widths))
     for size in (500, 2000, 8000):
         others = [widening(size, 0.05, tuned) for tuned in (size // 4, size // 2, size * 2, size * 4)]
         assert widening(size, 0.05, size) < min(others)
