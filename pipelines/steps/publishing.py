@@ -126,7 +126,10 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
         )
         default_risk = warehouse.read_table("ml.default_risk_scores", where=where, order_by=["loan_id"])
         running = warehouse.read_table("decisions.experiments", where=where, order_by=["experiment_id"])
-        experiments = dict(zip(running["experiment_id"], running["fingerprint"], strict=True))
+        experiments = {
+            row["experiment_id"]: {"fingerprint": row["fingerprint"], "end_date": row["end_date"].date().isoformat()}
+            for row in running.to_dict("records")
+        }
         summary = json.loads(warehouse.read_table("decisions.summaries", where=where)["summary"].iloc[0])
         for name, frame, schema in (
             ("decisions", decisions, DECISIONS),
