@@ -26,6 +26,8 @@ from puntual.errors import ModelError
 CLASSES = {
     "default_risk": ("models.default_risk.score", "DefaultRiskModel", "models.default_risk.card"),
     "contact_channel": ("models.contact_channel.score", "ContactChannelModel", "models.contact_channel.card"),
+    "kept_promise": ("models.kept_promise.score", "KeptPromiseModel", "models.kept_promise.card"),
+    "recovery": ("models.recovery.score", "RecoveryModel", "models.recovery.card"),
 }
 LIBRARIES = ("lightgbm", "numpy", "pandas", "scikit-learn", "scipy")
 Rows = list[dict[str, Any]]
@@ -296,9 +298,17 @@ def _class_of(name: str) -> tuple[str, str, str]:
     return CLASSES[name]
 
 
+SPECS = {
+    "default_risk": ("models.features", "LOAN_FEATURES"),
+    "contact_channel": ("models.features", "CUSTOMER_FEATURES"),
+    "kept_promise": ("models.kept_promise.columns", "PROMISE_FEATURES"),
+    "recovery": ("models.recovery.columns", "RECOVERY_FEATURES"),
+}
+
+
 def _feature_rows(name: str) -> list[list[str]]:
-    features = import_module("models.features")
-    spec = features.LOAN_FEATURES if name == "default_risk" else features.CUSTOMER_FEATURES
+    module, attribute = SPECS[name]
+    spec = getattr(import_module(module), attribute)
     return [[column.name, column.type, column.role] for column in spec.columns]
 
 
@@ -311,5 +321,7 @@ def _as_of_range(card: Mapping[str, Any]) -> list[Any]:
 def _metrics(card: Mapping[str, Any]) -> dict[str, Any]:
     if "targets" in card:
         return {name: entry.get("evaluation", {}).get("metrics", {}) for name, entry in card["targets"].items()}
-    found = card.get("evaluation", {})
+    if "evaluation" not in card:
+        return dict(card.get("metrics", {}))
+    found = card["evaluation"]
     return {name: found[name] for name in ("value_per_member_week", "against_habit", "r_gain") if name in found}
