@@ -487,6 +487,10 @@ contact_channel:
   retrain_after_days: 30
   promotion: certain               # certain: surely better than the habit; likely: better by estimate (small books)
 
+expected_recovery:
+  horizon_days: 30                 # what members should pay within so many days, with an interval
+  confidence: 0.9
+
 arrears:
   tolerance: 0.01                  # open amounts up to this count as paid
   allocation_order: [fees, interest, principal]

@@ -118,8 +118,8 @@ class RecoveryModel:
             values = names.astype(object).to_numpy()
             for name in sorted({str(value) for value in values if value is not None and value == value}):
                 mine = values == name
-                keys = (name, None) if grain == "branch" else (None, name)
-                found.append(self._total(grain, *keys, mean[mine], owed[mine]))
+                branch, segment = (name, None) if grain == "branch" else (None, name)
+                found.append(self._total(grain, branch, segment, mean[mine], owed[mine]))
         return pd.DataFrame(found)
 
     def _total(

@@ -11,8 +11,14 @@ from models.contact_channel.train import ChannelModelOff
 from models.contact_channel.train import train as train_contact_channel
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import train as train_default_risk
+from models.kept_promise.settings import KeptPromiseSettings
+from models.kept_promise.train import train as train_kept_promise
+from models.recovery.columns import recovery_frame
+from models.recovery.score import RecoveryOff
+from models.recovery.settings import RecoverySettings
+from models.recovery.train import train as train_recovery
 from pipelines.day import Day
-from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
+from pipelines.steps.plan import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL
 from pipelines.steps.training_rows import keep_training_rows
 
 _WHY_RISK = {
@@ -75,6 +81,58 @@ def learn_contact_channel(day: Day) -> dict[str, Any]:
         return {"status": "off", "reason": model.reason}
     likely = day.settings.contact_channel.promotion == "likely" and _beats_habit(model.card)
     return _registered(day, CHANNEL_MODEL, model, promote=model.promote or likely, why=model.decision)
+
+
+_WHY_PROMISE = {
+    "boosted": "the newest model, calibrated on settled promises; on later ones no worse than the member's own record",
+    "rate": "too few settled promises, or trees no better than the member's own record: that record, drawn to the rest",
+}
+
+
+def learn_kept_promise(day: Day) -> dict[str, Any]:
+    """Train and register the probability of a kept promise when the plan has training dates; the newest is in force."""
+    if not _is_planned(day, "is_channel_training"):
+        return _kept(day, PROMISE_MODEL)
+    model = train_kept_promise(
+        day.warehouse.read_table(
+            "features.feat_promise__as_of", where={"is_score": False}, order_by=["as_of_date", "promise_id"]
+        ),
+        day.warehouse.read_table("features.label_promise__kept", order_by=["promise_id"]),
+        as_of=day.as_of,
+        settings=KeptPromiseSettings(n_jobs=day.settings.runtime.threads),
+        seed=day.settings.decision.seed,
+    )
+    return _registered(day, PROMISE_MODEL, model, promote=True, why=_WHY_PROMISE[model.kind])
+
+
+def learn_recovery(day: Day) -> dict[str, Any]:
+    """Train and register expected recovery when the plan has training dates; the newest is in force: levels move."""
+    if not _is_planned(day, "is_channel_training"):
+        return _kept(day, RECOVERY_MODEL)
+    settings = day.settings.expected_recovery
+    with day.warehouse.connection():
+        horizon = day.warehouse.read_table(
+            "features.feat_customer__recovery", where={"is_score": False}, order_by=["as_of_date", "customer_id"]
+        )
+        customers = day.warehouse.read(
+            "select * from features.feat_customer__as_of as features where is_channel_training and as_of_date in"
+            " (select as_of_date from features.label_customer__recovery) order by as_of_date, customer_id"
+        )
+        labels = day.warehouse.read_table("features.label_customer__recovery", order_by=["as_of_date", "customer_id"])
+    model = train_recovery(
+        recovery_frame(customers, horizon),
+        labels,
+        as_of=day.as_of,
+        settings=RecoverySettings(
+            horizon_days=settings.horizon_days, confidence=settings.confidence, n_jobs=day.settings.runtime.threads
+        ),
+        seed=day.settings.decision.seed,
+    )
+    if isinstance(model, RecoveryOff):
+        _note_off(day, RECOVERY_MODEL, model.reason)
+        return {"status": "off", "reason": model.reason}
+    why = "the newest model: the level of payments moves, and its back-test is in the card"
+    return _registered(day, RECOVERY_MODEL, model, promote=True, why=why)
 
 
 def _beats_habit(card: dict[str, Any]) -> bool:

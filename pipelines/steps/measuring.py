@@ -48,6 +48,10 @@ def _measure_recovery(values: KpiValues, day: Day) -> None:
     decided = _decided(day, day.as_of, day.as_of, "true")
     month = _decided(day, period_start(day.as_of, "month") - timedelta(days=window), last, "true")
     analytic_recovery.expected_recovery(values, decided, month)
+    totals = day.warehouse.read_table(
+        "ml.recovery_totals", where={"as_of_date": day.as_of}, order_by=["grain_code", "branch_id", "segment_code"]
+    )
+    analytic_recovery.horizon_recovery(values, totals)
     for period in reversed(PERIODS):
         first = period_start(day.as_of, period) - timedelta(days=window)
         analytic_recovery.recovery_against_expected(values, month[month["as_of_date"] >= pd.Timestamp(first)], period)

@@ -18,6 +18,8 @@ from puntual.settings import ArrearsSettings
 
 RISK_MODEL = "default_risk"
 CHANNEL_MODEL = "contact_channel"
+PROMISE_MODEL = "kept_promise"
+RECOVERY_MODEL = "recovery"
 RETRY_TREES_AFTER_DAYS = 7
 """A default-risk model without trees (a prior, a curve) is only a beginning: it is tried again this often."""
 
