@@ -9,7 +9,7 @@ from pipelines.steps.learning import learn_contact_channel, learn_default_risk
 
 @dg.asset(
     key=["ml", "default_risk_model"],
-    deps=[["features", "feat_loan__as_of"], ["features", "label_loan__default"]],
+    deps=[["features", "feat_loan__as_of"], ["features", "label_loan__default"], ["marts", "dim_customers"]],
     partitions_def=business_days,
     backfill_policy=one_day_a_run,
     group_name="learning",

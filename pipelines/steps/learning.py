@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -9,10 +10,15 @@ import pandas as pd
 from models.contact_channel.settings import ContactChannelSettings
 from models.contact_channel.train import ChannelModelOff
 from models.contact_channel.train import train as train_contact_channel
+from models.default_risk.evaluate import PROTECTED_COLUMNS
+from models.default_risk.promotion import Verdict, decide, matured_evidence
+from models.default_risk.score import DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import train as train_default_risk
+from models.features import LOAN_FEATURES
 from models.kept_promise.settings import KeptPromiseSettings
 from models.kept_promise.train import train as train_kept_promise
+from models.limits import load_limits
 from models.recovery.columns import recovery_frame
 from models.recovery.score import RecoveryOff
 from models.recovery.settings import RecoverySettings
@@ -35,26 +41,62 @@ def learn_default_risk(day: Day) -> dict[str, Any]:
     """
     if not _is_planned(day, "is_risk_training") and day.registry.row_for(RISK_MODEL, day.as_of) is not None:
         return _kept(day, RISK_MODEL)
-    settings = day.settings.default_risk
+    chosen = day.settings.default_risk
+    settings = DefaultRiskSettings(
+        past_due_days=chosen.past_due_days,
+        horizon_days=chosen.horizon_days,
+        early_past_due_days=chosen.early_past_due_days,
+        early_horizon_days=chosen.early_horizon_days,
+        n_jobs=day.settings.runtime.threads,
+    )
     features = day.warehouse.read_table(
         "features.feat_loan__as_of", where={"is_risk_training": True}, order_by=["as_of_date", "loan_id"]
     )
     labels = day.warehouse.read_table("features.label_loan__default", order_by=["as_of_date", "loan_id"])
     keep_training_rows(day, RISK_MODEL, features, labels)
     model = train_default_risk(
-        features,
-        labels,
-        as_of=day.as_of,
-        settings=DefaultRiskSettings(
-            past_due_days=settings.past_due_days,
-            horizon_days=settings.horizon_days,
-            early_past_due_days=settings.early_past_due_days,
-            early_horizon_days=settings.early_horizon_days,
-            n_jobs=day.settings.runtime.threads,
-        ),
-        seed=day.settings.decision.seed,
+        features, labels, as_of=day.as_of, settings=settings, seed=day.settings.decision.seed, people=_people(day)
     )
-    return _registered(day, RISK_MODEL, model, promote=True, why=_WHY_RISK[model.kind])
+    verdict = _risk_verdict(day, model, features, labels, settings)
+    model = replace(model, card=model.card | {"promotion": verdict.to_card()})
+    why = f"{_WHY_RISK[model.kind]}. {verdict.reason}"
+    return _registered(day, RISK_MODEL, model, promote=verdict.promote, why=why)
+
+
+def _people(day: Day) -> pd.DataFrame:
+    """Protected attributes of every member, as far as they are recorded: for the card's disparity report alone."""
+    people = day.warehouse.read_table("marts.dim_customers", order_by=["customer_id"])
+    return people[["customer_id", *(name for name in PROTECTED_COLUMNS if name in people.columns)]]
+
+
+def _risk_verdict(
+    day: Day,
+    model: DefaultRiskModel,
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    settings: DefaultRiskSettings,
+) -> Verdict:
+    """What the written rule says of a new model against the champion of the date."""
+    rule = load_limits(RISK_MODEL, day.home.policies).promotion
+    row = day.registry.row_for(RISK_MODEL, day.as_of)
+    if row is None:
+        return decide(model.kind, None, None, rule, as_of=day.as_of)
+    manifest = day.registry.manifest(RISK_MODEL, row["version"])
+    if manifest["schema_hash"] != LOAN_FEATURES.schema_hash():
+        return decide(model.kind, None, None, rule, as_of=day.as_of, fits=False)
+    champion: DefaultRiskModel = day.registry.load(RISK_MODEL, row["version"])
+    evidence = None
+    if model.kind == champion.kind == "boosted" and champion.trained_as_of < day.as_of:
+        evidence = matured_evidence(
+            champion,
+            features,
+            labels,
+            as_of=day.as_of,
+            settings=settings,
+            least_events=rule.least_events,
+            seed=day.settings.decision.seed,
+        )
+    return decide(model.kind, champion, evidence, rule, as_of=day.as_of)
 
 
 def learn_contact_channel(day: Day) -> dict[str, Any]:
