@@ -26,6 +26,7 @@ from puntual.errors import ModelError
 CLASSES = {
     "default_risk": ("models.default_risk.score", "DefaultRiskModel", "models.default_risk.card"),
     "contact_channel": ("models.contact_channel.score", "ContactChannelModel", "models.contact_channel.card"),
+    "willingness": ("models.willingness.model", "WillingnessModel", "models.willingness.card"),
 }
 LIBRARIES = ("lightgbm", "numpy", "pandas", "scikit-learn", "scipy")
 Rows = list[dict[str, Any]]
@@ -36,9 +37,20 @@ CHAMPION, RETIRED, CHALLENGER, PAST = "champion", "retired", "challenger", "past
 class StoredModel(Protocol):
     """What can be registered."""
 
-    name: str
-    trained_as_of: date
-    card: dict[str, Any]
+    @property
+    def name(self) -> str:
+        """One of ``CLASSES``."""
+        ...
+
+    @property
+    def trained_as_of(self) -> date:
+        """The date up to which it was trained."""
+        ...
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What it was trained on and how good it is."""
+        ...
 
     def to_files(self) -> dict[str, bytes]:
         """The model's files."""

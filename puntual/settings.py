@@ -114,6 +114,12 @@ class DefaultRiskSettings(_Settings):
         return value
 
 
+class WillingnessSettings(_Settings):
+    """From how many past weeks each member's willingness to pay is followed."""
+
+    weeks: int = Field(default=104, ge=8, le=520)
+
+
 class ContactChannelSettings(_Settings):
     """How the effect of contacts is learnt, and what it takes to be believed.
 
@@ -242,6 +248,7 @@ class Settings(_Settings):
     decision: DecisionSettings = DecisionSettings()
     default_risk: DefaultRiskSettings = DefaultRiskSettings()
     contact_channel: ContactChannelSettings = ContactChannelSettings()
+    willingness: WillingnessSettings = WillingnessSettings()
     arrears: ArrearsSettings = ArrearsSettings()
     kpis: KpiSettings = KpiSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()

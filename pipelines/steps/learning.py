@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -11,8 +12,11 @@ from models.contact_channel.train import ChannelModelOff
 from models.contact_channel.train import train as train_contact_channel
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import train as train_default_risk
+from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
 from pipelines.day import Day
-from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
+from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL, champion_row
+from pipelines.steps.feature_rows import feature_rows
+from pipelines.steps.willingness import training_version
 
 _WHY_RISK = {
     "boosted": "the newest model, trained and calibrated on matured labels",
@@ -26,13 +30,11 @@ def learn_default_risk(day: Day) -> dict[str, Any]:
 
     Every loan needs a probability from the first day on: without anything to learn from, the written prior stands.
     """
-    if not _is_planned(day, "is_risk_training") and day.registry.row_for(RISK_MODEL, day.as_of) is not None:
+    if not _is_planned(day, "is_risk_training") and champion_row(day, RISK_MODEL) is not None:
         return _kept(day, RISK_MODEL)
-    settings = day.settings.default_risk
+    settings, willingness = day.settings.default_risk, training_version(day)
     model = train_default_risk(
-        day.warehouse.read_table(
-            "features.feat_loan__as_of", where={"is_risk_training": True}, order_by=["as_of_date", "loan_id"]
-        ),
+        feature_rows(day, LOAN_FEATURES, "is_risk_training", willingness),
         day.warehouse.read_table("features.label_loan__default", order_by=["as_of_date", "loan_id"]),
         as_of=day.as_of,
         settings=DefaultRiskSettings(
@@ -44,6 +46,7 @@ def learn_default_risk(day: Day) -> dict[str, Any]:
         ),
         seed=day.settings.decision.seed,
     )
+    model = replace(model, willingness_version=willingness)
     return _registered(day, RISK_MODEL, model, promote=True, why=_WHY_RISK[model.kind])
 
 
@@ -51,10 +54,9 @@ def learn_contact_channel(day: Day) -> dict[str, Any]:
     """Train, evaluate and register the effect of contacts when the day's plan has dates for it."""
     if not _is_planned(day, "is_channel_training"):
         return _kept(day, CHANNEL_MODEL)
+    willingness = training_version(day)
     model = train_contact_channel(
-        day.warehouse.read_table(
-            "features.feat_customer__as_of", where={"is_channel_training": True}, order_by=["as_of_date", "customer_id"]
-        ),
+        feature_rows(day, CUSTOMER_FEATURES, "is_channel_training", willingness),
         day.warehouse.read_table("features.label_customer__contact_response", order_by=["as_of_date", "customer_id"]),
         as_of=day.as_of,
         channels=list(day.settings.channels),
@@ -64,6 +66,7 @@ def learn_contact_channel(day: Day) -> dict[str, Any]:
     if isinstance(model, ChannelModelOff):
         _note_off(day, CHANNEL_MODEL, model.reason)
         return {"status": "off", "reason": model.reason}
+    model = replace(model, willingness_version=willingness)
     likely = day.settings.contact_channel.promotion == "likely" and _beats_habit(model.card)
     return _registered(day, CHANNEL_MODEL, model, promote=model.promote or likely, why=model.decision)
 
@@ -98,7 +101,7 @@ def _is_planned(day: Day, flag: str) -> bool:
 
 
 def _kept(day: Day, name: str) -> dict[str, Any]:
-    row = day.registry.row_for(name, day.as_of)
+    row = champion_row(day, name)
     return {"status": "kept" if row else "off", "version": row["version"] if row else "none"}
 
 
@@ -107,7 +110,7 @@ def _registered(day: Day, name: str, model: Any, *, promote: bool, why: str) -> 
     version = day.registry.register(name, model)
     if promote:
         day.registry.promote(name, version, reason=why, decided_on=day.as_of)
-    _note_off(day, name, None if day.registry.row_for(name, day.as_of) else why)
+    _note_off(day, name, None if champion_row(day, name) else why)
     status = "trained and promoted" if promote else "trained, not promoted"
     return {"status": status, "version": version, "reason": why, **_headline(model.card)}
 
