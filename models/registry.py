@@ -34,6 +34,7 @@ CLASSES = {
     "contact_channel": ("models.contact_channel.score", "ContactChannelModel", "models.contact_channel.card"),
     "kept_promise": ("models.kept_promise.score", "KeptPromiseModel", "models.kept_promise.card"),
     "recovery": ("models.recovery.score", "RecoveryModel", "models.recovery.card"),
+    "willingness": ("models.willingness.model", "WillingnessModel", "models.willingness.card"),
 }
 """Per model: module and class that read its files, and the module whose ``render`` makes the page of its card."""
 SPECS = {
@@ -58,9 +59,20 @@ log = logging.getLogger(__name__)
 class StoredModel(Protocol):
     """What can be registered."""
 
-    name: str
-    trained_as_of: date
-    card: dict[str, Any]
+    @property
+    def name(self) -> str:
+        """One of ``CLASSES``."""
+        ...
+
+    @property
+    def trained_as_of(self) -> date:
+        """The date up to which it was trained."""
+        ...
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What it was trained on and how good it is."""
+        ...
 
     def to_files(self) -> dict[str, bytes]:
         """The model's files."""

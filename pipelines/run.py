@@ -28,6 +28,7 @@ STEPS = {
     "plan": "Planning the day",
     "transform": "Arrears, marts and features (dbt)",
     "control__reconciliation": "Reconciliation with the core",
+    "ml__member_willingness": "Willingness to pay of every member",
     "ml__default_risk_model": "Default risk: model",
     "ml__contact_channel_model": "Best channel: model",
     "ml__default_risk_scores": "Default risk: scores",

@@ -115,6 +115,12 @@ class DefaultRiskSettings(_Settings):
         return value
 
 
+class WillingnessSettings(_Settings):
+    """From how many past weeks each member's willingness to pay is followed."""
+
+    weeks: int = Field(default=104, ge=8, le=520)
+
+
 class ContactChannelSettings(_Settings):
     """How the effect of contacts is learnt, and what it takes to be believed.
 
@@ -271,6 +277,7 @@ class Settings(_Settings):
     default_risk: DefaultRiskSettings = DefaultRiskSettings()
     contact_channel: ContactChannelSettings = ContactChannelSettings()
     expected_recovery: ExpectedRecoverySettings = ExpectedRecoverySettings()
+    willingness: WillingnessSettings = WillingnessSettings()
     arrears: ArrearsSettings = ArrearsSettings()
     kpis: KpiSettings = KpiSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()

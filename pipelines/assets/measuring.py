@@ -11,6 +11,7 @@ from pipelines.steps.measuring import measure_day
     key=["measured", "kpi_values"],
     deps=[
         ["decisions", "decisions"],
+        ["ml", "member_willingness"],
         ["ml", "default_risk_model"],
         ["ml", "contact_channel_model"],
         ["ml", "default_risk_scores"],

@@ -7,17 +7,19 @@ from typing import Any
 
 import pandas as pd
 
+from models.features import CUSTOMER_FEATURES
 from models.hours.reach import reach_by_hour
 from models.hours.settings import ReachSettings
 from models.recovery.columns import recovery_frame
 from pipelines.day import Day
+from pipelines.steps.champions import PROMISE_MODEL, RECOVERY_MODEL, champion
 from pipelines.steps.decided import decided_columns, store_decided
-from pipelines.steps.plan import PROMISE_MODEL, RECOVERY_MODEL
+from pipelines.steps.feature_rows import feature_rows
 
 
 def score_promises(day: Day) -> dict[str, Any]:
     """The probability that each open promise is kept, into ``ml.promise_scores``; none without a model."""
-    model = day.registry.champion(PROMISE_MODEL, as_of=day.as_of)
+    model = champion(day, PROMISE_MODEL)
     features = day.warehouse.read_table(
         "features.feat_promise__as_of", where={"is_score": True}, order_by=["promise_id"]
     )
@@ -37,7 +39,7 @@ def score_promises(day: Day) -> dict[str, Any]:
 
 def score_recovery(day: Day) -> dict[str, Any]:
     """Expected recovery of every eligible member and of the portfolio, into ``ml.recovery_scores`` and ``_totals``."""
-    model = day.registry.champion(RECOVERY_MODEL, as_of=day.as_of)
+    model = champion(day, RECOVERY_MODEL)
     if model is None:
         _nothing(day, "ml.recovery_totals", "")
         return _nothing(day, "ml.recovery_scores", "no model of expected recovery is in force for the date")
@@ -45,9 +47,7 @@ def score_recovery(day: Day) -> dict[str, Any]:
         horizon = day.warehouse.read_table(
             "features.feat_customer__recovery", where={"is_score": True}, order_by=["customer_id"]
         )
-        customers = day.warehouse.read_table(
-            "features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"]
-        )
+        customers = feature_rows(day, CUSTOMER_FEATURES, "is_score", model.willingness_version)
         ladder = day.warehouse.read_table("reference.segments", ["segment_code", "min_days"], order_by=["min_days"])
     rows = recovery_frame(customers, horizon)
     if rows.empty:

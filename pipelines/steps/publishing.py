@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from models.hours.card import render as reach_page
 from pipelines.day import Day
 from pipelines.dbt import Dbt
+from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL, champion_row
 from pipelines.steps.learning import models_off
 from pipelines.steps.lists import write_lists
-from pipelines.steps.plan import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL
 from pipelines.steps.tables import ordered, published_tables
 from pipelines.steps.training_rows import publish_training_rows
 from puntual.lists.files import keep_private
@@ -271,7 +271,7 @@ def _decision_figures(
 def _models(day: Day) -> dict[str, dict[str, Any]]:
     entries, reasons_off = {}, models_off(day)
     for name in (RISK_MODEL, CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL):
-        row = day.registry.row_for(name, as_of=day.as_of)
+        row = champion_row(day, name)
         if row is None:
             entries[name] = {"status": "off", "version": None, "reason": reasons_off.get(name, "no model was trained")}
         else:
