@@ -16,8 +16,8 @@ STYLE = (
     "h3{margin:1.6rem 0 .2rem;font-size:1.1rem}"
     "small,.en{color:#5a6b7b;font-weight:normal}table{border-collapse:collapse;margin:1rem 0;width:100%}"
     "td,th{border-bottom:1px solid #d5dde3;padding:.3rem .6rem;text-align:left;font-variant-numeric:tabular-nums}"
-    "th{background:#f2f6f7}figure{display:inline-block;vertical-align:top;margin:1rem 1rem 0 0;max-width:100%}"
-    "figcaption{font-weight:600}svg{max-width:100%;height:auto}.flag{color:#b3261e;font-weight:600}"
+    "th{background:#f2f6f7}figure{display:inline-table;vertical-align:top;margin:1rem 1rem 0 0;max-width:100%}"
+    "figcaption{display:table-caption;font-weight:600;padding-bottom:.3rem}svg{max-width:100%;height:auto}.flag{color:#b3261e;font-weight:600}"
     ".scroll{overflow-x:auto}.scroll td{white-space:pre-line}p{max-width:60rem}"
     ".note{background:#f6f3e8;padding:.5rem .8rem;border-left:4px solid #c9a227;margin:.8rem 0}"
 )
@@ -90,5 +90,5 @@ def interval(measure: dict[str, float | None], digits: int = 3) -> str:
         return "–"
     if low is None or high is None or low != low:
         return f"{value:.{digits}f}"
-    # Spaces that do not break: an interval is read on one line.
-    return f"{value:.{digits}f} ({low:.{digits}f}\u00a0–\u00a0{high:.{digits}f})"
+    # Spaces and a joiner that do not break: an interval is read on one line.
+    return f"{value:.{digits}f} ({low:.{digits}f}\u00a0–\u2060\u00a0{high:.{digits}f})"

@@ -236,6 +236,16 @@ def models_list(rows: Sequence[Any], *, data_up_to: str, decided_on: str) -> Non
         _out.print(Text(f"      {row['reason']}", style="dim"), soft_wrap=True)
 
 
+def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of texts; what is long is wrapped, never cut."""
+    shown = Table(title=title or None, title_justify="left")
+    for heading in headings:
+        shown.add_column(heading, overflow="fold")
+    for row in rows:
+        shown.add_row(*row)
+    _out.print(shown)
+
+
 def doctor_table(findings: Sequence[Finding]) -> bool:
     """Show each finding; True when none is an error."""
     marks = {"ok": "[green]ok[/green]", "warning": "[yellow]look[/yellow]", "error": "[red]wrong[/red]"}
