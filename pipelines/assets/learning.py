@@ -27,7 +27,12 @@ def member_willingness(context: dg.AssetExecutionContext, institution: Instituti
 
 @dg.asset(
     key=["ml", "default_risk_model"],
-    deps=[["ml", "member_willingness"], ["features", "feat_loan__as_of"], ["features", "label_loan__default"]],
+    deps=[
+        ["ml", "member_willingness"],
+        ["features", "feat_loan__as_of"],
+        ["features", "label_loan__default"],
+        ["marts", "dim_customers"],
+    ],
     partitions_def=business_days,
     backfill_policy=one_day_a_run,
     group_name="learning",

@@ -16,6 +16,7 @@ from pipelines.steps.measuring import measure_day
         ["ml", "contact_channel_model"],
         ["ml", "default_risk_scores"],
         ["ml", "channel_scores"],
+        ["ml", "recovery_totals"],
         ["marts", "fct_interactions"],
         ["marts", "fct_payments"],
         ["marts", "fct_promises"],

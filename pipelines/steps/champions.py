@@ -7,16 +7,29 @@ from typing import Any
 from models.contact_channel.score import FORMAT as CHANNEL_FORMAT
 from models.default_risk.score import FORMAT as RISK_FORMAT
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
+from models.kept_promise.columns import PROMISE_FEATURES
+from models.kept_promise.score import FORMAT as PROMISE_FORMAT
+from models.recovery.columns import RECOVERY_FEATURES
+from models.recovery.score import FORMAT as RECOVERY_FORMAT
 from models.willingness.model import FORMAT as WILLINGNESS_FORMAT
 from models.willingness.model import schema_hash as panel_hash
 from pipelines.day import Day
 
 RISK_MODEL = "default_risk"
 CHANNEL_MODEL = "contact_channel"
+PROMISE_MODEL = "kept_promise"
+RECOVERY_MODEL = "recovery"
 WILLINGNESS_MODEL = "willingness"
 
 OUTDATED = "it was trained on other columns than today's (the product was upgraded since)"
-_PRESENT = {RISK_MODEL: (RISK_FORMAT, LOAN_FEATURES), CHANNEL_MODEL: (CHANNEL_FORMAT, CUSTOMER_FEATURES)}
+FOLLOWING = (RISK_MODEL, CHANNEL_MODEL, RECOVERY_MODEL)
+"""The models that read the members' willingness, each in the version that it was trained with."""
+_PRESENT = {
+    RISK_MODEL: (RISK_FORMAT, LOAN_FEATURES),
+    CHANNEL_MODEL: (CHANNEL_FORMAT, CUSTOMER_FEATURES),
+    PROMISE_MODEL: (PROMISE_FORMAT, PROMISE_FEATURES),
+    RECOVERY_MODEL: (RECOVERY_FORMAT, RECOVERY_FEATURES),
+}
 
 
 def fits(day: Day, name: str, version: str) -> bool:
@@ -24,6 +37,8 @@ def fits(day: Day, name: str, version: str) -> bool:
     stored_format, spec = _PRESENT[name]
     if not _is_present(day, name, version, stored_format, spec.schema_hash()):
         return False
+    if name not in FOLLOWING:
+        return True
     willingness = day.registry.load(name, version).willingness_version
     return not willingness or _is_present(day, WILLINGNESS_MODEL, willingness, WILLINGNESS_FORMAT, panel_hash())
 

@@ -14,6 +14,7 @@ from pipelines.day import Day
 from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL, champion
 from pipelines.steps.decided import store_decided
 from pipelines.steps.deciding import holidays_of
+from pipelines.steps.experimenting import measure_experiments
 from pipelines.steps.feature_rows import feature_rows
 from puntual.contracts.schema import load_contract
 from puntual.kpis import analytic_data, analytic_lists, analytic_recovery
@@ -36,6 +37,7 @@ def measure_day(day: Day) -> dict[str, Any]:
         _measure_lists(values, day)
         _measure_models(values, day)
         _measure_data(values, day)
+        measure_experiments(values, day)
         rows = store_decided(day.warehouse, "measured.kpi_values", values.frame(), day.as_of)
         store_decided(day.warehouse, "measured.kpi_status", values.status(), day.as_of)
     return {"rows": rows, "kpis": len({row["kpi_code"] for row in values.rows}), "without_value": len(values.reasons)}
@@ -47,6 +49,10 @@ def _measure_recovery(values: KpiValues, day: Day) -> None:
     decided = _decided(day, day.as_of, day.as_of, "true")
     month = _decided(day, period_start(day.as_of, "month") - timedelta(days=window), last, "true")
     analytic_recovery.expected_recovery(values, decided, month)
+    totals = day.warehouse.read_table(
+        "ml.recovery_totals", where={"as_of_date": day.as_of}, order_by=["grain_code", "branch_id", "segment_code"]
+    )
+    analytic_recovery.horizon_recovery(values, totals)
     for period in reversed(PERIODS):
         first = period_start(day.as_of, period) - timedelta(days=window)
         analytic_recovery.recovery_against_expected(values, month[month["as_of_date"] >= pd.Timestamp(first)], period)

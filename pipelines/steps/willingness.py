@@ -13,7 +13,7 @@ from models.willingness.model import WillingnessModel
 from models.willingness.panel import COLUMNS, TABLE, weekly_panel
 from models.willingness.train import SAMPLE_MEMBERS, fit, why_off
 from pipelines.day import Day
-from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL, WILLINGNESS_MODEL, champion
+from pipelines.steps.champions import FOLLOWING, WILLINGNESS_MODEL, champion
 from pipelines.steps.decided import decided_columns
 from pipelines.steps.feature_rows import MEMBER_WILLINGNESS
 
@@ -25,15 +25,16 @@ _FEATURE_TABLES = ("features.feat_loan__as_of", "features.feat_customer__as_of")
 def follow_willingness(day: Day) -> dict[str, Any]:
     """Fit when training dates are planned; make ``ml.member_willingness`` hold what today's models will ask for.
 
-    1. The training dates, with the version fitted today.
-    2. The business date, with today's version and with those that the models in force were trained with.
+    1. On a day that trains: all its dates, with the version fitted today and with those that the models in force were
+       trained with, for a champion is judged beside its challenger on what it was made for.
+    2. On any other day: the business date, with the versions of the models in force.
 
     Too little history leaves the table without rows: the columns are NULL then, and models learn without them.
     """
     with day.warehouse.connection():
         model, reason = _fitted(day)
         versions = {model.version: model} if model else {}
-        for name in (RISK_MODEL, CHANNEL_MODEL):
+        for name in FOLLOWING:
             in_force = champion(day, name)
             wanted = in_force.willingness_version if in_force else ""
             if wanted and wanted not in versions:
@@ -45,7 +46,7 @@ def follow_willingness(day: Day) -> dict[str, Any]:
             panel = weekly_panel(_panel_rows(day, condition))
             keys = _keys(day, condition)
             for version, followed in versions.items():
-                asked = keys if followed is model else keys[keys["as_of_date"] == pd.Timestamp(day.as_of)]
+                asked = keys if model else keys[keys["as_of_date"] == pd.Timestamp(day.as_of)]
                 found = followed.states(panel, asked)
                 known = found["willingness_level"].notna()
                 rows += _store(day, pd.concat([asked, found], axis=1)[known].assign(model_version=version))
@@ -55,11 +56,11 @@ def follow_willingness(day: Day) -> dict[str, Any]:
 
 
 def training_version(day: Day) -> str:
-    """The version that the training dates of today carry; empty when none was fitted."""
-    found = day.warehouse.read(
-        f"select distinct model_version from {MEMBER_WILLINGNESS} where as_of_date < {{}}", [day.as_of]
-    )["model_version"].tolist()
-    return found[0] if found else ""
+    """The version that was fitted today for the models that train; empty when none could be."""
+    row = day.registry.row_for(WILLINGNESS_MODEL, day.as_of)
+    if row is None or row["trained_as_of"] != day.as_of.isoformat():
+        return ""
+    return str(row["version"])
 
 
 def _fitted(day: Day) -> tuple[WillingnessModel | None, str]:
