@@ -57,7 +57,9 @@ def plan_day(day: Day) -> DayPlan:
     first_payment = day.warehouse.read("select min(paid_at) as first_day from raw.payments")["first_day"].iloc[0]
     history_start = _first_known_day(day.as_of, first_loan, first_payment)
     horizon = max(settings.default_risk.horizon_days, settings.default_risk.early_horizon_days)
-    risk_dates = risk_training_dates(day.as_of, horizon, history_start)
+    followed_from = day.as_of - timedelta(days=1, weeks=settings.willingness.weeks)
+    # Before the weeks that are followed a member's willingness is not known, and the economy was another one.
+    risk_dates = risk_training_dates(day.as_of, horizon, max(history_start, followed_from))
     trains_risk, why_risk = _is_risk_due(day, has_dates=bool(risk_dates))
     risk_dates = risk_dates if trains_risk else []
     trains_channel, why_channel = _is_due(day, CHANNEL_MODEL, settings.contact_channel.retrain_after_days)
