@@ -120,7 +120,7 @@ def risk_measures(
 
 
 def matured_measures(outcome: np.ndarray, probability: np.ndarray, card: Mapping[str, Any] | None) -> list[Measured]:
-    """``ece``, ``calibration_slope`` and ``auc_drop`` (card's AUC less this) of matured scores; none with few events."""
+    """``ece``, ``calibration_slope`` and ``auc_drop`` (card's less this) of matured scores; none with few events."""
     events = float(np.sum(outcome))
     if min(events, len(outcome) - events) < LEAST_EVENTS:
         return []
