@@ -235,6 +235,16 @@ def models_table(rows: Sequence[Any], headings: Sequence[str]) -> None:
     _out.print(table)
 
 
+def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of texts; what is long is wrapped, never cut."""
+    shown = Table(title=title or None, title_justify="left")
+    for heading in headings:
+        shown.add_column(heading, overflow="fold")
+    for row in rows:
+        shown.add_row(*row)
+    _out.print(shown)
+
+
 def doctor_table(findings: Sequence[Finding]) -> bool:
     """Show each finding; True when none is an error."""
     marks = {"ok": "[green]ok[/green]", "warning": "[yellow]look[/yellow]", "error": "[red]wrong[/red]"}

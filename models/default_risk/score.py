@@ -79,13 +79,17 @@ class CurveTarget:
 
 @dataclass(frozen=True)
 class DefaultRiskModel:
-    """Both targets, ready to score. ``card`` says how good they are and is not part of the version."""
+    """Both targets, ready to score. ``card`` says how good they are and is not part of the version.
+
+    ``willingness_version``: of the willingness that it was trained with and must be given; empty when it had none.
+    """
 
     trained_as_of: date
     settings: DefaultRiskSettings
     categories: dict[str, list[str]]
     targets: dict[str, TargetModel]
     card: dict[str, Any] = field(default_factory=dict, compare=False)
+    willingness_version: str = ""
 
     name = "default_risk"
 
@@ -181,6 +185,7 @@ class DefaultRiskModel:
             "settings": asdict(self.settings),
             "categories": self.categories,
             "targets": targets,
+            "willingness_version": self.willingness_version,
         }
         return files | {"model.json": json_bytes(head)}
 
@@ -211,4 +216,5 @@ class DefaultRiskModel:
             categories=head["categories"],
             targets=targets,
             card=card or {},
+            willingness_version=head["willingness_version"],
         )
