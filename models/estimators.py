@@ -69,10 +69,17 @@ class BinnedMatrix:
     """
 
     def __init__(
-        self, matrix: np.ndarray, names: Sequence[str], categories: Sequence[str], settings: BoosterSettings
+        self,
+        matrix: np.ndarray,
+        names: Sequence[str],
+        categories: Sequence[str],
+        settings: BoosterSettings,
+        *,
+        monotone: Mapping[str, int] | None = None,
     ) -> None:
         self.matrix = matrix
         self.names = list(names)
+        self.monotone = monotone
         self.settings = settings
         self._dataset = lgb.Dataset(
             matrix,

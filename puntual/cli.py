@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from puntual import models_cli
 from puntual.errors import PuntualError, UsageError
 from puntual.paths import Home
 
@@ -19,6 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+app.add_typer(models_cli.app)
 
 HomeArgument = Annotated[
     Path, typer.Argument(help="Folder of the institution: its settings, data and results.", metavar="HOME")

@@ -209,6 +209,26 @@ class ReconciliationSettings(_Settings):
     totals_tolerance: Decimal | None = Field(default=None, ge=0)
 
 
+class RegistrySettings(_Settings):
+    """Where it is written which model is champion; the models' files always stay in the home.
+
+    ``uri``: empty for an MLflow store in the home (SQLite); else an MLflow server (``http://``, ``https://``) or its
+    database (``postgresql://``). ``prefix``: before every model's name there, for institutions that share a server.
+    """
+
+    uri: str = ""
+    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,60}$")
+
+    @field_validator("uri")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://", "postgresql://")):
+            raise ValueError(
+                "must be empty (a SQLite file in the home) or start with http://, https:// or postgresql://"
+            )
+        return value
+
+
 class PublishSettings(_Settings):
     """How many snapshots stay on disk, the current one included."""
 
@@ -245,6 +265,7 @@ class Settings(_Settings):
     arrears: ArrearsSettings = ArrearsSettings()
     kpis: KpiSettings = KpiSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
+    registry: RegistrySettings = RegistrySettings()
     publish: PublishSettings = PublishSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
@@ -466,6 +487,9 @@ reconciliation:                    # against loan_balances and control_totals, w
   max_different_share: 0.20        # likewise, whatever the cause
   max_missing_share: 0.05          # likewise, active loans without a balance
   max_age_days: 31                 # older figures of the core are reported and stop nothing
+
+registry:
+  uri: ""                          # empty: HOME/artifacts/models/registry.db; or an MLflow server or its database
 
 publish:
   keep_snapshots: 7

@@ -227,7 +227,7 @@ def _grow(
         rows=part.rows[taken],
         weight=weight,
         offset=shift[taken] if shift.any() else None,
-        monotone=LOAN_FEATURES.monotone,
+        monotone=LOAN_FEATURES.monotone if binned.monotone is None else binned.monotone,
         settings=booster,
     )
 
