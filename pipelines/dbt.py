@@ -54,6 +54,7 @@ def dbt_vars(settings: Settings) -> dict[str, Any]:
         "cost_reading": settings.kpis.costs,
         "prepayments": settings.kpis.prepayments,
         "recovery_horizon_days": settings.kpis.recovery_horizon_days,
+        "expected_recovery_horizon_days": settings.expected_recovery.horizon_days,
         "promise_tolerance_share": settings.kpis.promise_tolerance_share,
         "message_receipt_days": settings.kpis.message_receipt_days,
         "message_response_hours": settings.kpis.message_response_hours,

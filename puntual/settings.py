@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Settings(BaseModel):
@@ -125,6 +126,13 @@ class ContactChannelSettings(_Settings):
     retrain_after_days: int = Field(default=30, ge=1)
     training_weeks: int = Field(default=78, ge=8)
     training_rows: int = Field(default=700_000, ge=1_000)
+
+
+class ExpectedRecoverySettings(_Settings):
+    """Over how many days the expected recovery of a member is told, and how sure its interval is."""
+
+    horizon_days: int = Field(default=30, ge=7, le=182)
+    confidence: float = Field(default=0.9, ge=0.5, lt=1)
 
 
 class ArrearsSettings(_Settings):
@@ -262,6 +270,7 @@ class Settings(_Settings):
     decision: DecisionSettings = DecisionSettings()
     default_risk: DefaultRiskSettings = DefaultRiskSettings()
     contact_channel: ContactChannelSettings = ContactChannelSettings()
+    expected_recovery: ExpectedRecoverySettings = ExpectedRecoverySettings()
     arrears: ArrearsSettings = ArrearsSettings()
     kpis: KpiSettings = KpiSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
@@ -293,6 +302,33 @@ def _line_of(node: yaml.Node | None, location: tuple[Any, ...]) -> int | None:
     return line
 
 
+def read_validated(file: Path, model: type[Model], expected: str) -> tuple[Model, yaml.Node | None]:
+    """A YAML file as the validated ``model``, and its tree, which knows the lines; ``expected`` is what it should hold.
+
+    Raises:
+        UsageError: the file is not YAML in UTF-8, or has an unknown, wrong or repeated key; names the line.
+    """
+    text = _utf8_text(file)
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-02-31
+        raise UsageError(f"{file} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{file} must hold {expected}; it holds {type(content).__name__}")
+    _refuse(file, [(line, key, f"written twice, first on line {first}") for key, first, line in _repeated_keys(tree)])
+    try:
+        value = model.model_validate(content)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            location = tuple(part for part in problem["loc"] if part != "[key]")  # pydantic's mark for the key itself
+            key = ".".join(str(part) for part in location)
+            problems.append((_line_of(tree, location), key, _what_is_wrong(problem)))
+        _refuse(file, problems, error)
+    return value, tree
+
+
 def load_settings(home: Home) -> Settings:
     """Settings of the institution whose home is ``home``.
 
@@ -302,24 +338,7 @@ def load_settings(home: Home) -> Settings:
     file = home.settings_file
     if not file.exists():
         raise UsageError(f"{file} does not exist. Create it with: puntual init {home.root}")
-    text = _utf8_text(file)
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-02-31
-        raise UsageError(f"{file} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{file} must hold settings such as 'institution:'; it holds {type(content).__name__}")
-    _refuse(file, [(line, key, f"written twice, first on line {first}") for key, first, line in _repeated_keys(tree)])
-    try:
-        settings = Settings.model_validate(content)
-    except ValidationError as error:
-        problems = []
-        for problem in error.errors():
-            location = tuple(part for part in problem["loc"] if part != "[key]")  # pydantic's mark for the key itself
-            key = ".".join(str(part) for part in location)
-            problems.append((_line_of(tree, location), key, _what_is_wrong(problem)))
-        _refuse(file, problems, error)
+    settings, tree = read_validated(file, Settings, "settings such as 'institution:'")
     outside = [(_line_of(tree, tuple(key.split("."))), key, what) for key, what in _outside_home(home, settings)]
     _refuse(file, outside)
     return settings

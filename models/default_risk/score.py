@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from models.artifacts import content_version, json_bytes
+from models.calibration import Calibration
 from models.datasets import as_dates
 from models.default_risk.settings import DefaultRiskSettings
 from models.estimators import (
     BoosterSettings,
-    Calibration,
     Season,
     booster_from_text,
     booster_text,

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from models.lab.laws import sigmoid
 from models.lab.settings import CALL, CHANNELS, EMAIL, IVR, MESSAGE_CHANNELS, SMS, VISIT, WHATSAPP
-from models.lab.world import World, sigmoid
+from models.lab.world import World
 
 OUTCOMES = (
     "no_answer",

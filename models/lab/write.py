@@ -21,7 +21,7 @@ from models.lab.faults import with_faults
 from models.lab.settings import CHANNELS, FAMILIES, WorldSettings
 from models.lab.simulate import simulate
 from models.lab.tables import make_tables
-from models.lab.truth import loan_truth, member_truth
+from models.lab.truth import habit_truth, loan_truth, member_truth
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,9 @@ def write_demo(
     """Simulate a cooperative and write ``landing/`` and ``truth/`` under ``home``: same arguments, same bytes.
 
     Files of the same names are replaced. The truth is one row per loan (``truth.parquet``) and per member
-    (``truth_members.parquet``), and the loans whose balance of the core was spoilt, with the cause
-    (``truth_balances.parquet``); it is there to judge a finished run, never to feed one.
+    (``truth_members.parquet``), the loans whose balance of the core was spoilt, with the cause
+    (``truth_balances.parquet``), and how the habit would choose on the day (``truth_habit.parquet``); it is there to
+    judge a finished run, never to feed one.
 
     Raises:
         ValueError: when ``members`` is below 30, which is too few for a book.
@@ -93,6 +94,13 @@ def write_demo(
         folder / "truth_members.parquet",
     )
     write_parquet(balance_differences, folder / "truth_balances.parquet")
+    habit = habit_truth(history)
+    habit_customers = keys("C", people.customer_number[habit["member"].to_numpy()])
+    habit_table = pa.Table.from_pandas(habit.drop(columns="member"), preserve_index=False)
+    write_parquet(
+        habit_table.add_column(0, "customer_id", habit_customers).replace_schema_metadata(None),
+        folder / "truth_habit.parquet",
+    )
     eligible = int(per_member["eligible"].sum())
     return DemoSummary(
         home=home,

@@ -13,6 +13,7 @@ from models.monitoring import QUALITY_CODES, drift, model_quality, plan_value
 from pipelines.day import Day
 from pipelines.steps.decided import store_decided
 from pipelines.steps.deciding import holidays_of
+from pipelines.steps.experimenting import measure_experiments
 from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
 from puntual.contracts.schema import load_contract
 from puntual.kpis import analytic_data, analytic_lists, analytic_recovery
@@ -35,6 +36,7 @@ def measure_day(day: Day) -> dict[str, Any]:
         _measure_lists(values, day)
         _measure_models(values, day)
         _measure_data(values, day)
+        measure_experiments(values, day)
         rows = store_decided(day.warehouse, "measured.kpi_values", values.frame(), day.as_of)
         store_decided(day.warehouse, "measured.kpi_status", values.status(), day.as_of)
     return {"rows": rows, "kpis": len({row["kpi_code"] for row in values.rows}), "without_value": len(values.reasons)}

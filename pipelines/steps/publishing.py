@@ -48,6 +48,8 @@ DECISIONS = pa.schema(
         ("propensity", pa.float64()),
         ("is_exploration", pa.bool_()),
         ("reason_codes", pa.string()),
+        ("experiment_id", pa.string()),
+        ("arm_code", pa.string()),
     ]
 )
 """One row per eligible member; times in UTC, money in the institution's currency, lists as JSON text.
@@ -122,6 +124,8 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
             "ml.channel_scores", where=where, order_by=["customer_id", "channel_code"]
         )
         default_risk = warehouse.read_table("ml.default_risk_scores", where=where, order_by=["loan_id"])
+        running = warehouse.read_table("decisions.experiments", where=where, order_by=["experiment_id"])
+        experiments = dict(zip(running["experiment_id"], running["fingerprint"], strict=True))
         summary = json.loads(warehouse.read_table("decisions.summaries", where=where)["summary"].iloc[0])
         for name, frame, schema in (
             ("decisions", decisions, DECISIONS),
@@ -151,6 +155,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
         "channel_model": {"status": models[CHANNEL_MODEL]["status"], "reason": models[CHANNEL_MODEL]["reason"]},
         "rule_versions": summary.get("rule_versions", {}),
         "rules_not_enforced": summary.get("rules_not_enforced", []),
+        "experiments": experiments,
         "row_counts": counts,
         "summary": {**figures, **_decision_figures(day, decisions, channel_scores, summary)},
     }

@@ -120,6 +120,29 @@ def incremental_recovery(values: KpiValues, explored: pd.DataFrame, contact_coun
     values.add_interval("K32", (found[0] * contact_count, low, high))
 
 
+def experiments(values: KpiValues, latest: pd.DataFrame) -> None:
+    """K32_EXPERIMENT: what the arms of each experiment brought so far, beyond its control; with its interval.
+
+    Details: the experiment's id, of the sum over its arms, when it has one arm beside the control with
+    ``<id>:low`` and ``<id>:high``, the ends of the interval that holds at every look. ``latest`` has the newest rows of
+    measured.experiments. An experiment whose sample ratio is off says nothing.
+    """
+    rows = latest[(latest["metric_code"] == "paid_amount") & latest["incremental_value"].notna()]
+    rows = rows[rows["verdict_code"] != "sample_ratio"]
+    if rows.empty:
+        values.off(
+            "K32_EXPERIMENT",
+            "Ningún experimento tiene bastantes socios con la ventana cumplida en cada grupo.",
+            "No experiment has enough members whose window has passed in each arm.",
+        )
+        return
+    for name, mine in rows.groupby("experiment_id", sort=True):
+        values.add("K32_EXPERIMENT", float(mine["incremental_value"].sum()), detail=str(name))
+        if len(mine) == 1:
+            values.add("K32_EXPERIMENT", float(mine["incremental_low"].iloc[0]), detail=f"{name}:low")
+            values.add("K32_EXPERIMENT", float(mine["incremental_high"].iloc[0]), detail=f"{name}:high")
+
+
 def uplift(values: KpiValues, explored: pd.DataFrame) -> None:
     """K89: whether the contacts with the greatest expected gain are those that brought most, on drawn contacts."""
     rows = _comparable(explored)

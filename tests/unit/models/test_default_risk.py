@@ -17,7 +17,7 @@ from models.features import LOAN_FEATURES
 from models.metrics import auc, ece
 from puntual.errors import ModelError
 
-FAST = DefaultRiskSettings(bootstrap_draws=20, booster=BoosterSettings(rounds=60))
+FAST = DefaultRiskSettings(bootstrap_draws=10, backtest_cuts=2, n_jobs=1, booster=BoosterSettings(rounds=40))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,42 @@ def test_it_beats_past_due_days_alone_on_later_dates(model: DefaultRiskModel) ->
     assert judged["split"] == "time_with_gap"
     assert (min(judged["test_dates"]) - max(judged["train_dates"])).days >= 182
     assert judged["metrics"]["puntual"]["auc"]["low"] > judged["metrics"]["past_due_days"]["auc"]["value"]
-    assert set(judged["metrics"]) == {"puntual", "scorecard", "past_due_days"}
+    assert set(judged["metrics"]) == {"puntual", "scorecard", "default_lightgbm", "past_due_days"}
+    assert judged["ahead"]["past_due_days"]["auc"] == "ahead"
+    assert judged["differences"]["past_due_days"]["auc"]["low"] > 0
+
+
+def test_the_procedure_is_repeated_at_past_cut_offs(model: DefaultRiskModel) -> None:
+    rows = model.card["targets"]["default"]["backtest"]
+    assert len({row["learnt_to"] for row in rows}) > 1
+    assert [row["as_of_date"] for row in rows] == sorted({row["as_of_date"] for row in rows})
+    assert all((row["as_of_date"] - row["learnt_to"]).days >= 182 for row in rows)
+    assert all(row["auc"]["low"] <= row["auc"]["value"] <= row["auc"]["high"] for row in rows)
+
+
+def test_protected_attributes_are_reported_and_change_no_byte_and_no_score(world, model: DefaultRiskModel) -> None:
+    members = np.sort(world.features["customer_id"].unique())
+    people = pd.DataFrame(
+        {
+            "customer_id": members,
+            "gender": np.where(np.arange(len(members)) % 3 == 0, "F", "M"),
+            "birth_date": pd.Timestamp("1980-05-05"),
+        }
+    )
+    people.loc[:9, "gender"] = None
+    permuted = people.assign(gender=people["gender"].sample(frac=1, random_state=3).to_numpy())
+    with_people, with_permuted = (
+        train(world.features, world.labels, as_of=world.as_of, settings=FAST, people=given)
+        for given in (people, permuted)
+    )
+    assert with_people.to_files() == with_permuted.to_files() == model.to_files()
+    pd.testing.assert_frame_equal(with_people.predict(world.today), with_permuted.predict(world.today))
+    report, other = (one.card["targets"]["default"]["evaluation"]["disparity"] for one in (with_people, with_permuted))
+    assert set(report) == {"gender", "age_group"}
+    assert {row["value"] for row in report["gender"]} == {"F", "M", "not_recorded"}
+    assert report["gender"] != other["gender"]
+    assert with_people.card["protected_attributes_used"] == []
+    assert "Disparidad" in render(with_people.card)
 
 
 def test_a_loan_past_the_threshold_has_probability_one(world, model: DefaultRiskModel) -> None:
