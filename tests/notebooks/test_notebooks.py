@@ -47,7 +47,7 @@ def files_of(home: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_there_are_the_five_that_are_announced():
-    assert NAMES == [f"{number:02d}_{topic}" for number, topic in enumerate(TOPICS, start=1)]
+    assert [f"{number:02d}_{topic}" for number, topic in enumerate(TOPICS, start=1)] == NAMES
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=NAMES)
