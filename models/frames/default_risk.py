@@ -12,8 +12,9 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from models.calibration import Calibration
 from models.datasets import TimeSplit, member_split, time_split
-from models.default_risk.score import BoostedTarget, Calibration
+from models.default_risk.score import BoostedTarget
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import TargetRows, fit_boosted
 from models.estimators import BinnedMatrix, BoosterSettings, Season, booster_text, contributions

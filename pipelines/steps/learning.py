@@ -13,6 +13,7 @@ from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import train as train_default_risk
 from pipelines.day import Day
 from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
+from pipelines.steps.training_rows import keep_training_rows
 
 _WHY_RISK = {
     "boosted": "the newest model, trained and calibrated on matured labels",
@@ -29,11 +30,14 @@ def learn_default_risk(day: Day) -> dict[str, Any]:
     if not _is_planned(day, "is_risk_training") and day.registry.row_for(RISK_MODEL, day.as_of) is not None:
         return _kept(day, RISK_MODEL)
     settings = day.settings.default_risk
+    features = day.warehouse.read_table(
+        "features.feat_loan__as_of", where={"is_risk_training": True}, order_by=["as_of_date", "loan_id"]
+    )
+    labels = day.warehouse.read_table("features.label_loan__default", order_by=["as_of_date", "loan_id"])
+    keep_training_rows(day, RISK_MODEL, features, labels)
     model = train_default_risk(
-        day.warehouse.read_table(
-            "features.feat_loan__as_of", where={"is_risk_training": True}, order_by=["as_of_date", "loan_id"]
-        ),
-        day.warehouse.read_table("features.label_loan__default", order_by=["as_of_date", "loan_id"]),
+        features,
+        labels,
         as_of=day.as_of,
         settings=DefaultRiskSettings(
             past_due_days=settings.past_due_days,
@@ -51,11 +55,16 @@ def learn_contact_channel(day: Day) -> dict[str, Any]:
     """Train, evaluate and register the effect of contacts when the day's plan has dates for it."""
     if not _is_planned(day, "is_channel_training"):
         return _kept(day, CHANNEL_MODEL)
+    features = day.warehouse.read_table(
+        "features.feat_customer__as_of", where={"is_channel_training": True}, order_by=["as_of_date", "customer_id"]
+    )
+    labels = day.warehouse.read_table(
+        "features.label_customer__contact_response", order_by=["as_of_date", "customer_id"]
+    )
+    keep_training_rows(day, CHANNEL_MODEL, features, labels)
     model = train_contact_channel(
-        day.warehouse.read_table(
-            "features.feat_customer__as_of", where={"is_channel_training": True}, order_by=["as_of_date", "customer_id"]
-        ),
-        day.warehouse.read_table("features.label_customer__contact_response", order_by=["as_of_date", "customer_id"]),
+        features,
+        labels,
         as_of=day.as_of,
         channels=list(day.settings.channels),
         settings=ContactChannelSettings(n_jobs=day.settings.runtime.threads),

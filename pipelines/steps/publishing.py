@@ -19,6 +19,7 @@ from pipelines.steps.learning import models_off
 from pipelines.steps.lists import write_lists
 from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
 from pipelines.steps.tables import ordered, published_tables
+from pipelines.steps.training_rows import publish_training_rows
 from puntual.lists.files import keep_private
 from puntual.publish import publish
 from puntual.snapshot import SCREEN_LIST
@@ -143,6 +144,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
         models = _models(day)
         loads = _input_digests(day)
     _write_database(folder)
+    publish_training_rows(day, folder)
     institution = day.settings.institution
     return {
         "schema_version": SCHEMA_VERSION,
