@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from models import cards
-from models.contact_channel.evaluate import decide_promotion
-from models.contact_channel.learners import NONE, ChannelRows
+from models.contact_channel.judge import decide_promotion
+from models.contact_channel.rows import NONE, ChannelRows
 from models.contact_channel.score import ContactChannelModel
 from models.features import CUSTOMER_FEATURES
 from models.monitoring import reference_of
