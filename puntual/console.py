@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from puntual.doctor import Finding
@@ -220,6 +221,28 @@ def export_summary(request: Request, snapshot: Snapshot, written: Exported) -> N
         say(f"  [yellow]Empty[/yellow]: {reason}; the file has its header only.")
     if offer(request.what).has_names:
         say("  [yellow]It names members[/yellow]: keep it like the work lists, delete it when it has served.")
+
+
+def models_table(rows: Sequence[Any], headings: Sequence[str]) -> None:
+    """The versions of the trained models, one per row, under headings in the institution's language."""
+    table = Table()
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading != headings[-1])
+    for row in rows:
+        style = "bold" if row["status"] == "champion" else ""
+        cells = (row[key] or "–" for key in ("name", "version", "status_text", "trained_as_of", "decided_on", "reason"))
+        table.add_row(*(Text(cell) for cell in cells), style=style)
+    _out.print(table)
+
+
+def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of texts; what is long is wrapped, never cut."""
+    shown = Table(title=title or None, title_justify="left")
+    for heading in headings:
+        shown.add_column(heading, overflow="fold")
+    for row in rows:
+        shown.add_row(*row)
+    _out.print(shown)
 
 
 def doctor_table(findings: Sequence[Finding]) -> bool:

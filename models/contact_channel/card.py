@@ -19,7 +19,13 @@ REFERENCE_ROWS = 20_000
 NAMES = {
     "effect_through_reach": "Efecto a través del contacto logrado / Effect through reach",
     "intention_to_treat": "Efecto del intento / Effect of the attempt",
+    "s_learner": "Una respuesta para todos los canales (S) / One response for all channels (S)",
+    "t_learner": "Una respuesta por canal (T) / One response per channel (T)",
+    "x_learner": "Efectos cruzados (X) / Crossed effects (X)",
+    "r_learner": "Residuos sobre residuos (R) / Residuals on residuals (R)",
+    "dr_learner": "Doblemente robusto (DR) / Doubly robust (DR)",
     "constant_effect": "Un efecto fijo por canal / One constant effect per channel",
+    "best_arm": "El mejor canal, igual para todos / The best channel, the same for all",
     "response_score": "Puntaje de respuesta (solo comparación) / Response score (comparison only)",
     "habit": "Lo que hace hoy la institución / The institution's present habit",
 }

@@ -48,8 +48,9 @@ def with_channel(matrix: np.ndarray, treatment: np.ndarray) -> np.ndarray:
 
 def bin_rows(matrix: np.ndarray, settings: ContactChannelSettings, *, seed: int, channel: bool = False) -> BinnedMatrix:
     """The rows binned for growing; with ``channel`` the last column is the channel."""
-    names = [*CUSTOMER_FEATURES.feature_names, *(["channel"] if channel else [])]
-    categories = [*CUSTOMER_FEATURES.category_names, *(["channel"] if channel else [])]
+    spec = settings.spec or CUSTOMER_FEATURES
+    names = [*spec.feature_names, *(["channel"] if channel else [])]
+    categories = [*spec.category_names, *(["channel"] if channel else [])]
     return BinnedMatrix(matrix, names, categories, tuned(settings.base, settings, seed))
 
 

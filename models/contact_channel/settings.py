@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from models.estimators import BoosterSettings
+from models.features import FeatureSpec
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,7 @@ class ContactChannelSettings:
     ``least_attempts`` and ``least_reached``: below them a channel has no effect model of its own and its gain is 0.
     ``booster_rows``: a booster of a response is grown on at most so many rows, drawn; more do not make it better.
     ``contest_rows``: what the learners by pseudo-outcome rest on is made for at most so many rows, drawn.
+    ``spec``: the columns of the matrix, when they are not those of the feature table.
     ``support_propensity``: a member for whom the past chose a channel less often than this is not supported there.
     """
 
@@ -29,6 +31,7 @@ class ContactChannelSettings:
     weight_clip: float = 20.0
     bootstrap_draws: int = 400
     n_jobs: int = 2
+    spec: FeatureSpec | None = None
     base: BoosterSettings = field(default_factory=lambda: BoosterSettings(min_rows_in_leaf=200, l2=20.0))
     reach: BoosterSettings = field(default_factory=lambda: BoosterSettings(rounds=60, min_rows_in_leaf=100, l2=20.0))
     effect: BoosterSettings = field(

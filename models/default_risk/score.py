@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from models.artifacts import content_version, json_bytes
+from models.calibration import Calibration
 from models.datasets import as_dates
 from models.default_risk.settings import DefaultRiskSettings
 from models.estimators import (
     BoosterSettings,
-    Calibration,
     Season,
     booster_from_text,
     booster_text,
@@ -80,13 +80,17 @@ class CurveTarget:
 
 @dataclass(frozen=True)
 class DefaultRiskModel:
-    """Both targets, ready to score. ``card`` says how good they are and is not part of the version."""
+    """Both targets, ready to score. ``card`` says how good they are and is not part of the version.
+
+    ``willingness_version``: of the willingness that it was trained with and must be given; empty when it had none.
+    """
 
     trained_as_of: date
     settings: DefaultRiskSettings
     categories: dict[str, list[str]]
     targets: dict[str, TargetModel]
     card: dict[str, Any] = field(default_factory=dict, compare=False)
+    willingness_version: str = ""
 
     name = "default_risk"
 
@@ -183,6 +187,7 @@ class DefaultRiskModel:
             "settings": asdict(self.settings),
             "categories": self.categories,
             "targets": targets,
+            "willingness_version": self.willingness_version,
         }
         return files | {"model.json": json_bytes(head)}
 
@@ -213,4 +218,5 @@ class DefaultRiskModel:
             categories=head["categories"],
             targets=targets,
             card=card or {},
+            willingness_version=head["willingness_version"],
         )

@@ -39,11 +39,11 @@ def continue_to_default(
         lived = state.copy_rows(loan_rows, lives)
         crossed = np.zeros(len(lived.loan), bool)
         life_of_member = np.repeat(np.arange(lives), len(lived.member) // lives)
-        macro = np.full(lives, float(state.macro[0]) - settings.macro_drift * (first_week - 1) / first_week)
+        macro = np.full(lives, float(state.macro[0]) - world.macro_level(0.0, first_week - 1))
         for k in range(weeks):
             t = history.last_day + 7 * k
             macro = 0.97 * macro + settings.macro_sd * rng.standard_normal(lives)
-            lived.macro = (macro + settings.macro_drift)[life_of_member]
+            lived.macro = np.asarray(world.macro_level(macro, first_week + k))[life_of_member]
             week = Week(first_week + k, t, offsets, logged=False)
             outcome = step(world, lived, week, rng, known=history.known, records=None)
             rows, oldest = outcome.rows, outcome.oldest

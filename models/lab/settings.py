@@ -30,10 +30,60 @@ def _per_channel(call: float, ivr: float, whatsapp: float, sms: float, email: fl
 
 
 @dataclass(frozen=True)
+class CashflowDials:
+    """The law ``cashflow``: when money comes, how fast it goes, and who forgets. Shares of a month's income."""
+
+    instalment_share: float = 0.5  # of one instalment that the purse must hold, on top of the living
+    living_share: float = 0.06
+    kept_share: float = 0.5  # of the purse left after a week
+    twice_a_month_share: float = 0.4  # of the salaried
+    sales_chance: float = 0.7  # a week, of merchants, transport and artisans
+    sales_share: float = 0.45
+    lean_chance: float = 0.35  # a week, of farmers out of harvest
+    trouble_chance: float = 0.25  # of the income that still comes in a spell of trouble
+    forget_logit: float = -1.1
+    forget_sd: float = 1.1
+    willing_logit: float = 2.8
+    willing_level: float = 1.3
+    remind: tuple[float, ...] = _per_channel(0.85, 0.50, 0.75, 0.60, 0.45, 0.90)
+    put_off: float = 0.45
+
+
+@dataclass(frozen=True)
+class TypesDials:
+    """The law ``types``: reliable, forgetful, strategic, distressed, sleeping dogs, in this order in every tuple."""
+
+    shares: tuple[float, ...] = (0.46, 0.24, 0.09, 0.09, 0.12)
+    level_pull: tuple[float, ...] = (0.5, 0.1, -0.5, -0.6, 0.2)
+    own_sd: float = 0.45
+    pays: tuple[float, ...] = (0.88, 0.42, 0.55, 0.50, 0.85)
+    pays_in_spell: tuple[float, ...] = (0.45, 0.25, 0.03, 0.06, 0.35)
+    stage_slope: tuple[float, ...] = (0.15, 0.0, -0.10, -0.15, 0.05)
+    spell_begins: tuple[float, ...] = (0.004, 0.012, 0.030, 0.025, 0.005)
+    spell_ends: tuple[float, ...] = (0.25, 0.20, 0.035, 0.06, 0.20)
+    # share of those who would not pay that is won; below 0, of those who would pay that is lost
+    answer: tuple[tuple[float, ...], ...] = (
+        _per_channel(0.05, 0.02, 0.05, 0.04, 0.02, 0.00),
+        _per_channel(0.50, 0.38, 0.52, 0.45, 0.35, 0.45),
+        _per_channel(0.35, 0.00, 0.00, 0.00, 0.00, 0.55),
+        _per_channel(0.15, 0.00, 0.08, 0.02, 0.00, 0.20),
+        _per_channel(-0.30, -0.35, -0.22, -0.15, -0.08, -0.45),
+    )
+    pressure_stage: int = 3
+
+
+@dataclass(frozen=True)
 class WorldSettings:
-    """One family of worlds. Tuples over channels follow ``CHANNELS``; tuples over stages have seven entries."""
+    """One family of worlds. Tuples over channels follow ``CHANNELS``; tuples over stages have seven entries.
+
+    ``law`` is the shape (``models.lab.laws``): ``logit``, ``cashflow`` or ``types``. What stands under paying and under
+    what a contact does belongs to ``logit``, unless another law says that it uses it; the rest is common to all.
+    """
 
     name: str = "cooperative"
+    law: str = "logit"
+    cashflow: CashflowDials = CashflowDials()
+    types: TypesDials = TypesDials()
 
     # paying
     base_logit: float = 1.38
@@ -46,6 +96,11 @@ class WorldSettings:
     macro_drift: float = -0.12
     season_amplitude: float = 0.22
     promise_logit: float = 0.45
+
+    # another regime in the last weeks before the as-of date: less is paid, and contacts change less
+    regime_weeks: int = 0
+    regime_logit: float = 0.0
+    regime_effect: tuple[float, ...] = _per_channel(1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 
     # what a contact does to somebody who was reached
     effect: tuple[float, ...] = _per_channel(2.1, 1.15, 1.9, 1.05, 1.05, 3.4)
@@ -103,7 +158,8 @@ class WorldSettings:
         return replace(self, **changes)  # type: ignore[arg-type]
 
 
-#: Named families. They differ in shape, not only in level: which channels work, for whom, and how the past chose.
+#: Named families: three laws, and under the first of them other channels that work, other people they work for, other
+#: habits of the past, and other turns that the times take.
 FAMILIES: Mapping[str, WorldSettings] = {
     "cooperative": WorldSettings(),
     "digital": WorldSettings(
@@ -131,4 +187,12 @@ FAMILIES: Mapping[str, WorldSettings] = {
         fatigue_damping=0.55,
     ),
     "crisis": WorldSettings(name="crisis", macro_drift=-0.45, macro_sd=0.10, trouble_enter_rate=0.011),
+    "turn": WorldSettings(
+        name="turn",
+        regime_weeks=8,
+        regime_logit=-0.6,
+        regime_effect=_per_channel(1.0, 0.7, 0.4, 0.7, 1.0, 1.2),
+    ),
+    "cashflow": WorldSettings(name="cashflow", law="cashflow", season_amplitude=0.4),
+    "types": WorldSettings(name="types", law="types"),
 }

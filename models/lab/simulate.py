@@ -14,11 +14,12 @@ import numpy as np
 from models.lab.book import CLOSED, NOT_OPEN, OPEN, WRITTEN_OFF, make_book, rewrite_schedule
 from models.lab.calendar import working_days
 from models.lab.contacts import Records, Week
+from models.lab.laws import sigmoid
 from models.lab.people import day_of, make_people
 from models.lab.settings import LOGGED_WEEKS, WEEKS, WRITE_OFF_DAYS, WorldSettings
 from models.lab.state import State, cover, oldest_due_day, show_dues
 from models.lab.week import WeekOutcome, step
-from models.lab.world import World, sigmoid
+from models.lab.world import World
 
 
 @dataclass
@@ -48,7 +49,7 @@ def simulate(
     first_day = last_day - 7 * weeks
     people = make_people(members, rng, as_of=as_of, weeks=weeks, settings=settings)
     book = make_book(people, rng, first_day=first_day, as_of_day=day_of(as_of))
-    world = World.build(people, book, settings)
+    world = World.build(people, book, settings, seed=seed, weeks=weeks)
     records = Records()
     state = _opening_state(world, rng, records, first_day=first_day)
     known = people.known.copy()
@@ -67,7 +68,7 @@ def simulate(
         opens = np.flatnonzero((state.status == NOT_OPEN) & (disbursed <= t))
         state.status[opens] = OPEN
         macro = 0.97 * macro + settings.macro_sd * float(rng.standard_normal())
-        state.macro[:] = macro + settings.macro_drift * number / weeks
+        state.macro[:] = world.macro_level(macro, number)
         week = Week(number, t, _contact_offsets(work_day, t), number >= weeks - LOGGED_WEEKS)
         outcome = step(world, state, week, rng, known=known, records=records)
         done = outcome.pay_rows[outcome.finished]
@@ -136,6 +137,7 @@ def _opening_state(world: World, rng: np.random.Generator, records: Records, *, 
         fatigue=np.zeros(people.count),
         promised=np.zeros(people.count, bool),
         macro=np.zeros(people.count),
+        cash=world.law.opening_cash(),
     )
 
 
@@ -194,7 +196,7 @@ def _reversals(
         if now.any():
             hit = rows[now]
             records.pay(state.loan[hit], when[now], cents[now], np.zeros(len(hit), bool))
-            records.payment_reverses[-1] = position[now]
+            records.payment_reverses[-1] = position[now].astype(np.int32)
             np.subtract.at(state.paid, hit, cents[now])
             cover(world.book, state, hit)
     return later

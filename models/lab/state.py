@@ -25,6 +25,7 @@ class State:
     fatigue: np.ndarray
     promised: np.ndarray
     macro: np.ndarray  # per member row
+    cash: np.ndarray  # cents in the purse of a member row; 0 where the law knows no purse
 
     def copy_rows(self, loan_rows: np.ndarray, replications: int) -> State:
         """The chosen loans (and their members) repeated ``replications`` times, each copy on its own."""
@@ -49,6 +50,7 @@ class State:
             fatigue=people(self.fatigue),
             promised=people(self.promised),
             macro=people(self.macro),
+            cash=people(self.cash),
         )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from models.lab.book import OPEN
 from models.lab.future import continue_to_default
+from models.lab.laws import Standing, sigmoid
 from models.lab.settings import CHANNELS, DEFAULT_WEEKS, TOLERANCE_CENTS
 from models.lab.simulate import History
 from models.lab.state import oldest_due_day, owed_cents
-from models.lab.world import expected_payment, sigmoid
+from models.lab.world import expected_payment
 
 
 def loan_truth(history: History) -> pd.DataFrame:
@@ -42,7 +45,7 @@ def loan_truth(history: History) -> pd.DataFrame:
     remaining = book.cumulative_due[book.last[rows] - 1] - state.paid[rows]
     trouble, fatigue = state.trouble[member], state.fatigue[member]
     first_week = (history.last_day - history.first_day) // 7
-    logit = world.pay_logit(
+    standing = Standing(
         loan=rows,
         member=member,
         week=first_week,
@@ -54,9 +57,22 @@ def loan_truth(history: History) -> pd.DataFrame:
         trouble=trouble,
         promised=state.promised[member],
         macro=state.macro[member],
+        cash=state.cash[member],
     )
     amount = expected_payment(owed[rows], instalment, remaining) / 100
-    pay_none = sigmoid(logit)
+    # -0.0 is what sums begin with: 0.0 + -0.0 would change a sign
+    pay_none = np.full(len(rows), -0.0)
+    gains = np.full((len(CHANNELS), len(rows)), -0.0)
+    # an income may come in the coming week or not: the truth is the mean over both
+    for weight, cash in world.law.cases(member, t, standing.cash, trouble, standing.macro):
+        logit = world.pay_logit(replace(standing, cash=cash))
+        alone = sigmoid(logit)
+        pay_none += weight * alone
+        for code in range(len(CHANNELS)):
+            channel = np.full(len(rows), code)
+            reach = world.reach_probability(member, channel, fatigue, trouble, stage)
+            effect = world.effect(member, channel, stage, fatigue, trouble, logit, week=first_week)
+            gains[code] += weight * (reach * (sigmoid(logit + effect) - alone) * amount)
 
     columns: dict[str, np.ndarray] = {
         "eligible": eligible,
@@ -66,12 +82,7 @@ def loan_truth(history: History) -> pd.DataFrame:
         "expected_amount": _spread(count, rows, amount),
         "p_pay_none": _spread(count, rows, pay_none),
     }
-    for code, name in enumerate(CHANNELS):
-        channel = np.full(len(rows), code)
-        reach = world.reach_probability(member, channel, fatigue, trouble, stage)
-        effect = world.effect(member, channel, stage, fatigue, trouble, logit)
-        gain = reach * (sigmoid(logit + effect) - pay_none) * amount
-        columns[f"gain_{name}"] = _spread(count, rows, gain)
+    columns |= {f"gain_{name}": _spread(count, rows, gains[code]) for code, name in enumerate(CHANNELS)}
     probability, label = continue_to_default(history, replications=settings.default_replications, weeks=DEFAULT_WEEKS)
     columns |= {"p_default": probability, "default_label": label, "active": is_open}
     return pd.DataFrame(columns)
@@ -86,6 +97,38 @@ def member_truth(loans: pd.DataFrame, customer_ids: pd.Series) -> pd.DataFrame:
     members.insert(0, "eligible", grouped["eligible"].any())
     members.insert(1, "dpd", grouped["dpd"].max())
     return members.reset_index()
+
+
+def habit_truth(history: History) -> pd.DataFrame:
+    """How the institution would choose by itself on the as-of date: one row per eligible member and channel.
+
+    Columns ``member`` (number in the book), ``channel_code`` and ``probability``; what is missing to 1 is nobody's
+    contact. What collectors sense beyond the tables is drawn once for every member.
+    """
+    world, state, book = history.world, history.state, history.world.book
+    owed = owed_cents(book, state)
+    rows = np.flatnonzero(owed > TOLERANCE_CENTS)
+    members, group = np.unique(state.member_row[rows], return_inverse=True)
+    most_days = np.zeros(len(members), np.int64)
+    np.maximum.at(most_days, group, np.maximum(history.last_day - oldest_due_day(book, state, rows), 0))
+    rng = np.random.default_rng([history.seed, 4])
+    probability = world.habit(
+        members,
+        (history.last_day - history.first_day) // 7,
+        world.stage(most_days),
+        np.bincount(group, weights=owed[rows], minlength=len(members)),
+        state.fatigue[members],
+        world.sensed(members, state.trouble[members], rng.standard_normal(len(members))),
+        history.known[members],
+        logged=True,
+    )
+    return pd.DataFrame(
+        {
+            "member": np.repeat(members, len(CHANNELS)),
+            "channel_code": np.tile(np.array(CHANNELS, object), len(members)),
+            "probability": probability[:, 1:].ravel(),
+        }
+    )
 
 
 def _arrears(history: History, as_of_day: int) -> np.ndarray:

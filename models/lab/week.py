@@ -8,9 +8,10 @@ import numpy as np
 
 from models.lab.book import CLOSED
 from models.lab.contacts import Records, Week, record_contacts, record_inbound
+from models.lab.laws import Standing, sigmoid
 from models.lab.settings import CALL, CHANNELS, TOLERANCE_CENTS, VISIT, WHATSAPP
 from models.lab.state import State, cover, oldest_due_day, owed_cents, show_dues
-from models.lab.world import FIRST_HOUR, LAST_HOUR, World, drawn_payment, sigmoid
+from models.lab.world import FIRST_HOUR, LAST_HOUR, World, drawn_payment
 
 #: Days between the due date and the payment of somebody who is not behind; equally likely entries.
 _PUNCTUALITY = np.array([-2, -1, 0, 0, 0, 0, 1, 1, 2, 3])
@@ -83,6 +84,7 @@ def step(
     With ``everybody`` the habit is set aside: all who owe are contacted through that channel, or left alone with
     ``NOBODY``. That is the experiment which the exact gains of the truth must agree with.
     """
+    world.law.receive(state, week.start_day, rng)
     owing = _find_owing(world, state, week)
     contacts = _choose_contacts(world, owing, week, rng, known, everybody)
     outcome, by_visit = _collect(world, state, owing, contacts, week, rng)
@@ -123,7 +125,7 @@ def _find_owing(world: World, state: State, week: Week) -> _Owing:
     main = np.zeros(len(who), np.int64)
     backwards = np.flatnonzero(owed == most_owed[group])[::-1]
     main[group[backwards]] = backwards
-    logit = world.pay_logit(
+    standing = Standing(
         loan=state.loan[rows],
         member=state.member[row_of],
         week=week.number,
@@ -135,13 +137,14 @@ def _find_owing(world: World, state: State, week: Week) -> _Owing:
         trouble=state.trouble[row_of],
         promised=state.promised[row_of],
         macro=state.macro[row_of],
+        cash=state.cash[row_of],
     )
     return _Owing(
         rows=rows,
         owed=owed,
         oldest=oldest,
         past_due=past_due,
-        logit=logit,
+        logit=world.pay_logit(standing),
         group=group,
         member_row=who,
         member=state.member[who],
@@ -162,8 +165,7 @@ def _choose_contacts(
     everybody: int | None,
 ) -> _Contacts:
     count = len(owing.member)
-    noise = rng.standard_normal(count)
-    hidden = 0.55 * world.people.level[owing.member] - 0.8 * np.minimum(owing.trouble, 2.0) + noise * 0.7
+    hidden = world.sensed(owing.member, owing.trouble, rng.standard_normal(count))
     probability = world.habit(
         owing.member,
         week.number,
@@ -204,7 +206,13 @@ def _collect(
     moved = np.flatnonzero(channel_reached[owing.group] >= 0)
     g = owing.group[moved]
     lifted[moved] += world.effect(
-        owing.member[g], channel_reached[g], owing.stage[g], owing.fatigue[g], owing.trouble[g], owing.logit[moved]
+        owing.member[g],
+        channel_reached[g],
+        owing.stage[g],
+        owing.fatigue[g],
+        owing.trouble[g],
+        owing.logit[moved],
+        week=week.number,
     )
     u = rng.random(len(owing.rows))
     pays = np.flatnonzero(u < sigmoid(lifted))
@@ -227,6 +235,7 @@ def _collect(
     day = np.where(brought, np.minimum(after, 7), offset) + t
 
     state.paid[paying] += cents
+    world.law.spend(state, state.member_row[paying], cents)
     cover(book, state, paying)
     finished = state.paid[paying] >= total - TOLERANCE_CENTS
     state.status[paying[finished]] = CLOSED
@@ -291,8 +300,8 @@ def _move_on(world: World, state: State, contacted_rows: np.ndarray, rng: np.ran
     s = world.settings
     state.fatigue *= s.fatigue_decay
     state.fatigue[contacted_rows] += 1.0
-    leaves = (state.trouble > 0) & (rng.random(len(state.trouble)) < s.trouble_exit_rate)
-    enter_rate = s.trouble_enter_rate * np.exp(-0.35 * world.people.level[state.member])
+    enter_rate, exit_rate = world.law.trouble_rates(state.member)
+    leaves = (state.trouble > 0) & (rng.random(len(state.trouble)) < exit_rate)
     enters = (state.trouble == 0) & (rng.random(len(state.trouble)) < enter_rate)
     state.trouble[leaves] = 0.0
     new = np.flatnonzero(enters)

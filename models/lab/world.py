@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.lab.book import Book, loan_logit
-from models.lab.people import DECEASED, People
-from models.lab.settings import CALL, CHANNELS, IVR, STAGE_UPPER_DAYS, VISIT, WorldSettings
+from models.lab.laws import LAWS, Law, Standing, sigmoid, stage_of
+from models.lab.people import People
+from models.lab.settings import CALL, CHANNELS, IVR, VISIT, WEEKS, WorldSettings
+from puntual.errors import ModelError
 
 FIRST_HOUR, LAST_HOUR = 8, 18
 _HOURS = np.arange(FIRST_HOUR, LAST_HOUR + 1)
@@ -57,62 +59,43 @@ class World:
     people: People
     book: Book
     settings: WorldSettings
-    loan_logit: np.ndarray
-    season: np.ndarray
+    law: Law
+    weeks: int
 
     @classmethod
-    def build(cls, people: People, book: Book, settings: WorldSettings) -> World:
-        """Put the parts together and work out what never changes."""
+    def build(cls, people: People, book: Book, settings: WorldSettings, *, seed: int, weeks: int = WEEKS) -> World:
+        """Put the parts together and work out what never changes.
+
+        Raises:
+            ModelError: the settings name a law that there is not.
+        """
+        if settings.law not in LAWS:
+            raise ModelError(f"law {settings.law!r} of the world {settings.name!r}: choose one of {', '.join(LAWS)}")
         wave = settings.season_amplitude
         # months January to December: school costs, bonuses in December and March (coast) or August (highlands)
         highlands = np.array([-0.9, -0.5, 0.1, 0.2, 0.3, 0.1, 0.0, 0.6, -1.0, -0.2, 0.1, 1.0]) * wave
         coast = np.array([-0.7, -0.2, 0.7, -0.9, -0.6, 0.2, 0.3, 0.1, 0.0, 0.0, 0.1, 1.0]) * wave
-        return cls(people, book, settings, loan_logit(book, people), np.stack([highlands, coast]))
+        season = np.stack([highlands, coast])
+        law = LAWS[settings.law](people, settings, loan_logit(book, people), season, seed)
+        return cls(people, book, settings, law, weeks)
 
     def stage(self, past_due_days: np.ndarray) -> np.ndarray:
         """Index of the past-due stage: 0, 1-5, 6-15, 16-30, 31-60, 61-90, 91 and more days."""
-        return np.searchsorted(np.array(STAGE_UPPER_DAYS), past_due_days, side="left")
+        return stage_of(past_due_days)
 
-    def pay_logit(
-        self,
-        *,
-        loan: np.ndarray,
-        member: np.ndarray,
-        week: int,
-        start_day: int,
-        past_due_days: np.ndarray,
-        next_due_day: np.ndarray,
-        owed: np.ndarray,
-        instalment: np.ndarray,
-        trouble: np.ndarray,
-        promised: np.ndarray,
-        macro: np.ndarray | float,
-    ) -> np.ndarray:
-        """Logit of paying something on a loan within the week after ``start_day`` when nobody contacts the member."""
-        s, people = self.settings, self.people
-        month = int(np.datetime64(start_day + 4, "D").astype("datetime64[M]").astype(int) % 12)
-        days = np.arange(start_day + 1, start_day + 8).astype("datetime64[D]")
-        day_of_month = (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(int) + 1
-        payday = bool(np.any((day_of_month == 15) | (day_of_month == 30)))
-        stage = self.stage(past_due_days)
-        ahead = np.where(past_due_days <= 0, np.clip(next_due_day - start_day - 1, 0, 7), 0)
-        excess = np.clip(owed / np.maximum(instalment, 1) - 1.0, 0.0, 6.0)
-        status = people.status[member]
-        since = people.status_week[member] <= week
-        hardship = np.where(status == DECEASED, -4.0, -1.0) * (since & (status != 0))
-        return (
-            s.base_logit
-            + self.loan_logit[loan]
-            + np.array(s.stage_logit)[stage]
-            + self.season[people.coastal[member].astype(int), month]
-            + macro
-            - trouble
-            - 0.10 * ahead
-            - 0.18 * excess
-            + s.promise_logit * promised
-            + (0.30 if payday else -0.10) * (people.occupation[member] == 0)
-            + hardship
-        )
+    def macro_level(self, macro: float | np.ndarray, week: int) -> float | np.ndarray:
+        """The common mood of a week: what wanders, the drift since the first week, and the regime in force."""
+        s = self.settings
+        drift = s.macro_drift * min(week, self.weeks) / self.weeks
+        return macro + drift + (s.regime_logit if self.in_regime(week) else 0.0)
+
+    def in_regime(self, week: int) -> bool:
+        """Whether the week belongs to the newer regime, which goes on after the as-of date."""
+        return self.settings.regime_weeks > 0 and week >= self.weeks - self.settings.regime_weeks
+
+    def pay_logit(self, standing: Standing) -> np.ndarray:
+        """Logit of paying something on a loan within the week when nobody contacts the member."""
+        return self.law.pay_logit(standing)
 
     def reach_logit(
         self, member: np.ndarray, channel: np.ndarray, fatigue: np.ndarray, trouble: np.ndarray, stage: np.ndarray
@@ -155,22 +138,16 @@ class World:
         fatigue: np.ndarray,
         trouble: np.ndarray,
         pay_logit: np.ndarray,
+        *,
+        week: int,
     ) -> np.ndarray:
         """Change of the logit of paying once the person was reached; negative for those better left alone."""
-        s, people = self.settings, self.people
-        width = (pay_logit - s.persuadable_centre) / s.persuadable_width
-        persuadable = 0.2 + 0.8 * np.exp(-0.5 * width**2)
-        good = (
-            np.array(s.effect)[channel]
-            * np.array(s.stage_effect)[channel, stage]
-            * people.effect_lin[member, channel]
-            * persuadable
-            * np.exp(-s.fatigue_damping * fatigue)
-            * (1 - s.trouble_damping * np.minimum(trouble / 1.5, 1.0))
-        )
-        bad = np.array(s.reactance)[channel] * people.reactant[member] * (0.6 + 0.15 * fatigue)
-        woken = np.array(s.annoyance)[channel] * sigmoid(3 * (pay_logit - 1.6)) * (stage <= 1)
-        return good - bad - woken
+        change = self.law.effect(member, channel, stage, fatigue, trouble, pay_logit)
+        return change * np.array(self.settings.regime_effect)[channel] if self.in_regime(week) else change
+
+    def sensed(self, member: np.ndarray, trouble: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """What collectors sense of a member and the tables do not show, from a standard normal draw each."""
+        return 0.55 * self.people.level[member] - 0.8 * np.minimum(trouble, 2.0) + noise * 0.7
 
     def habit(
         self,
@@ -213,11 +190,6 @@ class World:
             uniform = allowed / allowed.sum(axis=1, keepdims=True)
             probability = (1 - s.logged_floor) * probability + s.logged_floor * uniform
         return probability
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """Logistic function."""
-    return 1.0 / (1.0 + np.exp(-x))
 
 
 def is_single(owed: np.ndarray, instalment: np.ndarray) -> np.ndarray:

@@ -26,6 +26,10 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
         "select * from marts.fct_interactions where occurred_date > {} order by interaction_id", [since]
     )
     promises = warehouse.read("select * from marts.fct_promises where made_date > {} order by promise_id", [since])
+    kept = warehouse.read_table(
+        "ml.promise_scores", ["promise_id", "kept_probability"], where={"as_of_date": day.as_of}
+    )
+    promises = promises.merge(kept, on="promise_id", how="left")
     institution = day.settings.institution
     settings = ListSettings(
         institution=institution.name,
@@ -45,6 +49,9 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
         promises=promises[promises["customer_id"].isin(chosen)],
         buckets=warehouse.read_table("reference.dpd_buckets"),
         reason_texts=reason_texts(),
+        reach_hours=warehouse.read_table(
+            "ml.reach_hours", where={"as_of_date": day.as_of}, order_by=["channel_code", "segment", "weekday", "hour"]
+        ),
         settings=settings,
     )
     write_worklists(rows, folder, settings, day.as_of)

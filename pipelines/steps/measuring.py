@@ -11,9 +11,11 @@ import pandas as pd
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
 from models.monitoring import QUALITY_CODES, drift, model_quality, plan_value
 from pipelines.day import Day
+from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL, champion
 from pipelines.steps.decided import store_decided
 from pipelines.steps.deciding import holidays_of
-from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
+from pipelines.steps.experimenting import measure_experiments
+from pipelines.steps.feature_rows import feature_rows
 from puntual.contracts.schema import load_contract
 from puntual.kpis import analytic_data, analytic_lists, analytic_recovery
 from puntual.kpis.values import PERIODS, KpiValues, period_start
@@ -35,6 +37,7 @@ def measure_day(day: Day) -> dict[str, Any]:
         _measure_lists(values, day)
         _measure_models(values, day)
         _measure_data(values, day)
+        measure_experiments(values, day)
         rows = store_decided(day.warehouse, "measured.kpi_values", values.frame(), day.as_of)
         store_decided(day.warehouse, "measured.kpi_status", values.status(), day.as_of)
     return {"rows": rows, "kpis": len({row["kpi_code"] for row in values.rows}), "without_value": len(values.reasons)}
@@ -46,6 +49,10 @@ def _measure_recovery(values: KpiValues, day: Day) -> None:
     decided = _decided(day, day.as_of, day.as_of, "true")
     month = _decided(day, period_start(day.as_of, "month") - timedelta(days=window), last, "true")
     analytic_recovery.expected_recovery(values, decided, month)
+    totals = day.warehouse.read_table(
+        "ml.recovery_totals", where={"as_of_date": day.as_of}, order_by=["grain_code", "branch_id", "segment_code"]
+    )
+    analytic_recovery.horizon_recovery(values, totals)
     for period in reversed(PERIODS):
         first = period_start(day.as_of, period) - timedelta(days=window)
         analytic_recovery.recovery_against_expected(values, month[month["as_of_date"] >= pd.Timestamp(first)], period)
@@ -203,7 +210,7 @@ def _measure_models(values: KpiValues, day: Day) -> None:
 
 
 def _measure_default_risk(values: KpiValues, day: Day) -> bool:
-    model = day.registry.champion(RISK_MODEL, as_of=day.as_of)
+    model = champion(day, RISK_MODEL)
     if model is None:
         return False
     settings, said = day.settings.default_risk, False
@@ -216,7 +223,7 @@ def _measure_default_risk(values: KpiValues, day: Day) -> bool:
         said |= model_quality(
             values, target, scores["outcome"].to_numpy(dtype=float), scores["probability"].to_numpy(dtype=float), card
         )
-    features = day.warehouse.read_table("features.feat_loan__as_of", where={"is_score": True}, order_by=["loan_id"])
+    features = feature_rows(day, LOAN_FEATURES, "is_score", model.willingness_version)
     # What the model learnt from is below the threshold.
     features = features[features["past_due_days"] < settings.past_due_days].reset_index(drop=True)
     scores = day.warehouse.read_table(
@@ -259,7 +266,7 @@ def _matured_risk(day: Day, target: str, past_due_days: int, horizon: int) -> pd
 
 
 def _measure_channels(values: KpiValues, day: Day) -> bool:
-    model = day.registry.champion(CHANNEL_MODEL, as_of=day.as_of)
+    model = champion(day, CHANNEL_MODEL)
     if model is None:
         for code in ("K90", "K90_AGAINST_HABIT", "K90_ESS", "K90_OVERLAP"):
             values.off(
@@ -280,9 +287,7 @@ def _measure_channels(values: KpiValues, day: Day) -> bool:
         alone["pay_probability"].to_numpy(dtype=float),
         None,
     )
-    features = day.warehouse.read_table(
-        "features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"]
-    )
+    features = feature_rows(day, CUSTOMER_FEATURES, "is_score", model.willingness_version)
     features = features[features["is_eligible"].astype(bool)].reset_index(drop=True)
     drift(values, CHANNEL_MODEL, model.card.get("reference"), CUSTOMER_FEATURES, features, model.categories, None)
     return said

@@ -11,13 +11,12 @@ import pandas as pd
 from models.datasets import channel_training_dates, risk_training_dates, sample_threshold
 from pipelines.day import Day
 from pipelines.dbt import Dbt
+from pipelines.steps.champions import CHANNEL_MODEL, OUTDATED, RISK_MODEL, champion_row, fits
 from pipelines.steps.control import last_build, newest_load, write_control
 from puntual import clock
 from puntual.errors import LandingError
 from puntual.settings import ArrearsSettings
 
-RISK_MODEL = "default_risk"
-CHANNEL_MODEL = "contact_channel"
 RETRY_TREES_AFTER_DAYS = 7
 """A default-risk model without trees (a prior, a curve) is only a beginning: it is tried again this often."""
 
@@ -126,9 +125,10 @@ def _is_risk_due(day: Day, *, has_dates: bool) -> tuple[bool, str]:
     A model that stands on few labels or none is due again soon, once there are dates to learn from.
     """
     is_due, why = _is_due(day, RISK_MODEL, day.settings.default_risk.retrain_after_days)
-    champion = day.registry.row_for(RISK_MODEL, day.as_of)
+    champion = champion_row(day, RISK_MODEL)
     if champion is None:
-        return True, "no model for the date yet"
+        found = day.registry.row_for(RISK_MODEL, day.as_of)
+        return True, f"the champion cannot be used: {OUTDATED}" if found else "no model for the date yet"
     if not has_dates:
         return False, "there is no date to learn from yet"
     if is_due:
@@ -147,6 +147,9 @@ def _is_due(day: Day, name: str, retrain_after_days: int) -> tuple[bool, str]:
     trained = day.registry.last_trained_on(name, as_of=day.as_of)
     if trained is None:
         return True, "no model for the date yet"
+    rows = [row for row in day.registry.list(name) if row["trained_as_of"] == trained.isoformat()]
+    if not any(fits(day, name, row["version"]) for row in rows):
+        return True, f"the newest model cannot be used: {OUTDATED}"
     age = (day.as_of - trained).days
     if age >= retrain_after_days:
         return True, f"the newest model is {age} days old; the setting allows {retrain_after_days}"

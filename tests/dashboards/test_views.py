@@ -292,6 +292,31 @@ def test_operation_checks_the_files_against_their_digests(open_page, own_home):
     assert app.error[0].value.startswith("1 ")
 
 
+def test_operation_shows_an_experiment_with_its_arms_verdict_and_money(open_page, shared_home):
+    app = open_page(shared_home, "operation")
+    assert not app.exception
+    table = next(frame.value for frame in app.dataframe if "verdict" in frame.value)
+    assert table["verdict"].tolist() == ["Mejor que el control", "Control"]
+    assert table["matured_count"].tolist() == [400, 100]
+    assert table["incremental_value"].iloc[0] == pytest.approx(2400.0)
+    assert any("Reparto de socios correcto" in caption.value for caption in app.caption)
+    english = open_page(shared_home, "operation", language="en")
+    assert (
+        "Better than the control"
+        in next(frame.value for frame in english.dataframe if "verdict" in frame.value)["verdict"].tolist()
+    )
+
+
+def test_a_day_of_an_older_version_has_no_experiments(open_page, own_home):
+    file = own_home / "published" / "current" / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    del manifest["row_counts"]["rpt_experiments"]
+    file.write_text(json.dumps(manifest), encoding="utf-8")
+    app = open_page(own_home, "operation")
+    assert not app.exception
+    assert any("Ningún experimento ha empezado" in caption.value for caption in app.caption)
+
+
 def metric(app, label: str):
     return next(one for one in app.metric if one.label.startswith(label))
 

@@ -39,7 +39,7 @@ def test_same_arguments_give_the_same_bytes_and_another_seed_does_not(tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         write_demo(tmp_path / name, members=80, seed=seed, as_of=AS_OF, settings=settings)
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
-    assert len(files) == 16
+    assert len(files) == 17
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
     payments = files[[file.name for file in files].index("payments.parquet")]

@@ -1,0 +1,89 @@
+"""A response model as institutions buy it: who pays when contacted, whether or not the contact was the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+
+_KEYS = ("as_of_date", "customer_id")
+_FLAGS = ("is_score", "is_channel_training", "is_eligible")
+_ROWS = 300_000
+_PARAMETERS: dict[str, Any] = {
+    "n_estimators": 150,
+    "learning_rate": 0.08,
+    "num_leaves": 31,
+    "min_child_samples": 100,
+    "force_row_wise": True,
+    "deterministic": True,
+    "verbosity": -1,
+}
+
+
+def response_scores(
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    today: pd.DataFrame,
+    channels: Sequence[str],
+    *,
+    seed: int = 0,
+    n_jobs: int = 1,
+) -> pd.DataFrame:
+    """Money expected within the response window from a member contacted through a channel, as past contacts went.
+
+    One booster of paying and one of the amount if paid, on everyone contacted, with the channel as a feature among the
+    numbers of the table: no comparison with those left alone. This is the baseline that a model of effects must beat.
+
+    Args:
+        features: past rows of ``feat_customer__as_of``.
+        labels: rows of ``label_customer__contact_response``; those matured and contacted are learnt from.
+        today: rows to score.
+        channels: channels to score.
+        seed: of the boosters and of the rows drawn.
+        n_jobs: threads.
+
+    Returns:
+        customer_id, channel_code and score, one row per row of ``today`` and channel; nothing when nobody was
+        contacted.
+    """
+    numbers = [name for name in features.columns if name not in (*_KEYS, *_FLAGS) and _is_number(features[name])]
+    outcome = labels.loc[labels["is_matured"].astype(bool), [*_KEYS, "channel_code", "paid_7d_amount"]]
+    rows = features.merge(outcome[outcome["channel_code"].isin(list(channels))], on=list(_KEYS), how="inner")
+    if rows.empty:
+        return pd.DataFrame({"customer_id": [], "channel_code": [], "score": []})
+    if len(rows) > _ROWS:
+        rows = rows.iloc[np.sort(np.random.default_rng(seed).choice(len(rows), _ROWS, replace=False))]
+    code = pd.Index(list(channels)).get_indexer(rows["channel_code"].astype(object))
+    matrix = np.column_stack([_matrix(rows, numbers), code])
+    paid = np.maximum(rows["paid_7d_amount"].astype(float).to_numpy(), 0.0)
+    fitted = {"seed": seed, "n_jobs": n_jobs, "categorical_feature": [len(numbers)], **_PARAMETERS}
+    pays = lgb.train(*_task(matrix, paid > 0, "binary", fitted))
+    amount = lgb.train(*_task(matrix[paid > 0], paid[paid > 0], "l2", fitted))
+    scored = []
+    for position, channel in enumerate(channels):
+        asked = np.column_stack([_matrix(today, numbers), np.full(len(today), position)])
+        money = np.asarray(pays.predict(asked)) * np.maximum(np.asarray(amount.predict(asked)), 0.0)
+        scored.append(
+            pd.DataFrame({"customer_id": today["customer_id"].to_numpy(), "channel_code": channel, "score": money})
+        )
+    return pd.concat(scored, ignore_index=True)
+
+
+def _task(matrix: np.ndarray, target: np.ndarray, objective: str, fitted: dict[str, Any]) -> tuple[Any, ...]:
+    parameters = {key: value for key, value in fitted.items() if key not in ("n_estimators", "categorical_feature")}
+    data = lgb.Dataset(matrix, target.astype(float), categorical_feature=fitted["categorical_feature"])
+    return {**parameters, "objective": objective}, data, fitted["n_estimators"]
+
+
+def _matrix(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+    return np.column_stack([pd.to_numeric(frame[name]).astype(float).to_numpy() for name in names])
+
+
+def _is_number(column: pd.Series) -> bool:
+    if pd.api.types.is_numeric_dtype(column):
+        return True
+    known = column.dropna()
+    return column.dtype == object and len(known) > 0 and type(known.iloc[0]).__name__ in {"Decimal", "bool"}

@@ -1,0 +1,293 @@
+"""The laboratory's table: families of worlds are played, run as far as scores, and judged by their truth.
+
+``python -m pipelines.lab --homes lab --families all --seeds 3 --members 4000`` plays every family with every seed, lets
+the road learn and score (landing, plan, dbt, training, scores; no rules, no exploration), and holds the contest of
+:mod:`models.lab.contest`. ``python -m pipelines.lab --home HOME --truth FILE`` judges a home that was run already.
+How to read the table stands in ``docs/lab.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from models.lab.baselines import response_scores
+from models.lab.contest import BUDGETS, contest
+from models.lab.settings import FAMILIES
+from models.lab.write import write_demo
+from pipelines.day import Day
+from pipelines.run import run_day
+from pipelines.steps.champions import CHANNEL_MODEL
+from pipelines.steps.scoring import score_contact_channel, score_default_risk
+from puntual.decision.capacity import COLLECTOR_CHANNELS, roster
+from puntual.errors import PuntualError, UsageError
+from puntual.homes import create_home
+from puntual.lock import exclusive
+from puntual.paths import Home
+from puntual.settings import ChannelSettings, quiet_environment
+
+AS_OF = date(2026, 6, 30)
+MEMBERS = 4000
+_SUBJECT = ["part", "people", "budget", "chooser", "measure"]
+_SHOWN = {
+    "auc": 3,
+    "auc_share": 3,
+    "brier": 4,
+    "ece": 4,
+    "ece_to_truth": 4,
+    "mean_absolute_error": 4,
+    "contact_count": 0,
+    "share_of_best": 3,
+    "claim_ratio": 2,
+}
+
+
+def judge_home(
+    home: Path, truth_file: Path | None = None, budgets: Sequence[float] = BUDGETS, *, seed: int = 0
+) -> pd.DataFrame:
+    """The contest on a home whose warehouse holds the scores of its last run; the long frame of ``contest``.
+
+    Raises:
+        UsageError: the truth is not there, or the home was never run.
+    """
+    place = Home(home.resolve())
+    truth_path = truth_file or place.truth / "truth.parquet"
+    if not truth_path.exists():
+        raise UsageError(f"{truth_path} is not there; give the truth of this home's world with --truth FILE")
+    return _judge(Day.of(place.root, _date_of(place), "lab"), truth_path, budgets, seed)
+
+
+def play_and_judge(
+    home: Path,
+    family: str,
+    *,
+    members: int,
+    seed: int,
+    as_of: date = AS_OF,
+    budgets: Sequence[float] = BUDGETS,
+    keep: bool = False,
+) -> pd.DataFrame:
+    """Play one world into ``home``, run the road as far as scores, and hold the contest.
+
+    The channel model scores whether or not the written rule would promote it: here the truth judges, not the rule.
+    Without ``keep`` the warehouse, the models and the files are removed again; the truth and the result stay.
+    """
+    quiet_environment()
+    begun = time.perf_counter()
+    shutil.rmtree(home, ignore_errors=True)
+    summary = write_demo(home, members=members, seed=seed, as_of=as_of, settings=FAMILIES[family])
+    place = create_home(
+        home,
+        name=f"Cooperativa {family}",
+        country="EC",
+        timezone="America/Guayaquil",
+        currency="USD",
+        language="es",
+        channels={name: ChannelSettings(**values) for name, values in summary.channels.items()},
+    )
+    played = time.perf_counter()
+    run_day(place, as_of, until="models")
+    day = Day.of(place.root, as_of, "lab")
+    with exclusive(place):
+        trained = day.registry.list(CHANNEL_MODEL)
+        if trained and day.registry.row_for(CHANNEL_MODEL, as_of) is None:
+            day.registry.promote(CHANNEL_MODEL, trained[-1]["version"], reason="laboratory", decided_on=as_of)
+        score_default_risk(day)
+        score_contact_channel(day)
+    scored = time.perf_counter()
+    result = _judge(day, place.truth / "truth.parquet", budgets, seed)
+    result = result.assign(family=family, seed=seed, members=members, played_seconds=played - begun)
+    result = result.assign(run_seconds=scored - played)
+    result.to_csv(place.truth / "contest.csv", index=False)
+    if not keep:
+        for path in place.root.iterdir():
+            if path != place.truth:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return result
+
+
+def summarise(results: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
+    """Mean over seeds and its t interval, one row per family, part, people, budget, chooser and measure.
+
+    With one seed the interval is NaN. Columns: mean, low, high, seed_count.
+    """
+    grouped = results.groupby(["family", *_SUBJECT], sort=False, dropna=False)["value"]
+    frame = grouped.agg(["mean", "std", "count"]).reset_index().rename(columns={"count": "seed_count"})
+    count = frame["seed_count"].to_numpy(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        half = stats.t.ppf(0.5 + level / 2, count - 1) * frame["std"] / np.sqrt(count)
+    return frame.assign(low=frame["mean"] - half, high=frame["mean"] + half).drop(columns="std")
+
+
+def _judge(day: Day, truth_path: Path, budgets: Sequence[float], seed: int) -> pd.DataFrame:
+    warehouse, settings = day.warehouse, day.settings
+    with warehouse.connection():
+        channel = warehouse.read_table("ml.channel_scores", where={"as_of_date": day.as_of})
+        risk = warehouse.read_table("ml.default_risk_scores", where={"as_of_date": day.as_of})
+        collectors = warehouse.read_table("marts.dim_collectors", order_by=["collector_id"])
+        table, labels = "features.feat_customer__as_of", "features.label_customer__contact_response"
+        today = warehouse.read_table(table, where={"is_score": True, "is_eligible": True}, order_by=["customer_id"])
+        past = warehouse.read_table(
+            table, where={"is_channel_training": True, "is_eligible": True}, order_by=["as_of_date", "customer_id"]
+        )
+        outcomes = warehouse.read_table(labels, order_by=["as_of_date", "customer_id"])
+    channels = sorted(settings.channels)
+    response = None
+    if len(past) and len(channel):
+        response = response_scores(past, outcomes, today, channels, seed=seed, n_jobs=settings.runtime.threads)
+    truth = pd.read_parquet(truth_path)
+    habit_path = truth_path.with_name("truth_habit.parquet")
+    return contest(
+        channel if len(channel) else None,
+        risk,
+        truth,
+        {name: given.cost for name, given in settings.channels.items()},
+        budgets,
+        teams=_teams(collectors, channels, day.as_of),
+        response_scores=response if response is not None and len(response) else None,
+        habit=pd.read_parquet(habit_path) if habit_path.exists() else None,
+        seed=seed,
+    )
+
+
+def _teams(collectors: pd.DataFrame, channels: Sequence[str], as_of: date) -> dict[str, int] | None:
+    """Contacts that the collectors at work can make, by channel; who does both counts for the first that is offered."""
+    if collectors.empty:
+        return None
+    people = roster(collectors, channels, as_of)
+    first = people["channels"].str[0]
+    return {
+        code: int(people.loc[first == code, "daily_capacity"].sum()) for code in COLLECTOR_CHANNELS if code in channels
+    }
+
+
+def _date_of(place: Home) -> date:
+    day = Day.of(place.root, AS_OF, "lab")
+    if not day.warehouse.table_exists("ml.default_risk_scores"):
+        raise UsageError(f"{place.root} holds no scores; run it first: puntual run {place.root} --as-of DATE")
+    built = day.warehouse.read_table("control.run_parameters", ["as_of_date"])["as_of_date"]
+    return built.iloc[0].date()
+
+
+def _play(arguments: dict[str, Any]) -> pd.DataFrame:
+    return play_and_judge(**arguments)
+
+
+def play_all(
+    homes: Path,
+    families: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    members: int,
+    budgets: Sequence[float] = BUDGETS,
+    jobs: int = 1,
+    keep: bool = False,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every family with every seed; the long results and their summary, also written below ``homes``.
+
+    Files: results.csv (one row per family, seed and measure), summary.csv and summary.json (means and intervals).
+    Each world is a process of its own, so that none sees what another left in memory.
+
+    Raises:
+        UsageError: a family is not known.
+    """
+    unknown = sorted(set(families) - set(FAMILIES))
+    if unknown:
+        raise UsageError(f"unknown family {', '.join(unknown)}; choose from {', '.join(FAMILIES)}, or all")
+    homes.mkdir(parents=True, exist_ok=True)
+    tasks = [
+        {"home": homes / f"{family}-{seed}", "family": family, "members": members, "seed": seed, "budgets": budgets}
+        | {"keep": keep}
+        for family in families
+        for seed in seeds
+    ]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        results = pd.concat(list(pool.map(_play, tasks)), ignore_index=True)
+    summary = summarise(results)
+    results.to_csv(homes / "results.csv", index=False)
+    summary.to_csv(homes / "summary.csv", index=False)
+    (homes / "summary.json").write_text(
+        json.dumps(json.loads(summary.to_json(orient="records")), indent=1), encoding="utf-8"
+    )
+    return results, summary
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see the module."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.lab", description="Scores judged by a known truth.")
+    parser.add_argument("--homes", type=Path, default=Path("lab"), help="folder for the worlds and the results")
+    parser.add_argument("--families", nargs="+", default=["all"], help=f"all, or of: {', '.join(FAMILIES)}")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds 1 to N of every family")
+    parser.add_argument("--members", type=int, default=MEMBERS)
+    parser.add_argument("--jobs", type=int, default=1, help="worlds at a time")
+    parser.add_argument("--keep", action="store_true", help="keep warehouses and files of the worlds")
+    parser.add_argument("--home", type=Path, help="judge this home, which was run already")
+    parser.add_argument("--truth", type=Path, help="truth of --home; its own truth/truth.parquet when not given")
+    parser.add_argument("--budget", type=float, nargs="+", default=list(BUDGETS))
+    parser.add_argument("--out", type=Path, help="with --home: write the result to this CSV")
+    given = parser.parse_args(arguments)
+    quiet_environment()
+    from rich.console import Console
+
+    console = Console(width=150)
+    try:
+        if given.home is not None:
+            result = judge_home(given.home, given.truth, given.budget)
+            if given.out is not None:
+                result.to_csv(given.out, index=False)
+            summary = summarise(result.assign(family=given.home.name))
+        else:
+            families = list(FAMILIES) if given.families == ["all"] else given.families
+            seeds = range(1, given.seeds + 1)
+            options = {"members": given.members, "budgets": given.budget, "jobs": given.jobs, "keep": given.keep}
+            _, summary = play_all(given.homes, families, list(seeds), **options)
+    except PuntualError as error:
+        console.print(f"[red]{error}[/red]")
+        raise SystemExit(error.exit_code) from error
+    for table in tables(summary):
+        console.print(table)
+
+
+def tables(summary: pd.DataFrame) -> list[Any]:
+    """The summary as printed tables: one for default risk, one per people and budget for the channel."""
+    from rich.table import Table
+
+    made = []
+    for (part, people, budget), rows in summary.groupby(["part", "people", "budget"], sort=False, dropna=False):
+        words = [part, people, "" if np.isnan(budget) else f"budget {budget:.0%}"]
+        shown = [name for name in _SHOWN if name in set(rows["measure"])]
+        table = Table(title=", ".join(word for word in words if word))
+        for name in ("family", "chooser"):
+            table.add_column(name)
+        for name in shown:
+            table.add_column(name.replace("_", " "), justify="right")
+        for (family, chooser), one in rows.groupby(["family", "chooser"], sort=False):
+            found = one.set_index("measure")
+            table.add_row(family, chooser, *[_cell(found, name) for name in shown])
+        made.append(table)
+    return made
+
+
+def _cell(found: pd.DataFrame, name: str) -> str:
+    if name not in found.index or np.isnan(found.at[name, "mean"]):
+        return ""
+    digits = _SHOWN[name]
+    half = found.at[name, "high"] - found.at[name, "mean"]
+    mean = f"{found.at[name, 'mean']:,.{digits}f}"
+    return mean if np.isnan(half) or digits == 0 else f"{mean} ±{half:.{digits}f}"
+
+
+if __name__ == "__main__":
+    main()
