@@ -292,8 +292,8 @@ def test_a_hidden_leaning_that_moved_the_collectors_does_not_inflate_the_measure
     base = np.full(rows, np.log(alone / (1 - alone)))
     found = measure_scale(log, parts, claim, np.full((rows, 1), 0.5), base, clip=50.0)
     assert found.value[0] * claim.mean() / 10 == pytest.approx(0.1, abs=0.012)
-    # By estimated propensities the confounded claim looks right.
-    naive = measure_scale(log, replace(parts, taken=None), claim, np.full((rows, 1), 0.0), base, clip=50.0)
+    # By estimated propensities, and without a look at those not reached, the confounded claim looks right.
+    naive = measure_scale(log, replace(parts, taken=None), claim, np.full((rows, 1), 1.0), base, clip=50.0)
     assert naive.value[0] > found.value[0] + 0.1
 
 
