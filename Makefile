@@ -6,6 +6,8 @@ DEMO ?= demo
 MEMBERS ?= 16500
 SEED ?= 7
 AS_OF ?= 2026-06-30
+LAB_MEMBERS ?= 6000
+LAB_SEEDS ?= 3
 # Files of tests are shared between the workers; a file stays with one, and so do its fixtures.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
@@ -15,7 +17,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export UV_LINK_MODE := copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo dash notebooks docs test test-all lint types lock bench judge clean
+.PHONY: help setup demo dash notebooks docs test test-all lint types lock bench judge lab clean
 
 help:            ## Show the commands
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -71,5 +73,8 @@ bench: setup    ## Wall time and peak memory by step, for the demo and for 100 t
 judge: setup    ## After make demo: its choice beside the best possible and simple rules, by the demo's own truth
 	@$(BIN)/python -m models.lab.judge $(DEMO)
 
+lab: setup      ## Families of worlds with a known truth: played, run as far as scores, judged (about half an hour)
+	@$(BIN)/python -m pipelines.lab --homes lab --families all --seeds $(LAB_SEEDS) --members $(LAB_MEMBERS) --jobs 2
+
 clean:          ## Remove the demo and the environment
-	rm -rf $(VENV) $(DEMO) $(DEMO)-bench
+	rm -rf $(VENV) $(DEMO) $(DEMO)-bench lab

@@ -32,10 +32,18 @@ from puntual.errors import ModelError
 CLASSES = {
     "default_risk": ("models.default_risk.score", "DefaultRiskModel", "models.default_risk.card"),
     "contact_channel": ("models.contact_channel.score", "ContactChannelModel", "models.contact_channel.card"),
+    "kept_promise": ("models.kept_promise.score", "KeptPromiseModel", "models.kept_promise.card"),
+    "recovery": ("models.recovery.score", "RecoveryModel", "models.recovery.card"),
+    "willingness": ("models.willingness.model", "WillingnessModel", "models.willingness.card"),
 }
 """Per model: module and class that read its files, and the module whose ``render`` makes the page of its card."""
-SPECS = {"default_risk": "LOAN_FEATURES", "contact_channel": "CUSTOMER_FEATURES"}
-"""The columns that a model reads, by their name in :mod:`models.features`."""
+SPECS = {
+    "default_risk": ("models.features", "LOAN_FEATURES"),
+    "contact_channel": ("models.features", "CUSTOMER_FEATURES"),
+    "kept_promise": ("models.kept_promise.columns", "PROMISE_FEATURES"),
+    "recovery": ("models.recovery.columns", "RECOVERY_FEATURES"),
+}
+"""The columns that a model reads: module and name of their :class:`models.features.FeatureSpec`."""
 LIBRARIES = ("lightgbm", "numpy", "pandas", "scikit-learn", "scipy")
 Rows = list[dict[str, Any]]
 OLD_REGISTRY = "registry.json"
@@ -51,9 +59,20 @@ log = logging.getLogger(__name__)
 class StoredModel(Protocol):
     """What can be registered."""
 
-    name: str
-    trained_as_of: date
-    card: dict[str, Any]
+    @property
+    def name(self) -> str:
+        """One of ``CLASSES``."""
+        ...
+
+    @property
+    def trained_as_of(self) -> date:
+        """The date up to which it was trained."""
+        ...
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What it was trained on and how good it is."""
+        ...
 
     def to_files(self) -> dict[str, bytes]:
         """The model's files."""
@@ -455,7 +474,8 @@ def _flat(data: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 def _feature_rows(name: str) -> list[list[str]]:
     if name not in SPECS:
         return []
-    spec = getattr(import_module("models.features"), SPECS[name])
+    module, attribute = SPECS[name]
+    spec = getattr(import_module(module), attribute)
     return [[column.name, column.type, column.role] for column in spec.columns]
 
 
@@ -468,5 +488,7 @@ def _as_of_range(card: Mapping[str, Any]) -> list[Any]:
 def _metrics(card: Mapping[str, Any]) -> dict[str, Any]:
     if "targets" in card:
         return {name: entry.get("evaluation", {}).get("metrics", {}) for name, entry in card["targets"].items()}
-    found = card.get("evaluation", {})
+    if "evaluation" not in card:
+        return dict(card.get("metrics", {}))
+    found = card["evaluation"]
     return {name: found[name] for name in ("value_per_member_week", "against_habit", "r_gain") if name in found}

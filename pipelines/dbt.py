@@ -44,6 +44,7 @@ def dbt_vars(settings: Settings) -> dict[str, Any]:
         "default_horizon_days": settings.default_risk.horizon_days,
         "early_past_due_days": settings.default_risk.early_past_due_days,
         "early_horizon_days": settings.default_risk.early_horizon_days,
+        "willingness_weeks": settings.willingness.weeks,
         "rating_table": settings.kpis.rating_table,
         "reclassification_reading": settings.kpis.reclassification,
         "cure_horizon_days": settings.kpis.cure_horizon_days,

@@ -12,6 +12,9 @@ daily_refresh = dg.define_asset_job(
 
 model_training = dg.define_asset_job(
     "model_training",
-    selection=dg.AssetSelection.groups("learning").upstream(),
+    # The whole first stage of dbt, not only what the models read: its tests look across tables.
+    selection=dg.AssetSelection.all()
+    - dg.AssetSelection.tag("report", "")
+    - dg.AssetSelection.groups("scoring", "deciding", "measuring", "publish"),
     description="Up to the models of one business date; publishes nothing.",
 )

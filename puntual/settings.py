@@ -115,6 +115,12 @@ class DefaultRiskSettings(_Settings):
         return value
 
 
+class WillingnessSettings(_Settings):
+    """From how many past weeks each member's willingness to pay is followed."""
+
+    weeks: int = Field(default=104, ge=8, le=520)
+
+
 class ContactChannelSettings(_Settings):
     """How the effect of contacts is learnt, and what it takes to be believed.
 
@@ -271,6 +277,7 @@ class Settings(_Settings):
     default_risk: DefaultRiskSettings = DefaultRiskSettings()
     contact_channel: ContactChannelSettings = ContactChannelSettings()
     expected_recovery: ExpectedRecoverySettings = ExpectedRecoverySettings()
+    willingness: WillingnessSettings = WillingnessSettings()
     arrears: ArrearsSettings = ArrearsSettings()
     kpis: KpiSettings = KpiSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
@@ -486,6 +493,10 @@ default_risk:
 contact_channel:
   retrain_after_days: 30
   promotion: certain               # certain: surely better than the habit; likely: better by estimate (small books)
+
+expected_recovery:
+  horizon_days: 30                 # what members should pay within so many days, with an interval
+  confidence: 0.9
 
 arrears:
   tolerance: 0.01                  # open amounts up to this count as paid

@@ -8,8 +8,8 @@ Four levels, each a beta-binomial with the level above as its mean:
    odds;
 4. the same on a weekday, drawn to the level before, moved by the weekday's own shift.
 
-How strongly a level is drawn (in attempts) is the value of ``ReachSettings.strengths`` with the greatest likelihood of its
-counts: where hours do not differ, all of them end at the level above.
+How strongly a level is drawn (in attempts) is the value of ``ReachSettings.strengths`` with the greatest likelihood of
+its counts: where hours do not differ, all of them end at the level above.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _level(
     prior: np.ndarray,
     settings: ReachSettings,
 ) -> dict[str, np.ndarray]:
-    """Shrunk rate, interval and attempts of each row's group; the group's prior is the mean of its rows', by attempts."""
+    """Shrunk rate, interval and attempts of each row's group, drawn to the mean of its rows' ``prior`` by attempts."""
     group = rows.groupby(keys, sort=True).ngroup().to_numpy()
     n, x = np.bincount(group, weights=tried), np.bincount(group, weights=reached)
     mean = _inside(np.bincount(group, weights=tried * prior) / n)

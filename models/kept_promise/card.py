@@ -50,7 +50,7 @@ def build_card(
         "calibration": None if model.calibration is None else model.calibration.kind,
         "rule": (
             f"Trees need {model.settings.least_promises} settled promises and {model.settings.least_of_each} of each "
-            "outcome; otherwise the member's own record, drawn to the overall rate."
+            "outcome, and a Brier on later promises no worse than the record's; else the member's own record stands."
         ),
         "metrics": {name: round(found[name]["value"], 4) for name in ("auc", "brier", "ece") if name in found},
         "evaluation": evaluation,

@@ -14,7 +14,7 @@ class KeptPromiseSettings:
     Trees are grown when at least ``least_promises`` promises are settled and at least ``least_of_each`` of them were
     kept and as many not. Otherwise a promise's probability is the member's own kept rate, drawn to the overall rate
     with the weight of ``member_weight`` promises; the overall rate, of looks at open promises, is drawn to one half
-    with the weight of ``prior_weight`` looks. ``test_share``: the newest share of the rows in time that the card judges by.
+    with the weight of ``prior_weight`` looks. ``test_share``: the newest share of the rows that the card judges by.
     """
 
     least_promises: int = 200

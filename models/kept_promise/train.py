@@ -51,6 +51,8 @@ def train(
         settings: size of the model and the rule for doing without trees.
         seed: seed of everything drawn.
 
+    Trees that were worse on later promises than the member's own record (Brier) give way to that record.
+
     Raises:
         ModelError: the columns are not those of the tables, a key repeats, or a row is later than ``as_of``.
     """
@@ -58,7 +60,16 @@ def train(
     settings = settings or KeptPromiseSettings()
     rows = promise_rows(features, labels, as_of=as_of)
     model = fit(rows, as_of=as_of, settings=settings, seed=seed)
-    return replace(model, card=build_card(model, rows, judge=fit, seed=seed))
+    card = build_card(model, rows, judge=fit, seed=seed)
+    found = card["evaluation"].get("metrics", {})
+    if (
+        model.booster is not None
+        and found
+        and found["puntual"]["brier"]["value"] > found["member_rate"]["brier"]["value"]
+    ):
+        model = replace(model, booster=None, calibration=None)
+        card = build_card(model, rows, judge=fit, seed=seed)
+    return replace(model, card=card)
 
 
 def promise_rows(features: pd.DataFrame, labels: pd.DataFrame, *, as_of: date) -> PromiseRows:

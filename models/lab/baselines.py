@@ -49,12 +49,7 @@ def response_scores(
         customer_id, channel_code and score, one row per row of ``today`` and channel; nothing when nobody was
         contacted.
     """
-    numbers = [
-        name
-        for name in features.columns
-        if name not in (*_KEYS, *_FLAGS)
-        and (pd.api.types.is_numeric_dtype(features[name]) or _is_decimal(features[name]))
-    ]
+    numbers = [name for name in features.columns if name not in (*_KEYS, *_FLAGS) and _is_number(features[name])]
     outcome = labels.loc[labels["is_matured"].astype(bool), [*_KEYS, "channel_code", "paid_7d_amount"]]
     rows = features.merge(outcome[outcome["channel_code"].isin(list(channels))], on=list(_KEYS), how="inner")
     if rows.empty:

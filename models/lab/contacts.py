@@ -42,6 +42,24 @@ class Week:
     logged: bool
 
 
+#: Two years of a large cooperative are tens of millions of rows: each column is as wide as it must be.
+_CONTACT_TYPES = {
+    "week": np.int16,
+    "member": np.int32,
+    "loan": np.int32,
+    "channel": np.int8,
+    "inbound": np.bool_,
+    "day": np.int32,
+    "second_of_day": np.int32,
+    "outcome": np.int8,
+    "reached": np.bool_,
+    "promise_due": np.int32,
+    "promise_cents": np.int64,
+    "propensity": np.float64,
+    "duration": np.float32,
+}
+
+
 @dataclass
 class Records:
     """Everything that happened, column by column; each list holds one array per week."""
@@ -58,14 +76,18 @@ class Records:
     bad_numbers: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
     weekly: list[dict[str, float]] = field(default_factory=list)
 
+    def contact(self, columns: dict[str, np.ndarray]) -> None:
+        """Note contacts, one entry per contact in every column."""
+        self.contacts.append({name: columns[name].astype(kind) for name, kind in _CONTACT_TYPES.items()})
+
     def pay(self, loan: np.ndarray, day: np.ndarray, cents: np.ndarray, by_collector: np.ndarray) -> np.ndarray:
         """Note payments; their running positions come back."""
         position = self.payment_count + np.arange(len(loan))
-        self.payment_loan.append(loan)
-        self.payment_day.append(day)
+        self.payment_loan.append(loan.astype(np.int32))
+        self.payment_day.append(day.astype(np.int32))
         self.payment_cents.append(cents)
         self.payment_collector.append(by_collector)
-        self.payment_reverses.append(np.full(len(loan), -1))
+        self.payment_reverses.append(np.full(len(loan), -1, np.int32))
         self.payment_count += len(loan)
         return position
 
@@ -153,7 +175,7 @@ def record_contacts(
         np.where(reached, np.round(np.exp(rng.normal(4.6, 0.6, n))), rng.integers(0, 28, n)),
         np.where(channel == VISIT, np.round(np.exp(rng.normal(6.4, 0.5, n))), np.nan),
     )
-    records.contacts.append(
+    records.contact(
         {
             "week": np.full(n, week.number),
             "member": member,
@@ -208,7 +230,7 @@ def record_inbound(
         u < 0.30, O["callback"], np.where(u < 0.35, O["dispute"], np.where(u < 0.37, O["complaint"], O["right_party"]))
     )
     outcome = np.where(channel == CALL, spoken, np.where(u < 0.04, O["dispute"], O["replied"]))
-    records.contacts.append(
+    records.contact(
         {
             "week": np.full(n, week.number),
             "member": member[comes],

@@ -6,6 +6,7 @@ that a door that turns them away is left with exactly the history that was simul
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -16,65 +17,76 @@ import pyarrow.compute as pc
 _MANY = 10**6
 
 
-def with_faults(tables: dict[str, pa.Table], *, share: float, seed: int, last_day: int) -> dict[str, pa.Table]:
-    """The tables with ``share`` of faulty rows added to the larger ones.
+#: Tables with faulty rows, and how many kinds of them; in the order of the draws.
+_KINDS = {"payments": 4, "installments": 4, "interactions": 3, "promises": 2, "contact_points": 2}
 
-    Faults: exact duplicates, rows of a loan or customer that does not exist, negative amounts, a payment from the
-    future, an instalment due before the disbursement, a code nobody knows. At least one of each when ``share`` is
-    above 0.
+
+class Faults:
+    """Which good rows the faulty ones are made from, drawn from the sizes of the tables alone.
+
+    So a table can pass by in parts: :meth:`see` keeps what is needed of each, :meth:`rows` are the faulty rows that
+    follow the last. Faults: exact duplicates, rows of a loan or customer that does not exist, negative amounts, a
+    payment from the future, an instalment due before the disbursement, a code nobody knows. At least one of each when
+    ``share`` is above 0, none otherwise.
     """
-    if share <= 0:
-        return dict(tables)
-    rng = np.random.default_rng([seed, 4])
-    out = dict(tables)
-    future = datetime(1970, 1, 1, 17, tzinfo=UTC) + timedelta(days=last_day + 400)
 
-    def picked(name: str, parts: int) -> list[pa.Table]:
-        table = tables[name]
-        each = max(1, round(len(table) * share / parts))
-        return [table.take(pa.array(rng.integers(0, len(table), each))) for _ in range(parts)]
+    def __init__(self, counts: Mapping[str, int], *, share: float, seed: int, last_day: int) -> None:
+        rng = np.random.default_rng([seed, 4])
+        self._future = datetime(1970, 1, 1, 17, tzinfo=UTC) + timedelta(days=last_day + 400)
+        self._picked: dict[str, list[np.ndarray]] = {}
+        self._seen: dict[str, list[pa.Table]] = {}
+        for name, parts in _KINDS.items() if share > 0 else ():
+            each = max(1, round(counts[name] * share / parts))
+            self._picked[name] = [rng.integers(0, counts[name], each) for _ in range(parts)]
+            self._seen[name] = []
 
-    twin, orphan, negative, late = picked("payments", 4)
-    out["payments"] = pa.concat_tables(
-        [
-            tables["payments"],
+    def see(self, name: str, part: pa.Table, start: int) -> None:
+        """A part of a table passes by; ``start`` is the position of its first row."""
+        if name in self._picked:
+            wanted = np.unique(np.concatenate(self._picked[name]))
+            here = wanted[(wanted >= start) & (wanted < start + len(part))] - start
+            self._seen[name].append(part.take(pa.array(here)))
+
+    def rows(self, name: str) -> list[pa.Table]:
+        """The faulty rows of a table that has passed by, one table for each kind of fault."""
+        if name not in self._picked:
+            return []
+        seen = pa.concat_tables(self._seen.pop(name)).combine_chunks()
+        wanted = np.unique(np.concatenate(self._picked[name]))
+        return getattr(self, f"_{name}")(
+            *[seen.take(pa.array(np.searchsorted(wanted, picked))) for picked in self._picked[name]]
+        )
+
+    def _payments(self, twin: pa.Table, orphan: pa.Table, negative: pa.Table, late: pa.Table) -> list[pa.Table]:
+        return [
             twin,
             _new(orphan, "payment_id", "TX1", loan_id="L99999999", reverses_payment_id=None),
             _flipped(_new(negative, "payment_id", "TX2", reverses_payment_id=None), "amount"),
-            _new(late, "payment_id", "TX3", paid_at=future, reverses_payment_id=None),
+            _new(late, "payment_id", "TX3", paid_at=self._future, reverses_payment_id=None),
         ]
-    )
-    twin, orphan, negative, early = picked("installments", 4)
-    early = _numbered(early, 950)
-    out["installments"] = pa.concat_tables(
-        [
-            tables["installments"],
+
+    def _installments(self, twin: pa.Table, orphan: pa.Table, negative: pa.Table, early: pa.Table) -> list[pa.Table]:
+        return [
             twin,
             _replace(orphan, "loan_id", "L99999999").set_column(
                 1, "installment_no", pa.array(np.arange(len(orphan)) + 1, pa.int64())
             ),
             _flipped(_numbered(negative, 900), "principal_due"),
-            _replace(early, "due_on", datetime(1999, 12, 31, tzinfo=UTC).date()),
+            _replace(_numbered(early, 950), "due_on", datetime(1999, 12, 31, tzinfo=UTC).date()),
         ]
-    )
-    twin, orphan, unknown = picked("interactions", 3)
-    out["interactions"] = pa.concat_tables(
-        [
-            tables["interactions"],
+
+    def _interactions(self, twin: pa.Table, orphan: pa.Table, unknown: pa.Table) -> list[pa.Table]:
+        return [
             twin,
             _new(orphan, "interaction_id", "IX1", customer_id="C99999999", loan_id=None),
             _new(unknown, "interaction_id", "IX2", outcome="contesto"),
         ]
-    )
-    twin, zero = picked("promises", 2)
-    out["promises"] = pa.concat_tables(
-        [tables["promises"], twin, _new(zero, "promise_id", "PX", amount=Decimal("0.00"))]
-    )
-    twin, orphan = picked("contact_points", 2)
-    out["contact_points"] = pa.concat_tables(
-        [tables["contact_points"], twin, _new(orphan, "contact_point_id", "KX", customer_id="C99999999")]
-    )
-    return out
+
+    def _promises(self, twin: pa.Table, zero: pa.Table) -> list[pa.Table]:
+        return [twin, _new(zero, "promise_id", "PX", amount=Decimal("0.00"))]
+
+    def _contact_points(self, twin: pa.Table, orphan: pa.Table) -> list[pa.Table]:
+        return [twin, _new(orphan, "contact_point_id", "KX", customer_id="C99999999")]
 
 
 def _replace(table: pa.Table, column: str, value: object) -> pa.Table:

@@ -196,7 +196,7 @@ def _reversals(
         if now.any():
             hit = rows[now]
             records.pay(state.loan[hit], when[now], cents[now], np.zeros(len(hit), bool))
-            records.payment_reverses[-1] = position[now]
+            records.payment_reverses[-1] = position[now].astype(np.int32)
             np.subtract.at(state.paid, hit, cents[now])
             cover(world.book, state, hit)
     return later

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 import numpy as np
@@ -30,26 +31,60 @@ _EVENT_CHANNELS = (*CHANNELS, "web_chat")
 _MESSAGE_EVENT_WEEKS = 8
 
 
-def make_tables(history: History) -> tuple[dict[str, pa.Table], pa.Table]:
-    """All tables of the contract, each in the order of its key, and the differences put into the core's balances.
+#: A table is made, and written, so many rows at a time; one group of rows of a Parquet file.
+ROWS_AT_ONCE = 1 << 20
+BALANCE_TRUTH = "truth_balances"
 
-    Deterministic for a given history.
+
+def each_table(history: History) -> Iterator[tuple[str, Iterator[pa.Table]]]:
+    """Every table of the contract with its rows in the order of its key, in parts of at most ``ROWS_AT_ONCE`` rows.
+
+    Each table's parts must be used up before the next table is asked for. Last comes ``truth_balances``: the
+    differences put into the core's balances. Deterministic for a given history.
     """
     rng = np.random.default_rng([history.seed, 3])
-    tables: dict[str, pa.Table] = {}
-    tables["branches"] = _branches(history, rng)
+    yield "branches", iter([_branches(history, rng)])
     staff = make_collectors(history, rng)
-    tables["collectors"] = staff.table
-    tables["holidays"] = _holidays(history)
-    tables["customers"] = _customers(history)
-    tables["contact_points"] = _contact_points(history, rng)
-    tables["loans"] = _loans(history, rng)
-    tables["installments"] = _installments(history)
-    tables["interactions"], tables["promises"], tables["message_events"] = _interactions(history, staff, rng)
-    tables["payments"], sorted_payments = _payments(history, staff, rng)
-    tables["loan_balances"], differences = _loan_balances(history, sorted_payments, rng)
-    tables["control_totals"] = _control_totals(tables["loan_balances"], tables["loans"])
-    return tables, differences
+    yield "collectors", iter([staff.table])
+    yield "holidays", iter([_holidays(history)])
+    yield "customers", iter([_customers(history)])
+    yield "contact_points", iter([_contact_points(history, rng)])
+    loans = _loans(history, rng)
+    yield "loans", iter([loans])
+    of_loan = loans.select(["loan_id", "branch_id", "product"])
+    del loans
+    yield "installments", _installments(history)
+    contacts = _Contacts(history, staff, rng)
+    yield "interactions", contacts.interactions()
+    yield "promises", iter([contacts.promises()])
+    yield "message_events", iter([contacts.message_events(rng)])
+    del contacts
+    payments = _Payments(history, staff, rng)
+    yield "payments", payments.parts()
+    balances, differences = _loan_balances(history, (payments.loan, payments.day, payments.signed_cents), rng)
+    del payments
+    yield "loan_balances", iter([balances])
+    yield "control_totals", iter([_control_totals(balances, of_loan)])
+    yield BALANCE_TRUTH, iter([differences])
+
+
+def row_counts(history: History) -> dict[str, int]:
+    """Rows of the larger tables, known before they are made."""
+    people, book, records = history.world.people, history.world.book, history.records
+    points = (people.has_mobile, people.has_second_mobile, people.has_landline, people.has_email)
+    return {
+        "payments": records.payment_count,
+        "installments": int((book.last - book.first).sum()),
+        "interactions": sum(len(week["member"]) for week in records.contacts),
+        "promises": sum(int((week["promise_due"] >= 0).sum()) for week in records.contacts),
+        "contact_points": people.count + sum(int(has.sum()) for has in points),
+    }
+
+
+def _parts(count: int) -> Iterator[slice]:
+    """Slices of at most ``ROWS_AT_ONCE``; one that is empty when there is nothing."""
+    for begin in range(0, max(count, 1), ROWS_AT_ONCE):
+        yield slice(begin, min(begin + ROWS_AT_ONCE, count))
 
 
 def _branches(history: History, rng: np.random.Generator) -> pa.Table:
@@ -323,89 +358,106 @@ def _schedule_rows(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return loan, number + 1, book.first[loan] + number
 
 
-def _installments(history: History) -> pa.Table:
+def _installments(history: History) -> Iterator[pa.Table]:
     book = history.world.book
-    loan, number, at = _schedule_rows(history)
-    return pa.table(
-        {
-            "loan_id": keys("L", loan + 1),
-            "installment_no": pa.array(number, pa.int64()),
-            "due_on": days(book.due_day[at]),
-            "principal_due": money(book.principal_due[at]),
-            "interest_due": money(book.interest_due[at]),
-            "fees_due": money(book.fees_due[at]),
-        }
-    )
+    ends = np.cumsum(book.last - book.first)
+    for part in _parts(int(ends[-1])):
+        row = np.arange(part.start, part.stop)
+        loan = np.searchsorted(ends, row, side="right")
+        number = row - (ends[loan] - (book.last - book.first)[loan])
+        at = book.first[loan] + number
+        yield pa.table(
+            {
+                "loan_id": keys("L", loan + 1),
+                "installment_no": pa.array(number + 1, pa.int64()),
+                "due_on": days(book.due_day[at]),
+                "principal_due": money(book.principal_due[at]),
+                "interest_due": money(book.interest_due[at]),
+                "fees_due": money(book.fees_due[at]),
+            }
+        )
 
 
-def _interactions(history: History, staff: Staff, rng: np.random.Generator) -> tuple[pa.Table, pa.Table, pa.Table]:
-    people, settings = history.world.people, history.world.settings
-    columns = {
-        name: np.concatenate([week[name] for week in history.records.contacts]) for name in history.records.contacts[0]
-    }
-    second = columns["second_of_day"]
-    order = np.lexsort((columns["member"], second, columns["day"]))
-    columns = {name: values[order] for name, values in columns.items()}
-    second = columns["second_of_day"]
-    n = len(order)
-    channel, member, outbound = columns["channel"], columns["member"], ~columns["inbound"]
+class _Contacts:
+    """All contacts in order of time, and the collectors who made the calls and visits."""
 
-    collector = np.full(n, -1)
-    calls = np.flatnonzero((channel == CALL) & outbound)
-    # two times in three the member's usual caller, otherwise whoever is free
-    usual = (member[calls] * 7919 + 13) % len(staff.callers)
-    collector[calls] = np.where(
-        rng.random(len(calls)) < 0.66,
-        staff.callers[usual],
-        staff.callers[rng.integers(0, len(staff.callers), len(calls))],
-    )
-    visits = np.flatnonzero((channel == VISIT) & outbound)
-    for code, visitors in staff.visitors.items():
-        here = visits[people.province[member[visits]] == code]
-        collector[here] = visitors[rng.integers(0, len(visitors), len(here))]
+    def __init__(self, history: History, staff: Staff, rng: np.random.Generator) -> None:
+        self.history = history
+        recorded = history.records.contacts
+        day, second, member = (
+            np.concatenate([week[name] for week in recorded]) for name in ("day", "second_of_day", "member")
+        )
+        order = np.lexsort((member, second, day))
+        self.columns = {name: np.concatenate([week[name] for week in recorded])[order] for name in recorded[0]}
+        people = history.world.people
+        channel, member = self.columns["channel"], self.columns["member"].astype(np.int64)
+        self.outbound = ~self.columns["inbound"]
+        self.collector = np.full(len(order), -1)
+        calls = np.flatnonzero((channel == CALL) & self.outbound)
+        # two times in three the member's usual caller, otherwise whoever is free
+        usual = (member[calls] * 7919 + 13) % len(staff.callers)
+        self.collector[calls] = np.where(
+            rng.random(len(calls)) < 0.66,
+            staff.callers[usual],
+            staff.callers[rng.integers(0, len(staff.callers), len(calls))],
+        )
+        visits = np.flatnonzero((channel == VISIT) & self.outbound)
+        for code, visitors in staff.visitors.items():
+            here = visits[people.province[member[visits]] == code]
+            self.collector[here] = visitors[rng.integers(0, len(visitors), len(here))]
 
-    unit_cost = np.array([*(round(settings.cost[name] * 10_000) for name in CHANNELS), 0])
-    campaign = np.isin(channel, (IVR, WHATSAPP, SMS, EMAIL)) & outbound
-    week_text = pc.utf8_lpad(pc.cast(pa.array(columns["week"] + 1), pa.string()), 3, "0")
-    campaign_id = pc.binary_join_element_wise(
-        pa.scalar("CAMP"), chosen(_EVENT_CHANNELS, channel), week_text, pa.scalar("-")
-    )
-    promise_rows = np.flatnonzero(columns["promise_due"] >= 0)
-    identifier = keys("I", np.arange(n) + 1, 9)
-    occurred = moments(columns["day"], second)
-    table = pa.table(
-        {
-            "interaction_id": identifier,
-            "customer_id": keys("C", people.customer_number[member]),
-            "loan_id": keys("L", columns["loan"] + 1),
-            "occurred_at": occurred,
-            "channel": chosen(_EVENT_CHANNELS, channel),
-            "direction": chosen(("outbound", "inbound"), columns["inbound"].astype(int)),
-            "collector_id": keys("G", np.where(collector >= 0, collector + 1, -1), 3),
-            "campaign_id": pc.if_else(pa.array(campaign), campaign_id, pa.scalar(None, pa.string())),
-            "outcome": chosen(OUTCOMES, columns["outcome"]),
-            "duration_s": decimals_or_null(columns["duration"]),
-            "cost": money(unit_cost[channel] * outbound, kind=UNIT_COST),
-            "propensity": decimals_or_null(columns["propensity"]),
-            "notes": nothing(n),
-        }
-    )
-    at = pa.array(promise_rows)
-    promises = pa.table(
-        {
-            "promise_id": keys("PR", np.arange(len(promise_rows)) + 1),
-            "interaction_id": pc.take(identifier, at),
-            "loan_id": keys("L", columns["loan"][promise_rows] + 1),
-            "made_at": pc.take(occurred, at),
-            "due_on": days(columns["promise_due"][promise_rows]),
-            "amount": money(columns["promise_cents"][promise_rows]),
-        }
-    )
-    newest = int(columns["week"].max()) if n else 0
-    sent = np.flatnonzero(
-        np.isin(channel, MESSAGE_CHANNELS) & outbound & (columns["week"] > newest - _MESSAGE_EVENT_WEEKS)
-    )
-    return table, promises, _message_events(columns, sent, rng)
+    def interactions(self) -> Iterator[pa.Table]:
+        """The table ``interactions``."""
+        people, settings = self.history.world.people, self.history.world.settings
+        unit_cost = np.array([*(round(settings.cost[name] * 10_000) for name in CHANNELS), 0])
+        for part in _parts(len(self.outbound)):
+            columns = {name: values[part] for name, values in self.columns.items()}
+            outbound, collector, channel = self.outbound[part], self.collector[part], columns["channel"]
+            campaign = np.isin(channel, (IVR, WHATSAPP, SMS, EMAIL)) & outbound
+            week_text = pc.utf8_lpad(pc.cast(pa.array(columns["week"] + 1), pa.string()), 3, "0")
+            campaign_id = pc.binary_join_element_wise(
+                pa.scalar("CAMP"), chosen(_EVENT_CHANNELS, channel), week_text, pa.scalar("-")
+            )
+            yield pa.table(
+                {
+                    "interaction_id": keys("I", np.arange(part.start, part.stop) + 1, 9),
+                    "customer_id": keys("C", people.customer_number[columns["member"]]),
+                    "loan_id": keys("L", columns["loan"] + 1),
+                    "occurred_at": moments(columns["day"], columns["second_of_day"]),
+                    "channel": chosen(_EVENT_CHANNELS, channel),
+                    "direction": chosen(("outbound", "inbound"), columns["inbound"].astype(int)),
+                    "collector_id": keys("G", np.where(collector >= 0, collector + 1, -1), 3),
+                    "campaign_id": pc.if_else(pa.array(campaign), campaign_id, pa.scalar(None, pa.string())),
+                    "outcome": chosen(OUTCOMES, columns["outcome"]),
+                    "duration_s": decimals_or_null(columns["duration"].astype(float)),
+                    "cost": money(unit_cost[channel] * outbound, kind=UNIT_COST),
+                    "propensity": decimals_or_null(columns["propensity"]),
+                    "notes": nothing(len(channel)),
+                }
+            )
+
+    def promises(self) -> pa.Table:
+        """The table ``promises``."""
+        columns = self.columns
+        rows = np.flatnonzero(columns["promise_due"] >= 0)
+        return pa.table(
+            {
+                "promise_id": keys("PR", np.arange(len(rows)) + 1),
+                "interaction_id": keys("I", rows + 1, 9),
+                "loan_id": keys("L", columns["loan"][rows] + 1),
+                "made_at": moments(columns["day"][rows], columns["second_of_day"][rows]),
+                "due_on": days(columns["promise_due"][rows]),
+                "amount": money(columns["promise_cents"][rows]),
+            }
+        )
+
+    def message_events(self, rng: np.random.Generator) -> pa.Table:
+        """The table ``message_events``: receipts of the messages of the newest weeks."""
+        columns = self.columns
+        newest = int(columns["week"].max()) if len(self.outbound) else 0
+        recent = columns["week"] > newest - _MESSAGE_EVENT_WEEKS
+        sent = np.flatnonzero(np.isin(columns["channel"], MESSAGE_CHANNELS) & self.outbound & recent)
+        return _message_events(columns, sent, rng)
 
 
 def _message_events(columns: dict[str, np.ndarray], sent: np.ndarray, rng: np.random.Generator) -> pa.Table:
@@ -438,51 +490,58 @@ def _message_events(columns: dict[str, np.ndarray], sent: np.ndarray, rng: np.ra
 _METHODS = ("branch", "transfer", "card", "wallet", "agent", "payroll", "collector")
 
 
-def _payments(
-    history: History, staff: Staff, rng: np.random.Generator
-) -> tuple[pa.Table, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The payments table in order of time, and loan, day and signed cents of every row for the core's own balances."""
-    records, people, book = history.records, history.world.people, history.world.book
-    loan = np.concatenate(records.payment_loan)
-    day = np.concatenate(records.payment_day)
-    cents = np.concatenate(records.payment_cents)
-    taken = np.concatenate(records.payment_collector)
-    reverses = np.concatenate(records.payment_reverses)
-    n = len(loan)
-    member = book.member[loan]
-    usual = (member * 104_729) % 100 / 100
-    # people keep to one way of paying, most of the time
-    draw = np.where(rng.random(n) < 0.7, usual, rng.random(n))
-    method = np.searchsorted(np.cumsum([0.34, 0.27, 0.09, 0.14, 0.11]), draw, side="right")
-    method = np.where((people.occupation[member] != 0) & (method == 5), 0, method)
-    second = np.clip(rng.normal(13 * 3600, 3.1 * 3600, n), 6.5 * 3600, 21.9 * 3600).astype(np.int64)
-    collector = np.full(n, -1)
-    took = np.flatnonzero(taken)
-    for code, visitors in staff.visitors.items():
-        here = took[people.province[member[took]] == code]
-        collector[here] = visitors[rng.integers(0, len(visitors), len(here))]
-    method[took] = 6
-    undo = np.flatnonzero(reverses >= 0)
-    method[undo] = method[reverses[undo]]
-    collector[undo] = -1
+class _Payments:
+    """All payments: loan, day and signed cents as they were recorded (for the core's own balances), and in order."""
 
-    order = np.lexsort((np.arange(n), second, day))
-    place = np.empty(n, np.int64)
-    place[order] = np.arange(n)
-    target = np.where(reverses >= 0, place[np.maximum(reverses, 0)] + 1, -1)
-    table = pa.table(
-        {
-            "payment_id": keys("T", np.arange(n) + 1, 9),
-            "loan_id": keys("L", loan[order] + 1),
-            "paid_at": moments(day[order], second[order]),
-            "amount": money(cents[order]),
-            "method": chosen(_METHODS, method[order]),
-            "reverses_payment_id": keys("T", target[order], 9),
-            "collector_id": keys("G", np.where(collector[order] >= 0, collector[order] + 1, -1), 3),
-        }
-    )
-    signed = np.where(reverses >= 0, -cents, cents)
-    return table, (loan, day, signed)
+    def __init__(self, history: History, staff: Staff, rng: np.random.Generator) -> None:
+        records, people, book = history.records, history.world.people, history.world.book
+        loan = np.concatenate(records.payment_loan)
+        day = np.concatenate(records.payment_day)
+        cents = np.concatenate(records.payment_cents)
+        taken = np.concatenate(records.payment_collector)
+        reverses = np.concatenate(records.payment_reverses)
+        n = len(loan)
+        member = book.member[loan].astype(np.int64)
+        usual = (member * 104_729) % 100 / 100
+        # people keep to one way of paying, most of the time
+        draw = np.where(rng.random(n) < 0.7, usual, rng.random(n))
+        method = np.searchsorted(np.cumsum([0.34, 0.27, 0.09, 0.14, 0.11]), draw, side="right").astype(np.int8)
+        method = np.where((people.occupation[member] != 0) & (method == 5), np.int8(0), method)
+        second = np.clip(rng.normal(13 * 3600, 3.1 * 3600, n), 6.5 * 3600, 21.9 * 3600).astype(np.int32)
+        collector = np.full(n, -1, np.int32)
+        took = np.flatnonzero(taken)
+        for code, visitors in staff.visitors.items():
+            here = took[people.province[member[took]] == code]
+            collector[here] = visitors[rng.integers(0, len(visitors), len(here))]
+        method[took] = 6
+        undo = np.flatnonzero(reverses >= 0)
+        method[undo] = method[reverses[undo]]
+        collector[undo] = -1
+
+        self.order = np.lexsort((np.arange(n), second, day))
+        place = np.empty(n, np.int32)
+        place[self.order] = np.arange(n)
+        self.target = np.where(reverses >= 0, place[np.maximum(reverses, 0)] + 1, -1)
+        self.loan, self.day, self.cents = loan, day, cents
+        self.second, self.method, self.collector = second, method, collector
+        self.signed_cents = np.where(reverses >= 0, -cents, cents)
+
+    def parts(self) -> Iterator[pa.Table]:
+        """The table ``payments`` in order of time."""
+        for part in _parts(len(self.order)):
+            row = self.order[part]
+            collector = self.collector[row]
+            yield pa.table(
+                {
+                    "payment_id": keys("T", np.arange(part.start, part.stop) + 1, 9),
+                    "loan_id": keys("L", self.loan[row] + 1),
+                    "paid_at": moments(self.day[row], self.second[row]),
+                    "amount": money(self.cents[row]),
+                    "method": chosen(_METHODS, self.method[row]),
+                    "reverses_payment_id": keys("T", self.target[row], 9),
+                    "collector_id": keys("G", np.where(collector >= 0, collector + 1, -1), 3),
+                }
+            )
 
 
 def month_end_before(as_of: date) -> date:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 
 from models.lab.book import OPEN
 from models.lab.columns import keys
-from models.lab.faults import with_faults
+from models.lab.contacts import Records
+from models.lab.faults import Faults
 from models.lab.settings import CHANNELS, FAMILIES, WorldSettings
 from models.lab.simulate import simulate
-from models.lab.tables import make_tables
+from models.lab.tables import BALANCE_TRUTH, ROWS_AT_ONCE, each_table, row_counts
 from models.lab.truth import habit_truth, loan_truth, member_truth
 
 log = logging.getLogger(__name__)
@@ -68,17 +69,23 @@ def write_demo(
         raise ValueError(f"members={members} is too few for a demo cooperative; use 30 or more")
     settings = settings or WorldSettings()
     history = simulate(members=members, seed=seed, as_of=as_of, settings=settings)
-    tables, balance_differences = make_tables(history)
-    loans = loan_truth(history)
-    tables = with_faults(tables, share=settings.error_share, seed=seed, last_day=history.last_day)
-
-    landing = home / "landing"
+    landing, folder = home / "landing", home / "truth"
     landing.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        if name in CSV_TABLES:
+    folder.mkdir(parents=True, exist_ok=True)
+    faults = Faults(row_counts(history), share=settings.error_share, seed=seed, last_day=history.last_day)
+    written: dict[str, int] = {}
+    for name, parts in each_table(history):
+        if name == BALANCE_TRUTH:
+            write_parts(parts, folder / f"{name}.parquet")
+        elif name in CSV_TABLES:
+            table = pa.concat_tables(parts)
             pa_csv.write_csv(table, landing / f"{name}.csv", pa_csv.WriteOptions(quoting_style="needed"))
+            written[name] = len(table)
         else:
-            write_parquet(table, landing / f"{name}.parquet")
+            written[name] = write_parts(_with_faults(name, parts, faults), landing / f"{name}.parquet")
+    # what was recorded is on disk: the truth needs the last state alone
+    history.records = Records()
+    loans = loan_truth(history)
 
     book, people = history.world.book, history.world.people
     loan_id = keys("L", np.arange(book.count) + 1)
@@ -86,14 +93,11 @@ def write_demo(
     truth = pa.Table.from_pandas(loans, preserve_index=False)
     truth = truth.add_column(0, "customer_id", customer_id).add_column(0, "loan_id", loan_id)
     per_member = member_truth(loans, pd.Series(customer_id.to_numpy(zero_copy_only=False)))
-    folder = home / "truth"
-    folder.mkdir(parents=True, exist_ok=True)
     write_parquet(truth.replace_schema_metadata(None), folder / "truth.parquet")
     write_parquet(
         pa.Table.from_pandas(per_member, preserve_index=False).replace_schema_metadata(None),
         folder / "truth_members.parquet",
     )
-    write_parquet(balance_differences, folder / "truth_balances.parquet")
     habit = habit_truth(history)
     habit_customers = keys("C", people.customer_number[habit["member"].to_numpy()])
     habit_table = pa.Table.from_pandas(habit.drop(columns="member"), preserve_index=False)
@@ -106,7 +110,7 @@ def write_demo(
         home=home,
         as_of=as_of,
         seed=seed,
-        row_counts={name: len(table) for name, table in tables.items()},
+        row_counts=written,
         open_loan_count=int((history.state.status == OPEN).sum()),
         eligible_customer_count=eligible,
         channels=suggested_channels(settings, eligible),
@@ -132,7 +136,36 @@ def suggested_channels(settings: WorldSettings, eligible_customers: int) -> dict
 
 def write_parquet(table: pa.Table, path: Path) -> None:
     """Parquet with fixed options, so that equal tables give equal bytes."""
-    pq.write_table(table, path, compression="zstd", compression_level=1, row_group_size=1 << 20, store_schema=True)
+    write_parts(iter([table]), path)
+
+
+def write_parts(parts: Iterator[pa.Table], path: Path) -> int:
+    """A table that comes in parts as one Parquet file, holding no more than two parts; returns its rows.
+
+    Full groups of rows are written as they come, what is left over with the last.
+    """
+    held = next(parts)
+    count = 0
+    with pq.ParquetWriter(path, held.schema, compression="zstd", compression_level=1, store_schema=True) as writer:
+        for part in parts:
+            if len(held) >= ROWS_AT_ONCE:
+                writer.write_table(held, ROWS_AT_ONCE)
+                count += len(held)
+                held = part
+            else:
+                held = pa.concat_tables([held, part])
+        writer.write_table(held, ROWS_AT_ONCE)
+    return count + len(held)
+
+
+def _with_faults(name: str, parts: Iterator[pa.Table], faults: Faults) -> Iterator[pa.Table]:
+    """The parts of a table, and after them its faulty rows."""
+    start = 0
+    for part in parts:
+        faults.see(name, part, start)
+        start += len(part)
+        yield part
+    yield from faults.rows(name)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -58,6 +58,7 @@ class RecoveryModel:
         level: factor on every expectation: the recent residual of the portfolio, drawn to 1.
         shift: what the conformal step moves both outer quantiles by, in shares of what is owed.
         spread: of sums of members.
+        willingness_version: of the willingness that it was trained with and must be given; empty when it had none.
     """
 
     trained_as_of: date
@@ -67,6 +68,7 @@ class RecoveryModel:
     level: float
     shift: float
     spread: SumSpread
+    willingness_version: str = ""
     card: dict[str, Any] = field(default_factory=dict, compare=False)
 
     name = "recovery"
@@ -118,8 +120,8 @@ class RecoveryModel:
             values = names.astype(object).to_numpy()
             for name in sorted({str(value) for value in values if value is not None and value == value}):
                 mine = values == name
-                keys = (name, None) if grain == "branch" else (None, name)
-                found.append(self._total(grain, *keys, mean[mine], owed[mine]))
+                branch, segment = (name, None) if grain == "branch" else (None, name)
+                found.append(self._total(grain, branch, segment, mean[mine], owed[mine]))
         return pd.DataFrame(found)
 
     def _total(
@@ -148,6 +150,7 @@ class RecoveryModel:
             "level": self.level,
             "shift": self.shift,
             "spread": asdict(self.spread),
+            "willingness_version": self.willingness_version,
         }
         files = {f"{name}.txt": booster_text(getattr(self.boosters, name)).encode() for name in ("mean", "low", "high")}
         return files | {"model.json": json_bytes(head)}
@@ -177,6 +180,7 @@ class RecoveryModel:
             level=head["level"],
             shift=head["shift"],
             spread=SumSpread(**head["spread"]),
+            willingness_version=head["willingness_version"],
             card=card or {},
         )
 

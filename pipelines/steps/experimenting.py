@@ -50,7 +50,7 @@ def take_part(day: Day, features: pd.DataFrame) -> TakingPart:
 
 
 def store_taking_part(day: Day, taking_part: TakingPart) -> None:
-    """Put down the experiments whose arms hold on the date, and who took part in them."""
+    """Put down the experiments that have begun, and who took part in them."""
     store_decided(day.warehouse, "decisions.experiments", log_frame(taking_part.registered, day.as_of), day.as_of)
     store_decided(day.warehouse, "decisions.exposures", taking_part.exposures, day.as_of)
 

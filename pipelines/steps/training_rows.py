@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from models.datasets import member_fold, training_rows
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES, FeatureSpec
 from pipelines.day import Day
-from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
+from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL
 
 MOST_ROWS = 200_000
 KEPT = 7

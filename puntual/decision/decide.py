@@ -627,8 +627,8 @@ def _why_not(verdicts: pd.DataFrame, plan: _Plan, scores: _Scores, width: int) -
         united = [as_json(sorted({rule for code in pattern for rule in parsed[code]})) for pattern in patterns]
         answer[closed] = np.array(united, dtype=object)[inverse.reshape(-1)]
     for row in np.flatnonzero(plan.arms.is_held):
-        held = f"experiment:{plan.arms.experiment_id[row]}:{HOLD_OUT}"
-        answer[row] = as_json([*([] if some_allowed[row] else json.loads(answer[row])), held])
+        rules = json.loads(answer[row]) if not plan.allowed[row].any() else []
+        answer[row] = as_json([*rules, f"experiment:{plan.arms.experiment_id[row]}:{HOLD_OUT}"])
     return answer
 
 

@@ -99,7 +99,7 @@ class Experiment(_Data):
     layer: str = Field(default="main", pattern=CODE)
     traffic: float = Field(default=1.0, gt=0, le=1)
     salt: str = Field(min_length=1)
-    arms: tuple[Arm, ...] = Field(min_length=2)
+    arms: tuple[Arm, ...]
     control: str
     population: Population = Population()
     start: date
@@ -112,6 +112,8 @@ class Experiment(_Data):
     @model_validator(mode="after")
     def _sound(self) -> Experiment:
         codes = [arm.code for arm in self.arms]
+        if len(codes) < 2:
+            raise ValueError("an experiment needs two arms at least")
         if len(set(codes)) != len(codes):
             raise ValueError("two arms have the same code")
         total = sum(arm.share for arm in self.arms)
@@ -209,14 +211,14 @@ def check_unchanged(registered: Iterable[Registered], logged: pd.DataFrame, day:
         if now is None or not now.experiment.enabled:
             if end >= day:
                 raise ExperimentError(
-                    f"The experiment {name} began on {begun} and its file is gone or switched off. Put it back; to "
-                    f"stop it, set its end to a day that has passed. Its members would be counted in no arm otherwise."
+                    f"The experiment {name} was running on {begun} and its file is gone or switched off. Put it "
+                    "back; to stop it, set its end to a day that has passed."
                 )
             continue
         if now.fingerprint != last["fingerprint"]:
             raise ExperimentError(
-                f"{now.file}: the experiment {name} began on {begun} and has been changed since. Only its end may "
-                "change; take the change back, set its end to a day that has passed and begin another one with a new "
+                f"{now.file}: the experiment {name} was running on {begun} and has been changed since. Only its "
+                "end may change: take the change back, or end it on a day that has passed and begin one with a new "
                 "id. (Another experiment that was put before it in its layer changes it too: give that one a layer "
                 "of its own, or a later start.)"
             )
@@ -228,11 +230,11 @@ def check_unchanged(registered: Iterable[Registered], logged: pd.DataFrame, day:
 
 
 def log_frame(registered: Iterable[Registered], day: date) -> pd.DataFrame:
-    """Rows of decisions.experiments of ``day``: one per experiment whose arms hold."""
+    """Rows of decisions.experiments of ``day``: one per experiment that has begun, the ended ones with their end."""
     rows = [
         (day, one.experiment.id, one.fingerprint, one.experiment.end, one.experiment.model_dump_json())
         for one in registered
-        if one.experiment.holds(day)
+        if one.experiment.enabled and one.experiment.start <= day
     ]
     return pd.DataFrame(rows, columns=["as_of_date", "experiment_id", "fingerprint", "end_date", "definition"])
 
@@ -265,7 +267,8 @@ def _places(experiments: Sequence[Experiment]) -> Mapping[str, tuple[float, floa
             names = ", ".join(f"{other.id} ({other.traffic:g})" for other in rivals)
             raise ExperimentError(
                 f"The layer {one.layer} has no room for {one.id} ({one.traffic:g}): at the same time there "
-                f"are {names}, and together they ask for more than 1. Lower a traffic, move a date, or give it another layer."
+                f"are {names}, and together they ask for more than 1. Lower a traffic, move a date, or take another "
+                "layer."
             )
         placed[one.id] = (place, min(place + one.traffic, 1.0))
         done.append(one)

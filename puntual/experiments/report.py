@@ -112,7 +112,7 @@ def report(
             continue
         members = outcomes(experiment, entered[entered["experiment_id"] == experiment.id], payments)
         for day in pd.date_range(experiment.start, min(as_of, experiment.end)):
-            rows += [{"as_of_date": as_of} | row for row in _day(experiment, members, day)]
+            rows += [row | {"as_of_date": as_of} for row in _day(experiment, members, day)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -69,6 +69,23 @@ def expected_recovery(values: KpiValues, decided: pd.DataFrame, matured: pd.Data
             )
 
 
+def horizon_recovery(values: KpiValues, totals: pd.DataFrame) -> None:
+    """K30_HORIZON: rows of ``ml.recovery_totals`` of the date, each with its interval."""
+    if totals.empty:
+        values.off(
+            "K30_HORIZON",
+            "No hay modelo de recuperación esperada en vigor para la fecha, o nadie debe nada.",
+            "No model of expected recovery is in force for the date, or nobody owes anything.",
+        )
+        return
+    names = {"branch": "branch_id", "segment": "segment_code"}
+    for row in totals.to_dict("records"):
+        grain = str(row["grain_code"])
+        interval = (float(row["expected_recovery_amount"]), float(row["low"]), float(row["high"]))
+        keys = {names[grain]: str(row[names[grain]])} if grain in names else None
+        values.add_interval("K30_HORIZON", interval, grain=grain, keys=keys)
+
+
 def recovery_against_expected(values: KpiValues, matured: pd.DataFrame, period: str) -> None:
     """K31: what was paid within the window over what had been expected; ``matured`` has the period's rows alone."""
     rows = matured[matured["pay_probability"].notna()]

@@ -337,10 +337,10 @@ class Warehouse:
             self._insert(connection, table, frame)
         return len(frame)
 
-    def append(self, table: str, frame: pd.DataFrame) -> int:
-        """Add rows; the table is made from the frame when it is not there."""
+    def append(self, table: str, frame: pd.DataFrame, *, types: Mapping[str, str] | None = None) -> int:
+        """Add rows; the table is made from the frame, or with the SQL ``types``, when it is not there."""
         with self.connection() as connection:
-            self._create(connection, table, frame, replace=False)
+            self._create(connection, table, frame, replace=False, types=types)
             self._insert(connection, table, frame)
         return len(frame)
 
