@@ -21,7 +21,7 @@ from nbclient.exceptions import CellExecutionError
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 _KERNEL = "puntual"
-_CELL_SECONDS = 240
+_CELL_SECONDS = 600
 
 
 def executed(notebook: Path, home: Path, folder: Path) -> nbformat.NotebookNode:
