@@ -56,6 +56,41 @@ def trend(
     return figure
 
 
+def confidence_sequence(
+    dates: Sequence[pd.Timestamp],
+    values: Sequence[float | None],
+    low: Sequence[float | None],
+    high: Sequence[float | None],
+    *,
+    write: Write,
+    texts: Texts,
+) -> go.Figure:
+    """An experiment's difference by day within the interval that holds at every look, and the line of no difference."""
+    days = [short_date(pd.Timestamp(day).date(), texts.language) for day in dates]
+    places = list(range(len(days)))
+    quiet = {"mode": "lines", "line": {"color": PRIMARY, "width": 0.6}, "hoverinfo": "skip"}
+    figure = go.Figure()
+    figure.add_scatter(x=places, y=list(high), **quiet)
+    figure.add_scatter(x=places, y=list(low), fill="tonexty", fillcolor=_LIGHT, **quiet)
+    figure.add_scatter(
+        x=places,
+        y=list(values),
+        mode="lines",
+        line={"color": PRIMARY, "width": 2.4},
+        customdata=[[day, *(write(one) for one in ends)] for day, *ends in zip(days, values, low, high, strict=True)],
+        hovertemplate="%{customdata[0]}: <b>%{customdata[1]}</b> (%{customdata[2]} … %{customdata[3]})<extra></extra>",
+    )
+    style(figure, texts, height=300)
+    kept = spread(len(days), 6)
+    figure.update_xaxes(
+        showgrid=False, tickmode="array", tickvals=kept, ticktext=[two_lines(days[at]) for at in kept], tickangle=0
+    )
+    known = [value for value in [*values, *low, *high] if value is not None and value == value]
+    _ticks(figure, min([*known, 0.0]), max([*known, 0.0]), write)
+    figure.add_hline(y=0, line={"color": QUIET, "width": 1, "dash": "dot"})
+    return figure
+
+
 def bars(names: Sequence[str], values: Sequence[float | None], *, write: Write, texts: Texts) -> go.Figure:
     """Horizontal bars in the order given, each with its figure; at most 25, the first ones."""
     names, values = list(names)[:_MOST_BARS], list(values)[:_MOST_BARS]

@@ -6,15 +6,24 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from models.charts import bar_chart, line_chart
+
+__all__ = ["Page", "bar_chart", "interval", "line_chart"]
+
 STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b2733}"
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:74rem;margin:2rem auto;padding:0 1rem;color:#1b2733}"
     "h1{font-size:1.6rem;margin-bottom:0}h2{margin-top:2.2rem;border-bottom:2px solid #0b6e6e}"
+    "h3{margin:1.6rem 0 .2rem;font-size:1.1rem}"
     "small,.en{color:#5a6b7b;font-weight:normal}table{border-collapse:collapse;margin:1rem 0;width:100%}"
     "td,th{border-bottom:1px solid #d5dde3;padding:.3rem .6rem;text-align:left;font-variant-numeric:tabular-nums}"
-    "th{background:#f2f6f7}figure{display:inline-block;margin:1rem 1rem 0 0}figcaption{font-weight:600}"
+    "th{background:#f2f6f7}figure{display:inline-table;vertical-align:top;margin:1rem 1rem 0 0;max-width:100%}"
+    "figcaption{display:table-caption;font-weight:600;padding-bottom:.3rem}svg{max-width:100%;height:auto}.flag{color:#b3261e;font-weight:600}"
+    ".scroll{overflow-x:auto}.scroll td{white-space:pre-line}p{max-width:60rem}"
+    ".dense{font-size:12px}.dense td,.dense th{padding:.3rem .35rem}"
     ".note{background:#f6f3e8;padding:.5rem .8rem;border-left:4px solid #c9a227;margin:.8rem 0}"
 )
-INK, LINE, PALE = "#0b6e6e", "#c9a227", "#d5dde3"
+
+MANY_COLUMNS = 9
 
 
 class Page:
@@ -30,6 +39,14 @@ class Page:
         """A section heading."""
         self._parts.append(f"<h2>{escape(es)} <span class='en'>{escape(en)}</span></h2>")
 
+    def subheading(self, es: str, en: str) -> None:
+        """A heading within a section."""
+        self._parts.append(f"<h3>{escape(es)} <span class='en'>{escape(en)}</span></h3>")
+
+    def text(self, es: str, en: str) -> None:
+        """A paragraph."""
+        self._parts.append(f"<p>{escape(es)}<br><span class='en'>{escape(en)}</span></p>")
+
     def note(self, es: str, en: str) -> None:
         """A sentence that the reader must not miss."""
         self._parts.append(f"<p class='note'>{escape(es)}<br><span class='en'>{escape(en)}</span></p>")
@@ -42,16 +59,25 @@ class Page:
         )
         self._parts.append(f"<table>{cells}</table>")
 
-    def table(self, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """A table with a head."""
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[Any]], flagged: Sequence[bool] | None = None) -> None:
+        """A table with a head; flagged rows stand out."""
         top = "".join(f"<th>{escape(str(cell))}</th>" for cell in head)
-        body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-        self._parts.append(f"<table><tr>{top}</tr>{body}</table>")
+        marks = flagged or [False] * len(rows)
+        body = "".join(
+            ("<tr class='flag'>" if mark else "<tr>")
+            + "".join(f"<td>{escape(str(cell))}</td>" for cell in row)
+            + "</tr>"
+            for row, mark in zip(rows, marks, strict=True)
+        )
+        dense = " class='dense'" if len(head) > MANY_COLUMNS else ""
+        self._parts.append(f"<div class='scroll'><table{dense}><tr>{top}</tr>{body}</table></div>")
 
-    def picture(self, es: str, en: str, svg: str) -> None:
-        """A picture made by this module, with its caption."""
+    def picture(self, es: str, en: str, svg: str, alt_es: str = "", alt_en: str = "") -> None:
+        """A picture with its caption, and with words for those who cannot see it (the caption when none are given)."""
         english = "" if es == en else f" <span class='en'>{escape(en)}</span>"
-        self._parts.append(f"<figure><figcaption>{escape(es)}{english}</figcaption>{svg}</figure>")
+        words = escape(f"{alt_es or es} · {alt_en or en}", quote=True)
+        named = svg.replace("<svg ", f"<svg aria-label='{words}' ", 1)
+        self._parts.append(f"<figure><figcaption>{escape(es)}{english}</figcaption>{named}</figure>")
 
     def html(self) -> str:
         """The whole page."""
@@ -68,55 +94,5 @@ def interval(measure: dict[str, float | None], digits: int = 3) -> str:
         return "–"
     if low is None or high is None or low != low:
         return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} ({low:.{digits}f} – {high:.{digits}f})"
-
-
-def line_chart(
-    points: Sequence[tuple[float, float]], *, diagonal: bool = False, width: int = 300, height: int = 200
-) -> str:
-    """Points joined by a line, with the ends of both axes written; ``diagonal`` adds the line where both are equal."""
-    if not points:
-        return ""
-    xs, ys = [p[0] for p in points], [p[1] for p in points]
-    low_x, high_x, low_y, high_y = min(xs), max(xs), min(ys), max(ys)
-    if diagonal:
-        low_x = low_y = min(low_x, low_y)
-        high_x = high_y = max(high_x, high_y)
-    span_x, span_y = (high_x - low_x) or 1.0, (high_y - low_y) or 1.0
-    left, bottom, right, top = 46, height - 24, width - 8, 10
-
-    def at(x: float, y: float) -> str:
-        return (
-            f"{left + (x - low_x) / span_x * (right - left):.1f},{bottom - (y - low_y) / span_y * (bottom - top):.1f}"
-        )
-
-    path = " ".join(at(x, y) for x, y in points)
-    dots = "".join(f"<circle r='3' fill='{INK}' cx='{c.split(',')[0]}' cy='{c.split(',')[1]}'/>" for c in path.split())
-    ideal = (
-        f"<polyline points='{at(low_x, low_y)} {at(high_x, high_y)}' stroke='{LINE}' fill='none'/>" if diagonal else ""
-    )
-    return (
-        f"<svg width='{width}' height='{height}' role='img' font-size='11'>"
-        f"<path d='M{left} {top}V{bottom}H{right}' stroke='{PALE}' fill='none'/>{ideal}"
-        f"<polyline points='{path}' stroke='{INK}' stroke-width='2' fill='none'/>{dots}"
-        f"<text x='{left}' y='{height - 8}'>{low_x:.3g}</text>"
-        f"<text x='{right}' y='{height - 8}' text-anchor='end'>{high_x:.3g}</text>"
-        f"<text x='{left - 4}' y='{bottom}' text-anchor='end'>{low_y:.3g}</text>"
-        f"<text x='{left - 4}' y='{top + 8}' text-anchor='end'>{high_y:.3g}</text></svg>"
-    )
-
-
-def bar_chart(bars: Sequence[tuple[str, float]], *, width: int = 560) -> str:
-    """Horizontal bars from zero, longest first as given; a value below zero is drawn in the other colour."""
-    if not bars:
-        return ""
-    longest = max(abs(value) for _, value in bars) or 1.0
-    rows = []
-    for place, (name, value) in enumerate(bars):
-        y, length = 18 * place + 14, abs(value) / longest * (width - 330)
-        rows.append(
-            f"<text x='250' y='{y}' text-anchor='end'>{escape(name)}</text>"
-            f"<rect x='256' y='{y - 10}' width='{length:.1f}' height='12' fill='{INK if value >= 0 else LINE}'/>"
-            f"<text x='{262 + length:.1f}' y='{y}'>{value:.3g}</text>"
-        )
-    return f"<svg width='{width}' height='{18 * len(bars) + 10}' role='img' font-size='12'>{''.join(rows)}</svg>"
+    # Spaces and a joiner that do not break: an interval is read on one line.
+    return f"{value:.{digits}f} ({low:.{digits}f}\u00a0–\u2060\u00a0{high:.{digits}f})"

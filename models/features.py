@@ -20,8 +20,10 @@ from puntual.errors import ModelError
 
 FeatureType = Literal["number", "boolean", "category"]
 Role = Literal["key", "flag", "feature", "season", "context"]
+Source = Literal["table", "willingness"]
 
 KNOWN_AT_AS_OF = "only events with a local date on or before as_of_date"
+ENDED_WEEKS = "weeks that ended on or before as_of_date; pay model and filter parameters are those of the training date"
 STATIC_TERMS = "fixed in the contract of the loan before as_of_date"
 PROTECTED = frozenset({"gender", "sex", "birth_date", "age", "marital_state", "marital_status", "civil_status"})
 
@@ -33,7 +35,8 @@ class Feature:
     ``monotone`` is the sign that the prediction must keep when the column grows (0 = free) and ``monotone_reason`` says
     why it is known. ``role``: ``key`` identifies the row, ``flag`` selects it, ``feature`` may be learnt from,
     ``season`` enters as a smooth yearly shift and is never split on (with two years of history a tree would learn dates
-    by heart), ``context`` is used for segments and amounts but never learnt from.
+    by heart), ``context`` is used for segments and amounts but never learnt from. ``source`` says where it comes from:
+    ``table`` is a column that dbt builds, ``willingness`` one that the filter over past weeks gives.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Feature:
     monotone_reason: str = ""
     leakage: str = KNOWN_AT_AS_OF
     group: str = ""
+    source: Source = "table"
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class ReasonGroup:
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """The columns of one feature table, in the table's order, and what a model does with each."""
+    """The columns of one feature table, in the table's order, then those of the willingness, and what each is for."""
 
     model: str
     table: str
@@ -71,8 +75,13 @@ class FeatureSpec:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every column of the table, in order."""
+        """Every column of a frame that a model reads, in order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """The columns that dbt builds, in the table's order."""
+        return tuple(column.name for column in self.columns if column.source == "table")
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -194,6 +203,31 @@ def _text(name: str, group: str, why: str) -> Feature:
     return Feature(name, "category", why, group=group)
 
 
+def _willingness(group: str, *, is_risk: bool) -> tuple[Feature, ...]:
+    """The three columns of the latent willingness; for default risk their signs are known."""
+
+    def column(name: str, why: str, reason: str = "") -> Feature:
+        sign = -1 if is_risk and reason else 0
+        return Feature(
+            name,
+            "number",
+            why,
+            monotone=sign,
+            monotone_reason=reason if sign else "",
+            leakage=ENDED_WEEKS,
+            group=group,
+            source="willingness",
+        )
+
+    return (
+        column("willingness_level", "how readily the member pays, as it stays", "who pays more readily is no riskier"),
+        column("willingness_trouble", "how much that is off at present", "a trouble that lifts is no bad sign"),
+        column("willingness_variance", "how little is known of the two"),
+    )
+
+
+WILLINGNESS_COLUMNS = ("willingness_level", "willingness_trouble", "willingness_variance")
+
 _LATER = "more overdue never makes the threshold farther away"
 _WORSE = "a worse record never speaks for a loan"
 
@@ -273,6 +307,7 @@ LOAN_FEATURES = FeatureSpec(
             role="season",
             leakage="the calendar is known",
         ),
+        *_willingness("WILLINGNESS", is_risk=True),
     ),
     groups=(
         ReasonGroup(
@@ -291,6 +326,11 @@ LOAN_FEATURES = FeatureSpec(
             "PAYING_LESS",
             "Últimamente entra menos dinero de lo que vence.",
             "Lately less money comes in than falls due.",
+        ),
+        ReasonGroup(
+            "WILLINGNESS",
+            "Semana a semana paga menos de lo que se espera de quien debe lo mismo.",
+            "Week by week pays less than is expected of somebody who owes the same.",
         ),
         ReasonGroup(
             "BROKEN_PROMISES",
@@ -427,6 +467,7 @@ CUSTOMER_FEATURES = FeatureSpec(
             role="season",
             leakage="the calendar is known",
         ),
+        *_willingness("PAYING", is_risk=False),
     ),
     groups=(
         ReasonGroup("REACH", "Suele responder por este canal.", "Usually answers on this channel."),
@@ -454,13 +495,19 @@ CUSTOMER_FEATURES = FeatureSpec(
 
 
 def explain_groups(
-    spec: FeatureSpec, contributions: np.ndarray, frame: pd.DataFrame, *, most: int = 4, least: float = 0.05
+    spec: FeatureSpec,
+    contributions: np.ndarray,
+    frame: pd.DataFrame,
+    *,
+    most: int = 4,
+    least: float = 0.05,
+    uses_evidence: bool = True,
 ) -> list[list[str]]:
     """Per row, the codes of the groups that raised the score most, strongest first.
 
     ``contributions`` has one column per feature in the order of the spec, in log odds; those of a group are summed. A
-    group counts when its sum is at least ``least`` and its evidence, if it names any, is above 0. Ties go to the spec's
-    order.
+    group counts when its sum is at least ``least`` and its evidence, if it names any and ``uses_evidence``, is above 0.
+    Ties go to the spec's order.
     """
     codes = [group.code for group in spec.groups]
     place = {code: index for index, code in enumerate(codes)}
@@ -468,7 +515,7 @@ def explain_groups(
     for index, feature in enumerate(spec.features):
         totals[:, place[feature.group]] += contributions[:, index]
     for index, group in enumerate(spec.groups):
-        if group.evidence:
+        if group.evidence and uses_evidence:
             seen = np.zeros(len(frame), dtype=bool)
             for name in group.evidence:
                 seen |= np.nan_to_num(number(spec, frame[name]), nan=0.0) > 0

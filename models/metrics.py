@@ -5,7 +5,7 @@ Intervals come from resampling members, not rows: the rows of one person say the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def auc(outcome: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None
     >>> auc(np.array([0, 0, 1, 1]), np.array([.1, .4, .4, .8]))
     0.875
     """
-    return _auc_from_places(np.asarray(outcome, dtype=float), _places(score), weight)
+    return auc_of_ranks(np.asarray(outcome, dtype=float), ranks(score), weight)
 
 
 def brier(outcome: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None) -> float:
@@ -59,27 +59,79 @@ def metrics_with_interval(
     outcome: np.ndarray, probability: np.ndarray, members: np.ndarray, *, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, dict[str, float]]:
     """AUC, Brier, ECE and log loss, each as value, low and high (95 %, members resampled ``draws`` times)."""
-    y, p = np.asarray(outcome, dtype=float), np.asarray(probability, dtype=float)
-    places, index = _places(p), _equal_bins(p, 10)
+    metrics, _ = compared_with_interval(outcome, {"it": probability}, members, draws=draws, seed=seed)
+    return metrics["it"]
+
+
+def compared_with_interval(
+    outcome: np.ndarray,
+    scores: Mapping[str, np.ndarray],
+    members: np.ndarray,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, dict[str, dict[str, float]]]]:
+    """The measures of several models on the same rows, and how far the first is from each other one.
+
+    Returns ``{model: {measure: {value, low, high}}}`` and, for every model but the first, the paired difference (the
+    first less the other) of each measure, also with its interval: both are measured on the same draws of members, so
+    what is hard for both does not blur it.
+    """
+    y = np.asarray(outcome, dtype=float)
+    measured = {name: _measures(y, np.asarray(score, dtype=float)) for name, score in scores.items()}
+    values = {name: {code: one(None) for code, one in codes.items()} for name, codes in measured.items()}
+    drawn: dict[str, dict[str, list[float]]] = {name: {code: [] for code in codes} for name, codes in measured.items()}
+    for weight in member_weights(members, draws=draws, seed=seed):
+        for name, codes in measured.items():
+            for code, one in codes.items():
+                drawn[name][code].append(one(weight))
+    first = next(iter(scores))
+    metrics = {
+        name: {code: interval_of(values[name][code], drawn[name][code]) for code in codes}
+        for name, codes in measured.items()
+    }
+    differences = {
+        name: {
+            code: interval_of(
+                values[first][code] - values[name][code],
+                [a - b for a, b in zip(drawn[first][code], drawn[name][code], strict=True)],
+            )
+            for code in codes
+        }
+        for name, codes in measured.items()
+        if name != first
+    }
+    return metrics, differences
+
+
+def member_weights(members: np.ndarray, *, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Weights of the rows, draw by draw: every member counts a Poisson(1) number of times, with all of its rows."""
+    codes, names = pd.factorize(np.asarray(members))
+    random = np.random.default_rng(seed)
+    for _ in range(draws):
+        weight = random.poisson(1.0, len(names)).astype(float)[codes]
+        if weight.sum() > 0:
+            yield weight
+
+
+def interval_of(value: float, drawn: Sequence[float]) -> dict[str, float]:
+    """A value with the middle 95 % of its draws; NaN draws (a group without an event) are left out."""
+    known = np.array([d for d in drawn if not np.isnan(d)])
+    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
+    return {"value": float(value), "low": float(low), "high": float(high)}
+
+
+def _measures(y: np.ndarray, p: np.ndarray) -> dict[str, Callable[[np.ndarray | None], float]]:
+    places, index = ranks(p), _equal_bins(p, 10)
     clipped = np.clip(p, 1e-6, 1 - 1e-6)
     losses = -(y * np.log(clipped) + (1 - y) * np.log(1 - clipped))
     squares = (p - y) ** 2
-    measures: dict[str, Callable[[np.ndarray | None], float]] = {
-        "auc": lambda w: _auc_from_places(y, places, w),
+    return {
+        "auc": lambda w: auc_of_ranks(y, places, w),
         "brier": lambda w: float(np.average(squares, weights=w)),
         "ece": lambda w: _ece_from_bins(y, p, index, w),
         "log_loss": lambda w: float(np.average(losses, weights=w)),
     }
-    codes, names = pd.factorize(members)
-    random = np.random.default_rng(seed)
-    drawn: dict[str, list[float]] = {name: [] for name in measures}
-    for _ in range(draws):
-        weight = random.poisson(1.0, len(names)).astype(float)[codes]
-        if weight.sum() == 0:
-            continue
-        for name, measure in measures.items():
-            drawn[name].append(measure(weight))
-    return {name: _interval(measure(None), drawn[name]) for name, measure in measures.items()}
 
 
 def average_precision(outcome: np.ndarray, score: np.ndarray) -> float:
@@ -90,7 +142,7 @@ def average_precision(outcome: np.ndarray, score: np.ndarray) -> float:
     >>> average_precision(np.array([1, 0, 1]), np.array([.9, .8, .7])).__round__(4)
     0.8333
     """
-    y, places = np.asarray(outcome, dtype=float), _places(score)
+    y, places = np.asarray(outcome, dtype=float), ranks(score)
     events = np.bincount(places, weights=y)[::-1]
     rows = np.bincount(places).astype(float)[::-1]
     if events.sum() == 0:
@@ -105,7 +157,7 @@ def kolmogorov_smirnov(outcome: np.ndarray, score: np.ndarray) -> float:
     >>> kolmogorov_smirnov(np.array([0, 0, 1, 1]), np.array([.1, .4, .4, .8]))
     0.5
     """
-    y, places = np.asarray(outcome, dtype=float), _places(score)
+    y, places = np.asarray(outcome, dtype=float), ranks(score)
     events, others = np.bincount(places, weights=y), np.bincount(places, weights=1 - y)
     if events.sum() == 0 or others.sum() == 0:
         return float("nan")
@@ -163,7 +215,9 @@ def reference_bins(sample: np.ndarray, *, bins: int = 10) -> dict[str, list[floa
     return {"edges": edges.tolist(), "counts": _counts(sample, edges).tolist()}
 
 
-def stability_index(reference: Mapping[str, Sequence[float]], actual: np.ndarray) -> float:
+def stability_index(
+    reference: Mapping[str, Sequence[float]], actual: np.ndarray, weight: np.ndarray | None = None
+) -> float:
     """Population stability index of a sample against :func:`reference_bins` of another; 0 when shares are equal.
 
     >>> stability_index(reference_bins(np.arange(10.0)), np.arange(10.0))
@@ -171,14 +225,14 @@ def stability_index(reference: Mapping[str, Sequence[float]], actual: np.ndarray
     """
     edges = np.asarray(reference["edges"], dtype=float)
     before = np.asarray(reference["counts"], dtype=float) + 0.5
-    after = _counts(np.asarray(actual, dtype=float), edges) + 0.5
+    after = _counts(np.asarray(actual, dtype=float), edges, weight) + 0.5
     before, after = before / before.sum(), after / after.sum()
     return float(((after - before) * np.log(after / before)).sum())
 
 
-def _counts(sample: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def _counts(sample: np.ndarray, edges: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     index = np.where(np.isnan(sample), 0, np.searchsorted(edges, sample, side="left") + 1)
-    return np.bincount(index, minlength=len(edges) + 2).astype(float)
+    return np.bincount(index, weights=weight, minlength=len(edges) + 2).astype(float)
 
 
 def population_stability(expected: np.ndarray, actual: np.ndarray, *, bins: int = 10) -> float:
@@ -189,17 +243,13 @@ def population_stability(expected: np.ndarray, actual: np.ndarray, *, bins: int 
     return stability_index(reference_bins(expected, bins=bins), actual)
 
 
-def _interval(value: float, drawn: list[float]) -> dict[str, float]:
-    known = np.array([d for d in drawn if not np.isnan(d)])
-    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
-    return {"value": float(value), "low": float(low), "high": float(high)}
-
-
-def _places(score: np.ndarray) -> np.ndarray:
+def ranks(score: np.ndarray) -> np.ndarray:
+    """The place of every score among the different ones, from 0; equal scores share it."""
     return np.unique(np.asarray(score, dtype=float), return_inverse=True)[1].ravel()
 
 
-def _auc_from_places(outcome: np.ndarray, places: np.ndarray, weight: np.ndarray | None) -> float:
+def auc_of_ranks(outcome: np.ndarray, places: np.ndarray, weight: np.ndarray | None) -> float:
+    """:func:`auc` of scores that were ranked once, for many draws of weights."""
     w = np.ones(len(outcome)) if weight is None else weight
     events = np.bincount(places, weights=w * outcome)
     others = np.bincount(places, weights=w * (1 - outcome))

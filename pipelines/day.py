@@ -67,7 +67,7 @@ class Day:
                 threads=settings.runtime.threads,
                 memory_limit_gb=settings.runtime.memory_limit_gb,
             ),
-            registry=ModelRegistry(place.models),
+            registry=ModelRegistry(place.models, settings.registry.uri, settings.registry.prefix),
             as_of=as_of,
             received_on=max(as_of, clock.today(settings.institution.timezone)),
             run_id=run_id,

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.assets import deciding, landing, learning, measuring, reconciling, scoring
+from pipelines.assets import deciding, landing, learning, measuring, outlook, reconciling, scoring
 from pipelines.assets.publish import publish_assets
 from pipelines.assets.transform import report_assets, transform_assets
 from pipelines.dbt import Dbt
@@ -57,6 +57,7 @@ def all_assets(manifest: dict[str, Any]) -> list[dg.AssetsDefinition]:
         *reconciling.ASSETS,
         *learning.ASSETS,
         *scoring.ASSETS,
+        *outlook.ASSETS,
         *deciding.ASSETS,
         *measuring.ASSETS,
         report_assets(manifest),

@@ -29,7 +29,7 @@ from models.lab.settings import FAMILIES
 from models.lab.write import write_demo
 from pipelines.day import Day
 from pipelines.run import run_day
-from pipelines.steps.plan import CHANNEL_MODEL
+from pipelines.steps.champions import CHANNEL_MODEL
 from pipelines.steps.scoring import score_contact_channel, score_default_risk
 from puntual.decision.capacity import COLLECTOR_CHANNELS, roster
 from puntual.errors import PuntualError, UsageError

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from puntual import models_cli
 from puntual.errors import PuntualError, UsageError
 from puntual.paths import Home
 
@@ -20,11 +21,20 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+app.add_typer(models_cli.app)
+experiment_app = typer.Typer(
+    help="Experiments of the home: which there are, what they say, whether they are sound.", no_args_is_help=True
+)
+app.add_typer(experiment_app, name="experiment")
+
 HomeArgument = Annotated[
     Path, typer.Argument(help="Folder of the institution: its settings, data and results.", metavar="HOME")
 ]
 AsOf = Annotated[
     str, typer.Option("--as-of", help="Business date, YYYY-MM-DD: the list is for this day.", metavar="DATE")
+]
+SpokenLanguage = Annotated[
+    str | None, typer.Option("--language", help="es or en; the institution's when left out.", metavar="LANGUAGE")
 ]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")]
 
@@ -195,6 +205,67 @@ def export(
     export_summary(request, snapshot, written)
 
 
+@experiment_app.command(name="list", epilog="Example: puntual experiment list ./micoop")
+def experiment_list(home: HomeArgument, language: SpokenLanguage = None) -> None:
+    """Show the experiments of the home, where each stands today, and its arms."""
+    from puntual import clock
+    from puntual.console import say, table
+    from puntual.experiments.registry import load_experiments
+    from puntual.experiments.texts import TEXTS, list_rows
+    from puntual.settings import load_settings
+
+    place = _existing(Home(home.resolve()))
+    settings = load_settings(place)
+    spoken = _spoken(language, settings.institution.language)
+    registered = load_experiments(place.experiments)
+    if not registered:
+        say(TEXTS[spoken]["none"].format(folder=place.experiments))
+        return
+    rows = list_rows(registered, clock.today(settings.institution.timezone), spoken)
+    table("", TEXTS[spoken]["list_columns"].split("|"), rows)
+
+
+@experiment_app.command(name="check", epilog="Example: puntual experiment check ./micoop")
+def experiment_check(home: HomeArgument, language: SpokenLanguage = None) -> None:
+    """Validate the files of the experiments, and that none that had begun by the published day was changed."""
+    from puntual.console import say
+    from puntual.experiments.command import check
+    from puntual.experiments.texts import TEXTS
+    from puntual.settings import load_settings
+
+    place = _existing(Home(home.resolve()))
+    spoken = _spoken(language, load_settings(place).institution.language)
+    say(TEXTS[spoken]["valid"].format(count=check(place)))
+
+
+@experiment_app.command(name="report", epilog="Example: puntual experiment report ./micoop hold-out-2026")
+def experiment_report(
+    home: HomeArgument,
+    name: Annotated[str, typer.Argument(help="Id of the experiment.", metavar="ID")],
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", help="Which published day; the current one when left out.", metavar="DATE"),
+    ] = None,
+    language: SpokenLanguage = None,
+) -> None:
+    """Show what an experiment says on a published day: arms, sample ratio, difference, intervals, money."""
+    from puntual.console import say, table
+    from puntual.experiments.command import newest
+    from puntual.experiments.texts import TEXTS, report_rows
+    from puntual.settings import business_date, load_settings
+
+    place = _existing(Home(home.resolve()))
+    spoken = _spoken(language, load_settings(place).institution.language)
+    snapshot_date, rows = newest(place, name, business_date(as_of) if as_of else None)
+    if rows.empty:
+        say(TEXTS[spoken]["not_begun"].format(name=name, date=snapshot_date))
+        return
+    heading, cells, lines = report_rows(rows, spoken)
+    table(heading, cells[0], cells[1:])
+    for line in lines:
+        say(line)
+
+
 @app.command(epilog="Example: puntual doctor ./demo")
 def doctor(home: HomeArgument) -> None:
     """Check versions, settings, disk, warehouse and freshness; says what is wrong and what to do."""
@@ -336,6 +407,14 @@ def dagster_ui(home: HomeArgument, port: Port = 3000) -> None:
     say(f"Dagster on [bold]{home}[/bold]: http://127.0.0.1:{port}  (Ctrl+C stops)")
     command = ["-m", "dagster", "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
     _become([sys.executable, *command], current_environment())
+
+
+def _spoken(asked: str | None, institution: Literal["es", "en"]) -> Literal["es", "en"]:
+    if asked is None:
+        return institution
+    if asked not in {"es", "en"}:
+        raise UsageError(f"--language {asked}: must be es or en")
+    return "es" if asked == "es" else "en"
 
 
 def _existing(place: Home) -> Home:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from puntual.doctor import Finding
@@ -220,6 +221,29 @@ def export_summary(request: Request, snapshot: Snapshot, written: Exported) -> N
         say(f"  [yellow]Empty[/yellow]: {reason}; the file has its header only.")
     if offer(request.what).has_names:
         say("  [yellow]It names members[/yellow]: keep it like the work lists, delete it when it has served.")
+
+
+def models_list(rows: Sequence[Any], *, data_up_to: str, decided_on: str) -> None:
+    """The versions of the trained models, under the name of each: status, dates, and the reason on a line below."""
+    named = ""
+    for row in rows:
+        if row["name"] != named:
+            named = row["name"]
+            _out.print(Text(named, style="bold"))
+        decided = f"{decided_on} {row['decided_on']}" if row["decided_on"] else ""
+        line = f"  {row['version']}  {row['status_text']:<12} {data_up_to} {row['trained_as_of']}  {decided}".rstrip()
+        _out.print(Text(line, style="green" if row["status"] == "champion" else ""), soft_wrap=True)
+        _out.print(Text(f"      {row['reason']}", style="dim"), soft_wrap=True)
+
+
+def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of texts; what is long is wrapped, never cut."""
+    shown = Table(title=title or None, title_justify="left")
+    for heading in headings:
+        shown.add_column(heading, overflow="fold")
+    for row in rows:
+        shown.add_row(*row)
+    _out.print(shown)
 
 
 def doctor_table(findings: Sequence[Finding]) -> bool:

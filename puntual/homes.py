@@ -16,6 +16,30 @@ Put the institution's files here: <table>.parquet, <table>.csv or <table>/ with 
 Tables and columns: docs/data_dictionary.md of Puntual. Required: customers, loans, installments, payments.
 """
 
+_EXPERIMENT = """\
+# An experiment, switched off. Copy it to a file of its own name, change it, switch it on (docs/experiments.md).
+# From its first day on only its end may change. Check it with: puntual experiment check HOME
+id: ejemplo                        # the name of the file
+title: {es: Grupo de reserva, en: Hold-out}
+enabled: false
+layer: main                        # experiments of one layer never share a member
+traffic: 1.0                       # part of the layer's members
+salt: ejemplo-1                    # any text; another one draws the members anew
+arms:                              # policy: puntual (its decision), ladder (by past-due days), hold_out (no contact)
+  - {code: producto, share: 0.9, policy: puntual}
+  - {code: reserva, share: 0.1, policy: hold_out}
+control: reserva                   # the arm with which the others are compared
+population:                        # on the day of entering; also segments, branches, products: [...]
+  min_past_due_days: 0
+  max_past_due_days: 90
+start: 2026-07-01
+end: 2026-09-30                    # members enter until window_days before it
+metric: {name: paid_amount, window_days: 28, covariate_days: 91}   # or paid_any
+minimum_days: 28                   # no verdict before
+alpha: 0.05
+expected_members: 2000             # where the interval for all looks is narrowest
+"""
+
 _DEMO_MARKER = "This home is a demo: `puntual demo` may replace everything in it.\n"
 
 
@@ -48,9 +72,12 @@ def create_home(
     except UsageError:
         place.settings_file.unlink()
         raise
-    for folder in (place.root / "landing", place.policies):
+    for folder in (place.root / "landing", place.policies, place.experiments):
         folder.mkdir(exist_ok=True)
     (place.root / "landing" / "LEEME.txt").write_text(_README_LANDING, encoding="utf-8")
+    example = place.experiments / "ejemplo.yaml"
+    if not example.exists():
+        example.write_text(_EXPERIMENT, encoding="utf-8")
     return place
 
 

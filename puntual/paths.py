@@ -33,6 +33,11 @@ class Home:
         return self.root / "policies"
 
     @property
+    def experiments(self) -> Path:
+        """The institution's experiments, one file each."""
+        return self.root / "experiments"
+
+    @property
     def quarantine(self) -> Path:
         """Rows that were not let in, by run."""
         return self.root / "quarantine"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Settings(BaseModel):
@@ -87,10 +88,14 @@ class ChannelSettings(_Settings):
 
 
 class DecisionSettings(_Settings):
-    """How today's contacts are chosen."""
+    """How today's contacts are chosen.
+
+    ``exploration_max_cost``: what the drawn contacts of a day may cost in expectation; empty is no limit.
+    """
 
     response_window_days: int = Field(default=7, ge=1, le=31)
     exploration_share: Share = 0.05
+    exploration_max_cost: float | None = Field(default=None, ge=0)
     reading: Literal["strict_default", "alternative_reading"] = "strict_default"
     seed: int = 0
 
@@ -114,6 +119,12 @@ class DefaultRiskSettings(_Settings):
         return value
 
 
+class WillingnessSettings(_Settings):
+    """From how many past weeks each member's willingness to pay is followed."""
+
+    weeks: int = Field(default=104, ge=8, le=520)
+
+
 class ContactChannelSettings(_Settings):
     """How the effect of contacts is learnt, and what it takes to be believed.
 
@@ -125,6 +136,13 @@ class ContactChannelSettings(_Settings):
     retrain_after_days: int = Field(default=30, ge=1)
     training_weeks: int = Field(default=78, ge=8)
     training_rows: int = Field(default=700_000, ge=1_000)
+
+
+class ExpectedRecoverySettings(_Settings):
+    """Over how many days the expected recovery of a member is told, and how sure its interval is."""
+
+    horizon_days: int = Field(default=30, ge=7, le=182)
+    confidence: float = Field(default=0.9, ge=0.5, lt=1)
 
 
 class ArrearsSettings(_Settings):
@@ -209,6 +227,26 @@ class ReconciliationSettings(_Settings):
     totals_tolerance: Decimal | None = Field(default=None, ge=0)
 
 
+class RegistrySettings(_Settings):
+    """Where it is written which model is champion; the models' files always stay in the home.
+
+    ``uri``: empty for an MLflow store in the home (SQLite); else an MLflow server (``http://``, ``https://``) or its
+    database (``postgresql://``). ``prefix``: before every model's name there, for institutions that share a server.
+    """
+
+    uri: str = ""
+    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,60}$")
+
+    @field_validator("uri")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://", "postgresql://")):
+            raise ValueError(
+                "must be empty (a SQLite file in the home) or start with http://, https:// or postgresql://"
+            )
+        return value
+
+
 class PublishSettings(_Settings):
     """How many snapshots stay on disk, the current one included."""
 
@@ -242,9 +280,12 @@ class Settings(_Settings):
     decision: DecisionSettings = DecisionSettings()
     default_risk: DefaultRiskSettings = DefaultRiskSettings()
     contact_channel: ContactChannelSettings = ContactChannelSettings()
+    expected_recovery: ExpectedRecoverySettings = ExpectedRecoverySettings()
+    willingness: WillingnessSettings = WillingnessSettings()
     arrears: ArrearsSettings = ArrearsSettings()
     kpis: KpiSettings = KpiSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
+    registry: RegistrySettings = RegistrySettings()
     publish: PublishSettings = PublishSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
@@ -272,6 +313,33 @@ def _line_of(node: yaml.Node | None, location: tuple[Any, ...]) -> int | None:
     return line
 
 
+def read_validated(file: Path, model: type[Model], expected: str) -> tuple[Model, yaml.Node | None]:
+    """A YAML file as the validated ``model``, and its tree, which knows the lines; ``expected`` is what it should hold.
+
+    Raises:
+        UsageError: the file is not YAML in UTF-8, or has an unknown, wrong or repeated key; names the line.
+    """
+    text = _utf8_text(file)
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-02-31
+        raise UsageError(f"{file} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{file} must hold {expected}; it holds {type(content).__name__}")
+    _refuse(file, [(line, key, f"written twice, first on line {first}") for key, first, line in _repeated_keys(tree)])
+    try:
+        value = model.model_validate(content)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            location = tuple(part for part in problem["loc"] if part != "[key]")  # pydantic's mark for the key itself
+            key = ".".join(str(part) for part in location)
+            problems.append((_line_of(tree, location), key, _what_is_wrong(problem)))
+        _refuse(file, problems, error)
+    return value, tree
+
+
 def load_settings(home: Home) -> Settings:
     """Settings of the institution whose home is ``home``.
 
@@ -281,24 +349,7 @@ def load_settings(home: Home) -> Settings:
     file = home.settings_file
     if not file.exists():
         raise UsageError(f"{file} does not exist. Create it with: puntual init {home.root}")
-    text = _utf8_text(file)
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-02-31
-        raise UsageError(f"{file} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{file} must hold settings such as 'institution:'; it holds {type(content).__name__}")
-    _refuse(file, [(line, key, f"written twice, first on line {first}") for key, first, line in _repeated_keys(tree)])
-    try:
-        settings = Settings.model_validate(content)
-    except ValidationError as error:
-        problems = []
-        for problem in error.errors():
-            location = tuple(part for part in problem["loc"] if part != "[key]")  # pydantic's mark for the key itself
-            key = ".".join(str(part) for part in location)
-            problems.append((_line_of(tree, location), key, _what_is_wrong(problem)))
-        _refuse(file, problems, error)
+    settings, tree = read_validated(file, Settings, "settings such as 'institution:'")
     outside = [(_line_of(tree, tuple(key.split("."))), key, what) for key, what in _outside_home(home, settings)]
     _refuse(file, outside)
     return settings
@@ -447,6 +498,10 @@ contact_channel:
   retrain_after_days: 30
   promotion: certain               # certain: surely better than the habit; likely: better by estimate (small books)
 
+expected_recovery:
+  horizon_days: 30                 # what members should pay within so many days, with an interval
+  confidence: 0.9
+
 arrears:
   tolerance: 0.01                  # open amounts up to this count as paid
   allocation_order: [fees, interest, principal]
@@ -466,6 +521,9 @@ reconciliation:                    # against loan_balances and control_totals, w
   max_different_share: 0.20        # likewise, whatever the cause
   max_missing_share: 0.05          # likewise, active loans without a balance
   max_age_days: 31                 # older figures of the core are reported and stop nothing
+
+registry:
+  uri: ""                          # empty: HOME/artifacts/models/registry.db; or an MLflow server or its database
 
 publish:
   keep_snapshots: 7

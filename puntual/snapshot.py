@@ -15,7 +15,11 @@ MANIFEST = "manifest.json"
 SCREEN_LIST = "worklists/screen.parquet"
 """The day's list for the screens. It has names, so it lies with the work lists and not among the tables for BI."""
 
-_PLACES = {"worklist": SCREEN_LIST}
+_PLACES = {
+    "worklist": SCREEN_LIST,
+    "training_default_risk": "training/default_risk.parquet",
+    "training_contact_channel": "training/contact_channel.parquet",
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,10 @@ class Snapshot:
         return date.fromisoformat(self.manifest["as_of_date"])
 
     def table_path(self, name: str) -> Path:
-        """The Parquet file of a published table: one of ``bi/``, or ``worklist``, the day's list for the screens.
+        """The Parquet file of a published table.
+
+        One of ``bi/``; or ``worklist``, the day's list for the screens; or ``training_default_risk`` and
+        ``training_contact_channel``, what those models were last trained on, for notebooks.
 
         Raises:
             PublishError: the snapshot has no such table.

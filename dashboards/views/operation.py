@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboards import components
+from dashboards import components, experiment_queries, kpi_charts
 from dashboards.components import Figure, plain
-from dashboards.formats import file_size, long_date, number, percent, short_date
+from dashboards.formats import file_size, long_date, money, number, percent, short_date
 from dashboards.language import Texts
 from puntual.publish import verify
 
@@ -26,6 +26,85 @@ def section(heading: str, frame: pd.DataFrame, names: dict[str, str], texts: Tex
 def pairs(entries: dict[str, Any], first: str, second: str) -> pd.DataFrame:
     """A mapping as a frame, in the order of its keys."""
     return pd.DataFrame({first: sorted(entries), second: [entries[key] for key in sorted(entries)]})
+
+
+def experiments(folder: str, currency: str, texts: Texts) -> None:
+    """What each experiment says so far: its arms, whether the draw is sound, the verdict, and the interval by day."""
+    st.subheader(texts("experiments.title"), anchor=False)
+    there = experiment_queries.experiments(folder)
+    if there.empty:
+        st.caption(texts("experiments.none"))
+        return
+    names = dict(zip(there["experiment_id"], there[f"title_{texts.language}"], strict=True))
+    one = st.selectbox(
+        texts("experiments.one"), list(names), format_func=lambda code: f"{names[code]} ({code})", width=420
+    )
+    rows = experiment_queries.measures(folder, one)
+    now = rows[rows["measured_date"] == rows["measured_date"].max()]
+    first = now.iloc[0]
+    is_money = first["metric_code"] == "paid_amount"
+
+    def write(value: Any) -> str:
+        if value is None or value != value:
+            return "–"
+        return money(value, texts.language, currency) if is_money else percent(value, texts.language)
+
+    is_sound = not (now["verdict_code"] == "sample_ratio").any()
+    if not is_sound:
+        st.error(texts("experiments.ratio_bad"))
+    st.caption(
+        texts(
+            "experiments.caption",
+            status=texts.label("experiment_status", str(first["status_code"])),
+            start=short_date(components.as_day(first["start_date"]), texts.language),
+            end=short_date(components.as_day(first["end_date"]), texts.language),
+            days=number(first["window_days"], texts.language),
+            ratio=texts("experiments.ratio_good") if is_sound else texts("experiments.ratio_off"),
+            chance=percent(first["sample_ratio_probability"], texts.language, 2),
+        )
+    )
+    shown = now.assign(
+        policy=[texts.label("experiment_policy", code) for code in now["policy_code"]],
+        verdict=[texts.label("experiment_verdict", code) for code in now["verdict_code"]],
+        interval=[
+            "–" if low != low else f"{write(low)} … {write(high)}"
+            for low, high in zip(now["anytime_low"], now["anytime_high"], strict=True)
+        ],
+    )
+    columns = ["arm_code", "policy", "exposed_count", "matured_count", "metric_mean", "adjusted_value", "interval"]
+    columns += ["incremental_value"] if is_money else []
+
+    def count(value: Any) -> str:
+        return number(value, texts.language)
+
+    components.table(
+        shown,
+        {
+            "exposed_count": count,
+            "matured_count": count,
+            "metric_mean": write,
+            "adjusted_value": write,
+            "incremental_value": write,
+        },
+        {column: texts(f"experiment_column.{column}") for column in [*columns, "verdict"]},
+    )
+    for arm in now.loc[~now["is_control"].astype(bool), "arm_code"]:
+        line = rows[(rows["arm_code"] == arm) & rows["anytime_low"].notna()]
+        if len(line) > 1:
+            st.markdown(f"**{texts('experiments.sequence', arm=plain(str(arm)))}**")
+            components.chart(
+                kpi_charts.confidence_sequence(
+                    list(line["measured_date"]),
+                    list(line["adjusted_value"]),
+                    list(line["anytime_low"]),
+                    list(line["anytime_high"]),
+                    write=write,
+                    texts=texts,
+                ),
+                key=f"experiment_{arm}",
+                description=texts("experiments.sequence", arm=str(arm)),
+            )
+    st.caption(texts("experiments.how"))
 
 
 texts = components.chosen_language()
@@ -62,6 +141,18 @@ with st.container(horizontal=True, vertical_alignment="center"):
         else:
             st.success(texts("operation.verify_ok", count=number(len(manifest["files"]), language)))
 
+alarms = pd.DataFrame(manifest.get("model_alarms", []))
+if not alarms.empty:
+    severities = {code: texts(f"operation.{code}") for code in ("alarm", "warning")}
+    shown = alarms.assign(severity=alarms["severity"].map(severities), text=alarms[f"text_{language}"].map(plain))
+    section(
+        texts("operation.model_alarms"),
+        shown[["severity", "model_name", "text"]],
+        {"severity": texts("column.severity"), "model_name": texts("column.name"), "text": texts("column.text")},
+        texts,
+    )
+
+experiments(str(snapshot.folder), components.currency_of(snapshot), texts)
 left, right = st.columns(2, gap="large")
 with left:
     models = pairs(manifest["model_versions"], "name", "version")

@@ -21,7 +21,7 @@ from models.estimators import BoosterSettings, booster_from_text, booster_text, 
 from models.features import CUSTOMER_FEATURES, encode, number
 from puntual.errors import ModelError
 
-FORMAT = "contact_channel/1"
+FORMAT = "contact_channel/2"
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class ContactChannelModel:
 
     ``promote`` says whether the plan beat the institution's present habit on held-out weeks beyond doubt, and
     ``decision`` why; both are in the card. Nothing is promoted here.
+
+    ``willingness_version``: of the willingness that it was trained with and must be given; empty when it had none.
     """
 
     trained_as_of: date
@@ -47,6 +49,7 @@ class ContactChannelModel:
     card: dict[str, Any] = field(default_factory=dict, compare=False)
     promote: bool = field(default=False, compare=False)
     decision: str = field(default="", compare=False)
+    willingness_version: str = ""
 
     name = "contact_channel"
 
@@ -134,6 +137,7 @@ class ContactChannelModel:
             "scale": fit.scale,
             "reach": sorted(fit.reach),
             "effect_one": sorted(fit.effect_one),
+            "willingness_version": self.willingness_version,
         }
         files = {f"{name}.txt": booster_text(b).encode() for name, b in boosters.items() if b is not None}
         return files | {"model.json": json_bytes(head)}
@@ -192,4 +196,5 @@ class ContactChannelModel:
             card=card,
             promote=bool(decision.get("promote", False)),
             decision=str(decision.get("reason", "")),
+            willingness_version=head["willingness_version"],
         )

@@ -8,22 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from models import cards
-from models.default_risk.evaluate import compare
+from models.default_risk.backtest import backtest
+from models.default_risk.card_page import render
+from models.default_risk.evaluate import PROTECTED_COLUMNS, compare
 from models.default_risk.score import BoostedTarget, DefaultRiskModel
 from models.estimators import BinnedMatrix, BoosterSettings, contributions
 from models.features import LOAN_FEATURES
 from models.metrics import reference_bins
 from models.monitoring import reference_of
 
+__all__ = ["build_card", "headline", "render"]
+
 if TYPE_CHECKING:
     from models.default_risk.train import TargetRows
 
 SHAPE_ROWS, REFERENCE_ROWS = 2_000, 20_000
-TITLES = {
-    "default": ("Incumplimiento", "Default"),
-    "early_warning": ("Alerta temprana", "Early warning"),
-}
 
 
 def build_card(
@@ -36,8 +35,9 @@ def build_card(
     *,
     fit: Callable[..., tuple[Any, dict[str, Any]]],
     seed: int,
+    people: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """The card as data; :func:`render` makes the page."""
+    """The card as data; :func:`models.default_risk.card_page.render` makes the page of it."""
     targets: dict[str, Any] = {}
     for name, part in parts.items():
         dates = part.dates
@@ -54,7 +54,10 @@ def build_card(
         }
         target = model.targets[name]
         if isinstance(target, BoostedTarget) and binned is not None:
-            entry["evaluation"] = compare(part, table, binned, booster, model.settings, fit=fit, seed=seed)
+            entry["evaluation"] = compare(
+                part, table, binned, booster, model.settings, fit=fit, seed=seed, people=people
+            )
+            entry["backtest"] = backtest(part, binned, booster, model.settings, fit=fit, seed=seed)
             entry["features"] = _shapes(target, part, binned, model.settings.n_jobs)
             entry["reference"] = _reference(target, part, binned)
         targets[name] = entry
@@ -65,6 +68,9 @@ def build_card(
         "schema_hash": LOAN_FEATURES.schema_hash(),
         "feature_count": len(LOAN_FEATURES.features),
         "protected_attributes_used": [],
+        "protected_attributes_reported": [
+            name for name in PROTECTED_COLUMNS if people is not None and name in people.columns
+        ],
         "past_threshold": "Loans at or past the threshold get probability 1; nothing is learnt from them.",
         "metrics": {name: headline(entry) for name, entry in targets.items()},
         "targets": targets,
@@ -77,14 +83,15 @@ def headline(entry: dict[str, Any]) -> dict[str, float]:
     return {name: round(measured[name]["value"], 4) for name in ("auc", "brier", "ece") if name in measured}
 
 
-def _reference(target: BoostedTarget, part: TargetRows, binned: BinnedMatrix) -> dict[str, dict[str, list[float]]]:
+def _reference(target: BoostedTarget, part: TargetRows, binned: BinnedMatrix) -> dict[str, Any]:
     """What the learnt rows looked like: groups of every number and of the score, for the stability of later dates."""
     random = np.random.default_rng(0)
     places = np.sort(random.choice(len(part.rows), min(REFERENCE_ROWS, len(part.rows)), replace=False))
     some = part.take(places)
     rows = binned.matrix[some.rows]
     found = reference_of(LOAN_FEATURES, rows)
-    return found | {"score": reference_bins(target.probability(rows, some.past_due_days, some.day_of_year))}
+    score = target.probability(rows, some.past_due_days, some.day_of_year)
+    return found | {"score": reference_bins(score) | {"mean": float(score.mean())}}
 
 
 def _shapes(target: BoostedTarget, part: TargetRows, binned: BinnedMatrix, n_jobs: int) -> list[dict[str, Any]]:
@@ -112,85 +119,14 @@ def _shape(column: np.ndarray, part: np.ndarray, *, points: int = 12) -> list[li
     known = ~np.isnan(column)
     if known.sum() < points:
         return []
-    edges = np.unique(np.quantile(column[known], np.linspace(0, 1, points + 1)))
+    lowest = column[known].min()
+    above = column[known & (column > lowest)]
+    # Most loans owe nothing: the lowest value is a point of its own, and the others share the rest of the line.
+    edges = (
+        np.unique(np.r_[lowest, np.quantile(above, np.linspace(0, 1, points))]) if len(above) else np.array([lowest])
+    )
     index = np.clip(np.searchsorted(edges, column[known], side="right") - 1, 0, max(len(edges) - 2, 0))
     count = np.bincount(index)
     x = np.bincount(index, weights=column[known]) / np.maximum(count, 1)
     y = np.bincount(index, weights=part[known]) / np.maximum(count, 1)
     return [[round(float(a), 4), round(float(b), 4)] for a, b, n in zip(x, y, count, strict=True) if n]
-
-
-def render(card: dict[str, Any]) -> str:
-    """The card as one HTML page without any outside file; Spanish first, then English."""
-    page = cards.Page("Riesgo de incumplimiento", "Default risk", str(card["trained_as_of"]))
-    page.facts(
-        [
-            ("Tipo de modelo", "Kind of model", card["kind"]),
-            ("Entrenado con datos hasta", "Trained on data up to", card["trained_as_of"]),
-            ("Variables", "Features", card["feature_count"]),
-            ("Atributos protegidos usados", "Protected attributes used", "ninguno / none"),
-        ]
-    )
-    page.note(
-        "Los créditos que ya alcanzaron el umbral tienen probabilidad 1; de ellos no se aprende.",
-        card["past_threshold"],
-    )
-    for name, entry in card["targets"].items():
-        es, en = TITLES[name]
-        page.heading(es, en)
-        page.facts(
-            [
-                ("Definición", "Definition", f"{entry['threshold_days']} días / {entry['horizon_days']} días"),
-                ("Filas, créditos", "Rows, loans", f"{entry['row_count']:,}, {entry['loan_count']:,}"),
-                ("Créditos con el evento", "Loans with the event", f"{entry['event_loan_count']:,}"),
-                ("Fechas", "Dates", f"{entry['first_date']} – {entry['last_date']} ({entry['date_count']})"),
-                ("Modelo", "Model", entry["kind"]),
-            ]
-        )
-        if "reason" in entry:
-            page.note(
-                "No hay datos suficientes para un modelo de árboles.", f"Not enough data for trees: {entry['reason']}."
-            )
-        _render_evaluation(page, entry)
-    return page.html()
-
-
-def _render_evaluation(page: cards.Page, entry: dict[str, Any]) -> None:
-    found = entry.get("evaluation")
-    if not found:
-        return
-    if found["split"] is None:
-        page.note("Muy pocos eventos para medir la calidad.", f"Quality was not measured: {found['reason']}.")
-        return
-    page.note(found["split_es"], found["split_en"])
-    names = {
-        "puntual": "Puntual",
-        "scorecard": "Scorecard (logit)",
-        "past_due_days": "Solo días de mora / past-due days",
-    }
-    page.table(
-        ["Modelo / Model", "AUC", "Brier", "ECE", "Log loss"],
-        [
-            [names[model], *(cards.interval(values[m]) for m in ("auc", "brier", "ece", "log_loss"))]
-            for model, values in found["metrics"].items()
-        ],
-    )
-    page.picture(
-        "Calibración: esperado y observado",
-        "Calibration: expected and seen",
-        cards.line_chart([(row["mean_probability"], row["event_rate"]) for row in found["calibration"]], diagonal=True),
-    )
-    page.table(
-        ["Segmento / Segment", "Valor / Value", "Filas / Rows", "Esperados / Expected", "Observados / Seen"],
-        [
-            [r["segment"], r["value"], f"{r['row_count']:,}", f"{r['expected_count']:.1f}", f"{r['event_count']:.0f}"]
-            for r in found["segments"]
-        ],
-    )
-    moved = sorted(found["stability"].items(), key=lambda item: -item[1])[:8]
-    page.table(["Estabilidad (PSI) / Stability", "PSI"], [[name, f"{value:.3f}"] for name, value in moved])
-    strongest = [(f["name"], f["mean_size"]) for f in entry["features"][:15]]
-    page.picture("Lo que más mueve la nota", "What moves the score most", cards.bar_chart(strongest))
-    for feature in entry["features"][:6]:
-        if feature.get("shape"):
-            page.picture(feature["name"], feature["name"], cards.line_chart([tuple(p) for p in feature["shape"]]))

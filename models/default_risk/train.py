@@ -10,11 +10,12 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
+from models.calibration import choose_calibration
 from models.datasets import member_fold, training_rows
 from models.default_risk.card import build_card
 from models.default_risk.score import TARGETS, BoostedTarget, CurveTarget, DefaultRiskModel, TargetModel
 from models.default_risk.settings import DefaultRiskSettings
-from models.estimators import BinnedMatrix, BoosterSettings, choose_calibration, fit_season, raw_score
+from models.estimators import BinnedMatrix, BoosterSettings, fit_season, raw_score
 from models.features import LOAN_FEATURES, check_spec, encode, learn_categories
 
 PRIOR_PLACES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 1.0)
@@ -70,6 +71,7 @@ def train(
     as_of: date,
     settings: DefaultRiskSettings | None = None,
     seed: int = 0,
+    people: pd.DataFrame | None = None,
 ) -> DefaultRiskModel:
     """Both targets trained on everything that has matured by ``as_of``, with a card that says how good they are.
 
@@ -79,6 +81,7 @@ def train(
         as_of: the run's date; a label counts when its whole horizon lies on or before it.
         settings: thresholds, horizons and size of the model.
         seed: seed of everything drawn.
+        people: customer_id with protected attributes, read for the card's disparity report and for nothing else.
 
     A target is ``boosted`` when at least ``least_event_loans`` loans had the event; else a ``curve`` over past-due days
     drawn to a written prior; else, without any matured label, the ``prior`` alone. The card says which and why.
@@ -111,7 +114,7 @@ def train(
     for target, part in parts.items():
         targets[target], notes[target] = fit_target(part, binned, booster, settings, seed=seed)
     model = DefaultRiskModel(as_of, settings, categories, targets)
-    card = build_card(model, parts, notes, table, binned, booster, fit=fit_boosted, seed=seed)
+    card = build_card(model, parts, notes, table, binned, booster, fit=fit_boosted, seed=seed, people=people)
     return replace(model, card=card)
 
 
@@ -227,7 +230,7 @@ def _grow(
         rows=part.rows[taken],
         weight=weight,
         offset=shift[taken] if shift.any() else None,
-        monotone=LOAN_FEATURES.monotone,
+        monotone=LOAN_FEATURES.monotone if binned.monotone is None else binned.monotone,
         settings=booster,
     )
 

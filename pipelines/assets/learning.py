@@ -1,15 +1,38 @@
-"""Models: trained when due, promoted by the written rule, otherwise kept."""
+"""Models: trained when due, promoted by the written rule, otherwise kept; before them what both of them read."""
 
 import dagster as dg
 
 from pipelines.partitions import business_days, one_day_a_run
 from pipelines.resources import Institution
 from pipelines.steps.learning import learn_contact_channel, learn_default_risk
+from pipelines.steps.willingness import follow_willingness
+
+
+@dg.asset(
+    key=["ml", "member_willingness"],
+    deps=[
+        ["features", "panel_customer__week"],
+        ["features", "feat_loan__as_of"],
+        ["features", "feat_customer__as_of"],
+    ],
+    partitions_def=business_days,
+    backfill_policy=one_day_a_run,
+    group_name="learning",
+    owners=["team:risk"],
+)
+def member_willingness(context: dg.AssetExecutionContext, institution: Institution) -> dg.MaterializeResult:
+    """What a member's past weeks say about the will to pay. One row per member, date and version."""
+    return dg.MaterializeResult(metadata=follow_willingness(institution.day(context)))
 
 
 @dg.asset(
     key=["ml", "default_risk_model"],
-    deps=[["features", "feat_loan__as_of"], ["features", "label_loan__default"]],
+    deps=[
+        ["ml", "member_willingness"],
+        ["features", "feat_loan__as_of"],
+        ["features", "label_loan__default"],
+        ["marts", "dim_customers"],
+    ],
     partitions_def=business_days,
     backfill_policy=one_day_a_run,
     group_name="learning",
@@ -23,7 +46,11 @@ def default_risk_model(context: dg.AssetExecutionContext, institution: Instituti
 
 @dg.asset(
     key=["ml", "contact_channel_model"],
-    deps=[["features", "feat_customer__as_of"], ["features", "label_customer__contact_response"]],
+    deps=[
+        ["ml", "member_willingness"],
+        ["features", "feat_customer__as_of"],
+        ["features", "label_customer__contact_response"],
+    ],
     partitions_def=business_days,
     backfill_policy=one_day_a_run,
     group_name="learning",
@@ -35,4 +62,4 @@ def contact_channel_model(context: dg.AssetExecutionContext, institution: Instit
     return dg.MaterializeResult(metadata=learn_contact_channel(institution.day(context)))
 
 
-ASSETS = [default_risk_model, contact_channel_model]
+ASSETS = [member_willingness, default_risk_model, contact_channel_model]

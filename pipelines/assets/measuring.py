@@ -11,10 +11,12 @@ from pipelines.steps.measuring import measure_day
     key=["measured", "kpi_values"],
     deps=[
         ["decisions", "decisions"],
+        ["ml", "member_willingness"],
         ["ml", "default_risk_model"],
         ["ml", "contact_channel_model"],
         ["ml", "default_risk_scores"],
         ["ml", "channel_scores"],
+        ["ml", "recovery_totals"],
         ["marts", "fct_interactions"],
         ["marts", "fct_payments"],
         ["marts", "fct_promises"],

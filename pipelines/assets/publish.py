@@ -16,7 +16,13 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=["serving", "snapshot"],
-        deps=[["decisions", "decisions"], *(address.split(".") for address in published_addresses(manifest))],
+        deps=[
+            ["decisions", "decisions"],
+            ["ml", "promise_scores"],
+            ["ml", "recovery_scores"],
+            ["ml", "reach_hours"],
+            *(address.split(".") for address in published_addresses(manifest)),
+        ],
         partitions_def=business_days,
         backfill_policy=one_day_a_run,
         group_name="publish",

@@ -9,7 +9,7 @@ from pipelines.steps.scoring import score_contact_channel, score_default_risk
 
 @dg.asset(
     key=["ml", "default_risk_scores"],
-    deps=[["ml", "default_risk_model"], ["features", "feat_loan__as_of"]],
+    deps=[["ml", "default_risk_model"], ["ml", "member_willingness"], ["features", "feat_loan__as_of"]],
     partitions_def=business_days,
     backfill_policy=one_day_a_run,
     group_name="scoring",
@@ -33,7 +33,7 @@ def default_risk_scores(context: dg.AssetExecutionContext, institution: Institut
 
 @dg.asset(
     key=["ml", "channel_scores"],
-    deps=[["ml", "contact_channel_model"], ["features", "feat_customer__as_of"]],
+    deps=[["ml", "contact_channel_model"], ["ml", "member_willingness"], ["features", "feat_customer__as_of"]],
     partitions_def=business_days,
     backfill_policy=one_day_a_run,
     group_name="scoring",

@@ -28,11 +28,23 @@ def decided_columns(table: str) -> dict[str, str]:
 def store_decided(warehouse: Warehouse, table: str, frame: pd.DataFrame, as_of: date) -> int:
     """Make the rows of ``as_of`` in ``table`` exactly ``frame``; returns their number.
 
+    A column that is described since the table was made is added to it, empty for the days before.
+
     Raises:
         KeyError: the frame lacks a described column, or has one that is not described.
     """
     columns = decided_columns(table)
     if set(frame.columns) != set(columns):
         raise KeyError(f"{table}: described are {sorted(columns)}, written would be {sorted(frame.columns)}")
+    _add_new_columns(warehouse, table, columns)
     typed = frame[list(columns)].astype({name: _NULLABLE[kind] for name, kind in columns.items() if kind in _NULLABLE})
     return warehouse.replace_slice(table, typed, as_of_date=as_of, types=columns)
+
+
+def _add_new_columns(warehouse: Warehouse, table: str, columns: dict[str, str]) -> None:
+    there = warehouse.read(
+        "select column_name from information_schema.columns where table_schema = {} and table_name = {}",
+        table.split("."),
+    )["column_name"].tolist()
+    for name in [name for name in columns if there and name not in there]:
+        warehouse.execute(f"alter table {table} add column {name} {columns[name]}")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipelines.day import Day
 from pipelines.steps.decided import store_decided
+from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
@@ -62,6 +63,7 @@ def decide_day(day: Day) -> DecidingOutcome:
 
     Raises:
         RuleError: a policy is not valid, or the inputs cannot carry a decision.
+        ExperimentError: an experiment is not valid, or changed after it had begun.
     """
     day.require_built()
     warehouse, settings = day.warehouse, day.settings
@@ -89,6 +91,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         owners = warehouse.read_table("features.feat_loan__as_of", ["loan_id", "customer_id"], where={"is_score": True})
         default_risk = warehouse.read_table("ml.default_risk_scores", where={"as_of_date": day.as_of})
         default_risk = default_risk.merge(owners, on="loan_id", how="left")
+        taking_part = take_part(day, features)
     # The checker judges by the very rows that the decision was made from.
     shared: dict[str, Any] = {
         "features": features,
@@ -112,7 +115,9 @@ def decide_day(day: Day) -> DecidingOutcome:
         ladder=load_ladder(POLICIES, day.home.policies),
         costs={name: channel.cost for name, channel in settings.channels.items()},
         exploration_share=settings.decision.exploration_share,
+        exploration_max_cost=settings.decision.exploration_max_cost,
         seed=settings.decision.seed,
+        arms=taking_part.arms,
     )
     contacts = outcome.details[outcome.details["is_chosen"].to_numpy(dtype=bool)]
     found = check(
@@ -129,7 +134,9 @@ def decide_day(day: Day) -> DecidingOutcome:
         "one_row_per_eligible_member": _members_missed(outcome, features),
         "capacities_kept": _broken_capacities(outcome),
     }
-    _store(day, outcome, policies, len(found))
+    with warehouse.connection():
+        _store(day, outcome, policies, len(found))
+        store_taking_part(day, taking_part)
     summary = {key: value for key, value in outcome.summary.items() if isinstance(value, int | float | str)}
     return DecidingOutcome({**summary, "decisions": len(outcome.decisions)}, checks)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -9,10 +10,24 @@ import pandas as pd
 from models.contact_channel.settings import ContactChannelSettings
 from models.contact_channel.train import ChannelModelOff
 from models.contact_channel.train import train as train_contact_channel
+from models.default_risk.evaluate import PROTECTED_COLUMNS
+from models.default_risk.promotion import Verdict, decide, matured_evidence
+from models.default_risk.score import DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import train as train_default_risk
+from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
+from models.kept_promise.settings import KeptPromiseSettings
+from models.kept_promise.train import train as train_kept_promise
+from models.limits import load_limits
+from models.recovery.columns import recovery_frame
+from models.recovery.score import RecoveryOff
+from models.recovery.settings import RecoverySettings
+from models.recovery.train import train as train_recovery
 from pipelines.day import Day
-from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
+from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL, champion_row
+from pipelines.steps.feature_rows import feature_rows
+from pipelines.steps.training_rows import keep_training_rows
+from pipelines.steps.willingness import training_version
 
 _WHY_RISK = {
     "boosted": "the newest model, trained and calibrated on matured labels",
@@ -26,36 +41,76 @@ def learn_default_risk(day: Day) -> dict[str, Any]:
 
     Every loan needs a probability from the first day on: without anything to learn from, the written prior stands.
     """
-    if not _is_planned(day, "is_risk_training") and day.registry.row_for(RISK_MODEL, day.as_of) is not None:
+    if not _is_planned(day, "is_risk_training") and champion_row(day, RISK_MODEL) is not None:
         return _kept(day, RISK_MODEL)
-    settings = day.settings.default_risk
-    model = train_default_risk(
-        day.warehouse.read_table(
-            "features.feat_loan__as_of", where={"is_risk_training": True}, order_by=["as_of_date", "loan_id"]
-        ),
-        day.warehouse.read_table("features.label_loan__default", order_by=["as_of_date", "loan_id"]),
-        as_of=day.as_of,
-        settings=DefaultRiskSettings(
-            past_due_days=settings.past_due_days,
-            horizon_days=settings.horizon_days,
-            early_past_due_days=settings.early_past_due_days,
-            early_horizon_days=settings.early_horizon_days,
-            n_jobs=day.settings.runtime.threads,
-        ),
-        seed=day.settings.decision.seed,
+    chosen = day.settings.default_risk
+    settings = DefaultRiskSettings(
+        past_due_days=chosen.past_due_days,
+        horizon_days=chosen.horizon_days,
+        early_past_due_days=chosen.early_past_due_days,
+        early_horizon_days=chosen.early_horizon_days,
+        n_jobs=day.settings.runtime.threads,
     )
-    return _registered(day, RISK_MODEL, model, promote=True, why=_WHY_RISK[model.kind])
+    willingness = training_version(day)
+    features = feature_rows(day, LOAN_FEATURES, "is_risk_training", willingness)
+    labels = day.warehouse.read_table("features.label_loan__default", order_by=["as_of_date", "loan_id"])
+    keep_training_rows(day, RISK_MODEL, features, labels)
+    model = train_default_risk(
+        features, labels, as_of=day.as_of, settings=settings, seed=day.settings.decision.seed, people=_people(day)
+    )
+    model = replace(model, willingness_version=willingness)
+    verdict = _risk_verdict(day, model, labels, settings)
+    model = replace(model, card=model.card | {"promotion": verdict.to_card()})
+    why = f"{_WHY_RISK[model.kind]}. {verdict.reason}"
+    return _registered(day, RISK_MODEL, model, promote=verdict.promote, why=why)
+
+
+def _people(day: Day) -> pd.DataFrame:
+    """Protected attributes of every member, as far as they are recorded: for the card's disparity report alone."""
+    people = day.warehouse.read_table("marts.dim_customers", order_by=["customer_id"])
+    return people[["customer_id", *(name for name in PROTECTED_COLUMNS if name in people.columns)]]
+
+
+def _risk_verdict(
+    day: Day,
+    model: DefaultRiskModel,
+    labels: pd.DataFrame,
+    settings: DefaultRiskSettings,
+) -> Verdict:
+    """What the written rule says of a new model against the champion of the date."""
+    rule = load_limits(RISK_MODEL, day.home.policies).promotion
+    row = champion_row(day, RISK_MODEL)
+    if row is None:
+        fits = day.registry.row_for(RISK_MODEL, day.as_of) is None
+        return decide(model.kind, None, None, rule, as_of=day.as_of, fits=fits)
+    champion: DefaultRiskModel = day.registry.load(RISK_MODEL, row["version"])
+    evidence = None
+    if model.kind == champion.kind == "boosted" and champion.trained_as_of < day.as_of:
+        evidence = matured_evidence(
+            champion,
+            feature_rows(day, LOAN_FEATURES, "is_risk_training", champion.willingness_version),
+            labels,
+            as_of=day.as_of,
+            settings=settings,
+            least_events=rule.least_events,
+            seed=day.settings.decision.seed,
+        )
+    return decide(model.kind, champion, evidence, rule, as_of=day.as_of)
 
 
 def learn_contact_channel(day: Day) -> dict[str, Any]:
     """Train, evaluate and register the effect of contacts when the day's plan has dates for it."""
     if not _is_planned(day, "is_channel_training"):
         return _kept(day, CHANNEL_MODEL)
+    willingness = training_version(day)
+    features = feature_rows(day, CUSTOMER_FEATURES, "is_channel_training", willingness)
+    labels = day.warehouse.read_table(
+        "features.label_customer__contact_response", order_by=["as_of_date", "customer_id"]
+    )
+    keep_training_rows(day, CHANNEL_MODEL, features, labels)
     model = train_contact_channel(
-        day.warehouse.read_table(
-            "features.feat_customer__as_of", where={"is_channel_training": True}, order_by=["as_of_date", "customer_id"]
-        ),
-        day.warehouse.read_table("features.label_customer__contact_response", order_by=["as_of_date", "customer_id"]),
+        features,
+        labels,
         as_of=day.as_of,
         channels=list(day.settings.channels),
         settings=ContactChannelSettings(n_jobs=day.settings.runtime.threads),
@@ -64,8 +119,59 @@ def learn_contact_channel(day: Day) -> dict[str, Any]:
     if isinstance(model, ChannelModelOff):
         _note_off(day, CHANNEL_MODEL, model.reason)
         return {"status": "off", "reason": model.reason}
+    model = replace(model, willingness_version=willingness)
     likely = day.settings.contact_channel.promotion == "likely" and _beats_habit(model.card)
     return _registered(day, CHANNEL_MODEL, model, promote=model.promote or likely, why=model.decision)
+
+
+_WHY_PROMISE = {
+    "boosted": "the newest model, calibrated on settled promises; on later ones no worse than the member's own record",
+    "rate": "too few settled promises, or trees no better than the member's own record: that record, drawn to the rest",
+}
+
+
+def learn_kept_promise(day: Day) -> dict[str, Any]:
+    """Train and register the probability of a kept promise when the plan has training dates; the newest is in force."""
+    if not _is_planned(day, "is_channel_training"):
+        return _kept(day, PROMISE_MODEL)
+    model = train_kept_promise(
+        day.warehouse.read_table(
+            "features.feat_promise__as_of", where={"is_score": False}, order_by=["as_of_date", "promise_id"]
+        ),
+        day.warehouse.read_table("features.label_promise__kept", order_by=["promise_id"]),
+        as_of=day.as_of,
+        settings=KeptPromiseSettings(n_jobs=day.settings.runtime.threads),
+        seed=day.settings.decision.seed,
+    )
+    return _registered(day, PROMISE_MODEL, model, promote=True, why=_WHY_PROMISE[model.kind])
+
+
+def learn_recovery(day: Day) -> dict[str, Any]:
+    """Train and register expected recovery when the plan has training dates; the newest is in force: levels move."""
+    if not _is_planned(day, "is_channel_training"):
+        return _kept(day, RECOVERY_MODEL)
+    settings, willingness = day.settings.expected_recovery, training_version(day)
+    with day.warehouse.connection():
+        horizon = day.warehouse.read_table(
+            "features.feat_customer__recovery", where={"is_score": False}, order_by=["as_of_date", "customer_id"]
+        )
+        customers = feature_rows(day, CUSTOMER_FEATURES, "is_channel_training", willingness)
+        labels = day.warehouse.read_table("features.label_customer__recovery", order_by=["as_of_date", "customer_id"])
+    model = train_recovery(
+        recovery_frame(customers, horizon),
+        labels,
+        as_of=day.as_of,
+        settings=RecoverySettings(
+            horizon_days=settings.horizon_days, confidence=settings.confidence, n_jobs=day.settings.runtime.threads
+        ),
+        seed=day.settings.decision.seed,
+    )
+    if isinstance(model, RecoveryOff):
+        _note_off(day, RECOVERY_MODEL, model.reason)
+        return {"status": "off", "reason": model.reason}
+    model = replace(model, willingness_version=willingness)
+    why = "the newest model: the level of payments moves, and its back-test is in the card"
+    return _registered(day, RECOVERY_MODEL, model, promote=True, why=why)
 
 
 def _beats_habit(card: dict[str, Any]) -> bool:
@@ -98,7 +204,7 @@ def _is_planned(day: Day, flag: str) -> bool:
 
 
 def _kept(day: Day, name: str) -> dict[str, Any]:
-    row = day.registry.row_for(name, day.as_of)
+    row = champion_row(day, name)
     return {"status": "kept" if row else "off", "version": row["version"] if row else "none"}
 
 
@@ -107,7 +213,7 @@ def _registered(day: Day, name: str, model: Any, *, promote: bool, why: str) -> 
     version = day.registry.register(name, model)
     if promote:
         day.registry.promote(name, version, reason=why, decided_on=day.as_of)
-    _note_off(day, name, None if day.registry.row_for(name, day.as_of) else why)
+    _note_off(day, name, None if champion_row(day, name) else why)
     status = "trained and promoted" if promote else "trained, not promoted"
     return {"status": status, "version": version, "reason": why, **_headline(model.card)}
 

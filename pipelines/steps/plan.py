@@ -9,15 +9,15 @@ from typing import Any
 import pandas as pd
 
 from models.datasets import channel_training_dates, risk_training_dates, sample_threshold
+from models.limits import load_limits
 from pipelines.day import Day
 from pipelines.dbt import Dbt
+from pipelines.steps.champions import CHANNEL_MODEL, OUTDATED, RISK_MODEL, champion_row, fits
 from pipelines.steps.control import last_build, newest_load, write_control
 from puntual import clock
 from puntual.errors import LandingError
 from puntual.settings import ArrearsSettings
 
-RISK_MODEL = "default_risk"
-CHANNEL_MODEL = "contact_channel"
 RETRY_TREES_AFTER_DAYS = 7
 """A default-risk model without trees (a prior, a curve) is only a beginning: it is tried again this often."""
 
@@ -58,7 +58,9 @@ def plan_day(day: Day) -> DayPlan:
     first_payment = day.warehouse.read("select min(paid_at) as first_day from raw.payments")["first_day"].iloc[0]
     history_start = _first_known_day(day.as_of, first_loan, first_payment)
     horizon = max(settings.default_risk.horizon_days, settings.default_risk.early_horizon_days)
-    risk_dates = risk_training_dates(day.as_of, horizon, history_start)
+    followed_from = day.as_of - timedelta(days=1, weeks=settings.willingness.weeks)
+    # Before the weeks that are followed a member's willingness is not known, and the economy was another one.
+    risk_dates = risk_training_dates(day.as_of, horizon, max(history_start, followed_from))
     trains_risk, why_risk = _is_risk_due(day, has_dates=bool(risk_dates))
     risk_dates = risk_dates if trains_risk else []
     trains_channel, why_channel = _is_due(day, CHANNEL_MODEL, settings.contact_channel.retrain_after_days)
@@ -126,13 +128,17 @@ def _is_risk_due(day: Day, *, has_dates: bool) -> tuple[bool, str]:
     A model that stands on few labels or none is due again soon, once there are dates to learn from.
     """
     is_due, why = _is_due(day, RISK_MODEL, day.settings.default_risk.retrain_after_days)
-    champion = day.registry.row_for(RISK_MODEL, day.as_of)
+    champion = champion_row(day, RISK_MODEL)
     if champion is None:
-        return True, "no model for the date yet"
+        found = day.registry.row_for(RISK_MODEL, day.as_of)
+        return True, f"the champion cannot be used: {OUTDATED}" if found else "no model for the date yet"
     if not has_dates:
         return False, "there is no date to learn from yet"
     if is_due:
         return True, why
+    alarm = _retraining_alarm(day)
+    if alarm is not None:
+        return True, alarm
     age = (day.as_of - date.fromisoformat(champion["trained_as_of"])).days
     if age >= RETRY_TREES_AFTER_DAYS:
         kind = day.registry.load(RISK_MODEL, champion["version"]).kind
@@ -141,12 +147,35 @@ def _is_risk_due(day: Day, *, has_dates: bool) -> tuple[bool, str]:
     return False, why
 
 
+def _retraining_alarm(day: Day) -> str | None:
+    """Why an alarm since the last training makes default risk due, once the model is old enough; else None."""
+    wait = load_limits(RISK_MODEL, day.home.policies).retrain_after_alarm_days
+    trained = day.registry.last_trained_on(RISK_MODEL, as_of=day.as_of)
+    if not wait or trained is None or (day.as_of - trained).days < wait:
+        return None
+    if not day.warehouse.table_exists("measured.model_alarms"):
+        return None
+    found = day.warehouse.read(
+        "select as_of_date, measure_code from measured.model_alarms"
+        " where model_name = {} and is_retraining and as_of_date >= {} and as_of_date < {}"
+        " order by as_of_date desc, measure_code",
+        [RISK_MODEL, trained, day.as_of],
+    )
+    if found.empty:
+        return None
+    newest = found.iloc[0]
+    return f"the alarm {newest['measure_code']} of {pd.Timestamp(newest['as_of_date']).date()} asks for it"
+
+
 def _is_due(day: Day, name: str, retrain_after_days: int) -> tuple[bool, str]:
     if day.force_training:
         return True, "asked for"
     trained = day.registry.last_trained_on(name, as_of=day.as_of)
     if trained is None:
         return True, "no model for the date yet"
+    rows = [row for row in day.registry.list(name) if row["trained_as_of"] == trained.isoformat()]
+    if not any(fits(day, name, row["version"]) for row in rows):
+        return True, f"the newest model cannot be used: {OUTDATED}"
     age = (day.as_of - trained).days
     if age >= retrain_after_days:
         return True, f"the newest model is {age} days old; the setting allows {retrain_after_days}"

@@ -13,12 +13,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.hours.card import render as reach_page
 from pipelines.day import Day
 from pipelines.dbt import Dbt
+from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL, champion_row
 from pipelines.steps.learning import models_off
 from pipelines.steps.lists import write_lists
-from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
 from pipelines.steps.tables import ordered, published_tables
+from pipelines.steps.training_rows import publish_training_rows
 from puntual.lists.files import keep_private
 from puntual.publish import publish
 from puntual.snapshot import SCREEN_LIST
@@ -48,6 +50,8 @@ DECISIONS = pa.schema(
         ("propensity", pa.float64()),
         ("is_exploration", pa.bool_()),
         ("reason_codes", pa.string()),
+        ("experiment_id", pa.string()),
+        ("arm_code", pa.string()),
     ]
 )
 """One row per eligible member; times in UTC, money in the institution's currency, lists as JSON text.
@@ -66,6 +70,15 @@ DEFAULT_RISK = pa.schema(
     ]
 )
 """One row per open loan."""
+
+
+OUTLOOK = {
+    "promise_scores": ["promise_id"],
+    "recovery_scores": ["customer_id"],
+    "recovery_totals": ["grain_code", "branch_id", "segment_code"],
+    "reach_hours": ["channel_code", "segment", "weekday", "hour"],
+}
+"""Tables of what is likely to come in and when people answer, with their key."""
 
 
 def publish_day(day: Day) -> dict[str, Any]:
@@ -122,23 +135,38 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
             "ml.channel_scores", where=where, order_by=["customer_id", "channel_code"]
         )
         default_risk = warehouse.read_table("ml.default_risk_scores", where=where, order_by=["loan_id"])
+        running = warehouse.read_table("decisions.experiments", where=where, order_by=["experiment_id"])
+        experiments = {
+            row["experiment_id"]: {"fingerprint": row["fingerprint"], "end_date": row["end_date"].date().isoformat()}
+            for row in running.to_dict("records")
+        }
+        risk_reasons = warehouse.read_table("ml.default_risk_reasons", where=where, order_by=["loan_id"])
         summary = json.loads(warehouse.read_table("decisions.summaries", where=where)["summary"].iloc[0])
         for name, frame, schema in (
             ("decisions", decisions, DECISIONS),
             ("default_risk", default_risk, DEFAULT_RISK),
+            ("default_risk_reasons", risk_reasons, None),
             ("decision_details", details, None),
             ("channel_scores", channel_scores, None),
             ("prices", prices, None),
+            *(
+                (name, warehouse.read_table(f"ml.{name}", where=where, order_by=key), None)
+                for name, key in OUTLOOK.items()
+            ),
         ):
             counts[name] = write_parquet(frame, folder / f"{name}.parquet", schema)
         for name, table in tables.items():
             counts[name] = warehouse.export_parquet(ordered(table), folder / "bi" / f"{name}.parquet")
+        reach = warehouse.read_table("ml.reach_hours", where=where, order_by=OUTLOOK["reach_hours"])
+        (folder / "reach_hours.html").write_text(reach_page(reach, day.as_of), encoding="utf-8")
         worklist = write_lists(day, folder, decisions, details)
         counts["worklist"] = write_parquet(worklist, keep_private(folder / SCREEN_LIST), None)
+        alarms = _model_alarms(day)
         figures = _portfolio_figures(day)
         models = _models(day)
         loads = _input_digests(day)
     _write_database(folder)
+    publish_training_rows(day, folder)
     institution = day.settings.institution
     return {
         "schema_version": SCHEMA_VERSION,
@@ -149,8 +177,10 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
         "models": models,
         "model_versions": {name: entry["version"] for name, entry in models.items()},
         "channel_model": {"status": models[CHANNEL_MODEL]["status"], "reason": models[CHANNEL_MODEL]["reason"]},
+        "model_alarms": alarms,
         "rule_versions": summary.get("rule_versions", {}),
         "rules_not_enforced": summary.get("rules_not_enforced", []),
+        "experiments": experiments,
         "row_counts": counts,
         "summary": {**figures, **_decision_figures(day, decisions, channel_scores, summary)},
     }
@@ -244,8 +274,8 @@ def _decision_figures(
 
 def _models(day: Day) -> dict[str, dict[str, Any]]:
     entries, reasons_off = {}, models_off(day)
-    for name in (RISK_MODEL, CHANNEL_MODEL):
-        row = day.registry.row_for(name, as_of=day.as_of)
+    for name in (RISK_MODEL, CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL):
+        row = champion_row(day, name)
         if row is None:
             entries[name] = {"status": "off", "version": None, "reason": reasons_off.get(name, "no model was trained")}
         else:
@@ -256,6 +286,16 @@ def _models(day: Day) -> dict[str, dict[str, Any]]:
                 "reason": row["reason"],
             }
     return entries
+
+
+def _model_alarms(day: Day) -> list[dict[str, Any]]:
+    """Measures of the models beyond their limits, alarms before warnings, each with what to do in both languages."""
+    order = ["severity", "model_name", "target_code", "measure_code", "detail_code"]
+    rows = day.warehouse.read_table("measured.model_alarms", where={"as_of_date": day.as_of}, order_by=order)
+    return [
+        {name: None if pd.isna(value) else value for name, value in row.items()}
+        for row in rows.drop(columns=["as_of_date", "is_retraining"]).to_dict("records")
+    ]
 
 
 def _input_digests(day: Day) -> dict[str, str]:

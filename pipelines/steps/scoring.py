@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
 from pipelines.day import Day
+from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL, champion
 from pipelines.steps.decided import decided_columns, store_decided
-from pipelines.steps.plan import CHANNEL_MODEL, RISK_MODEL
+from pipelines.steps.feature_rows import feature_rows
 from puntual.errors import ModelError
 
 
@@ -25,14 +27,15 @@ def score_default_risk(day: Day) -> ScoreOutcome:
     """Probability of default and early warning for every open loan of the date, into ``ml.default_risk_scores``.
 
     Raises:
-        ModelError: there is no champion for the date, or it does not fit the features.
+        ModelError: there is no champion for the date, or none that fits the features.
     """
-    model = day.registry.champion(RISK_MODEL, as_of=day.as_of)
+    model = champion(day, RISK_MODEL)
     if model is None:
         raise ModelError(f"default_risk has no champion for {day.as_of}; train one: puntual train {day.home.root}")
-    features = day.warehouse.read_table("features.feat_loan__as_of", where={"is_score": True}, order_by=["loan_id"])
-    scores = model.predict(features)
+    features = feature_rows(day, LOAN_FEATURES, "is_score", model.willingness_version)
+    scores, reasons = model.predict_with_reasons(features)
     rows = store_decided(day.warehouse, "ml.default_risk_scores", scores, day.as_of)
+    store_decided(day.warehouse, "ml.default_risk_reasons", reasons, day.as_of)
     probabilities = scores[["default_probability", "early_warning_probability"]]
     within = (probabilities >= 0) & (probabilities <= 1)  # False for a missing one
     passed = len(scores) == len(features) and bool(within.all(axis=None))
@@ -48,14 +51,12 @@ def score_default_risk(day: Day) -> ScoreOutcome:
 
 def score_contact_channel(day: Day) -> dict[str, Any]:
     """Gain of every channel for every eligible member of the date, into ``ml.channel_scores``; none when it is off."""
-    model = day.registry.champion(CHANNEL_MODEL, as_of=day.as_of)
+    model = champion(day, CHANNEL_MODEL)
     if model is None:
         scores = pd.DataFrame(columns=list(decided_columns("ml.channel_scores")))
         store_decided(day.warehouse, "ml.channel_scores", scores, day.as_of)
         return {"rows": 0, "status": "off"}
-    features = day.warehouse.read_table(
-        "features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"]
-    )
+    features = feature_rows(day, CUSTOMER_FEATURES, "is_score", model.willingness_version)
     scores = model.predict(features, list(day.settings.channels))
     rows = store_decided(day.warehouse, "ml.channel_scores", scores, day.as_of)
     return {"rows": rows, "status": "on", "model_version": model.version}

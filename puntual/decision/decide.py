@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -19,7 +19,7 @@ import pandas as pd
 from puntual.decision import assign as assignment
 from puntual.decision.allocate import Allocation, allocate
 from puntual.decision.capacity import COLLECTOR_CHANNELS, Capacity, Layout, capacities, roster, zone_keys
-from puntual.decision.explore import Exploration, explore
+from puntual.decision.explore import Exploration, explore, worth_trying
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.policies import Ladder, PolicySet, as_json
 from puntual.decision.rules import evaluate
@@ -44,6 +44,8 @@ DECISION_COLUMNS = (
     "propensity",
     "is_exploration",
     "reason_codes",
+    "experiment_id",
+    "arm_code",
 )
 DETAIL_COLUMNS = (
     "as_of_date",
@@ -83,6 +85,8 @@ EXPLORATION_NONE = "exploration_none"
 EXPLORATION_OVERFLOW = "exploration_overflow"
 NO_SUPPORT = "no_support"
 NOT_ON_THE_LADDER = "not_on_the_ladder"
+HOLD_OUT = "hold_out"
+LADDER = "ladder"
 
 _MOST_REASONS = 6
 _HIGH_GAIN_SHARE = 0.75
@@ -128,8 +132,10 @@ def decide(
     as_of: date,
     timezone: str,
     exploration_share: float,
+    exploration_max_cost: float | None = None,
     seed: int = 0,
     promise_grace_days: int = 2,
+    arms: pd.DataFrame | None = None,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
@@ -138,15 +144,22 @@ def decide(
        Channels that the model does not support for a member are left to exploration.
     3. Without ``channel_scores`` the written ladder decides: gains are NULL, and so are prices and bound; members are
        served by past-due days, then amount.
-    4. A share of the members gets a random permitted action (``is_exploration``); ``propensity`` is the probability of
-       the row's action: (1 - share) if it is the greedy one, plus share times its probability when drawing. NULL where
-       a draw met a full capacity (``exploration_overflow``): such a row is no evidence.
+    4. A share of the members gets a random permitted action (``is_exploration``), but none that would not pay for
+       itself at twice its estimated gain. ``propensity`` is the probability of the row's action: (1 - share) if it is
+       the greedy one, plus share times its probability when drawing. NULL where a draw met a full capacity
+       (``exploration_overflow``): such a row is no evidence.
     5. ``blocked_by`` of a member without contact: rule ids when every channel is blocked, else why nothing was chosen:
        ``no_positive_value``, ``no_support``, ``capacity``, ``not_on_the_ladder``, ``exploration_none``,
-       ``exploration_overflow``. ``[]`` for a contact.
+       ``exploration_overflow``. ``[]`` for a contact. ``experiment:<id>:hold_out`` for the held out, beside the rules.
     6. ``arrears_amount`` and ``past_due_days`` are the member's sum and maximum over all loans; ``loan_id`` is the main
        loan, that of the largest arrears; ``default_probability`` is that of the member's worst loan.
     7. ``rank`` 1 is the contact of greatest net value in its list: the collector's, or the channel's for messages.
+    8. Members of experiments follow their arm: no contact for a hold-out, the written ladder for a ladder, which gets
+       of every capacity the part that its members are of all who are planned for. Exploration goes on in all arms but
+       hold-outs. ``propensity`` then counts the draw of the arm too: with probabilities h of a hold-out and l of a
+       ladder it is (1 - h) times that of the draw, plus (1 - share) times (1 - h - l) if the action is the product's
+       and l if it is the ladder's, plus h if it is none. What an arm's plan would have done for a member of another
+       is its best action at that plan's prices, as for the explored. Without a channel model the product is the ladder.
 
     Args:
         features: feat_customer__as_of rows of ``as_of``.
@@ -167,8 +180,10 @@ def decide(
         as_of: contact day.
         timezone: the institution's zone.
         exploration_share: probability with which a member is explored.
+        exploration_max_cost: what the drawn contacts of the day may cost in expectation; None is no limit.
         seed: of the draws.
         promise_grace_days: whole days after a promise's due date before it counts as broken.
+        arms: of the members of experiments, columns ``puntual.experiments.assign.ARM_COLUMNS``; None: there are none.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -194,7 +209,21 @@ def decide(
     scores = _Scores.of(people, channel_scores, channels, ladder, cost)
     team = roster(collectors, channels, as_of)
     offered = capacities(team, channels, daily_capacity)
-    plan = _plan(people, allowed, scores, offered, channels, share=exploration_share, seed=seed, as_of=as_of)
+    group = _Arms.of(people, arms, is_model=scores.is_model)
+    by_ladder = _Scores.of(people, None, channels, ladder, cost) if group.ladder_probability.any() else None
+    plan = _plan(
+        people,
+        allowed,
+        scores,
+        by_ladder,
+        group,
+        offered,
+        channels,
+        share=exploration_share,
+        most_cost=exploration_max_cost,
+        seed=seed,
+        as_of=as_of,
+    )
     chosen = plan.choice >= 0
     familiar = assignment.familiar_collectors(promises, interactions, as_of=as_of)
     assigned = _assign(people, plan, scores, channels, team, familiar)
@@ -254,7 +283,7 @@ class _Scores:
     ) -> _Scores:
         shape = (len(people), len(channels))
         if channel_scores is None:
-            worth = _ladder_worth(people, ladder, channels)
+            worth = ladder_worth(people, ladder, channels)
             empty = np.full(shape, np.nan)
             return cls(False, empty, cost, worth, empty, np.isfinite(worth))
         row = pd.Index(people["customer_id"]).get_indexer(pd.Index(channel_scores["customer_id"]))
@@ -272,8 +301,16 @@ class _Scores:
         return cls(True, gain, cost, gain - cost, reach, supported)
 
 
-def _ladder_worth(people: pd.DataFrame, ladder: Ladder, channels: list[str]) -> Floats:
-    """Precedence without unit: the later member first, then the larger amount; each next step counts 20 % less."""
+def ladder_worth(people: pd.DataFrame, ladder: Ladder, channels: list[str]) -> Floats:
+    """What the written ladder compares, without unit: the later member first, then the larger amount.
+
+    Rows x channels; each next channel of a step counts 20 % less, NaN where the step does not have the channel.
+
+    Args:
+        people: ``past_due_days`` and ``collectable_amount`` (what is owed now and within the response window).
+        ladder: order of channels by past-due days.
+        channels: channels offered.
+    """
     days = people["past_due_days"].to_numpy(dtype=float)
     amount = people["collectable_amount"].fillna(0).to_numpy(dtype=float)
     order = np.lexsort((np.arange(len(people)), -amount, -days))
@@ -289,6 +326,41 @@ def _ladder_worth(people: pd.DataFrame, ladder: Ladder, channels: list[str]) -> 
 
 
 @dataclass(frozen=True)
+class _Arms:
+    """What the experiments ask for each member, and how likely their draws made that; nothing for all others."""
+
+    experiment_id: npt.NDArray[np.object_]
+    arm_code: npt.NDArray[np.object_]
+    is_held: Flags
+    on_ladder: Flags
+    held_probability: Floats
+    ladder_probability: Floats
+
+    @classmethod
+    def of(cls, people: pd.DataFrame, arms: pd.DataFrame | None, *, is_model: bool) -> _Arms:
+        size = len(people)
+        if arms is None or arms.empty:
+            none, never, zero = np.full(size, None, dtype=object), np.zeros(size, dtype=bool), np.zeros(size)
+            return cls(none, none, never, never, zero, zero)
+        if arms["customer_id"].duplicated().any():
+            raise RuleError(
+                "A member has two arms; give the one that decides, as puntual.experiments.assign.arms does."
+            )
+        mine = arms.set_index("customer_id").reindex(people["customer_id"])
+        texts = mine[["experiment_id", "arm_code", "policy"]].astype(object)
+        texts = texts.where(texts.notna(), None)
+        ladder = mine["ladder_probability"].fillna(0.0).to_numpy(dtype=float)
+        return cls(
+            texts["experiment_id"].to_numpy(dtype=object),
+            texts["arm_code"].to_numpy(dtype=object),
+            (texts["policy"] == HOLD_OUT).to_numpy(dtype=bool),
+            (texts["policy"] == LADDER).to_numpy(dtype=bool) & is_model,
+            mine["hold_out_probability"].fillna(0.0).to_numpy(dtype=float),
+            ladder if is_model else np.zeros(size),
+        )
+
+
+@dataclass(frozen=True)
 class _Plan:
     choice: npt.NDArray[np.int64]
     greedy: npt.NDArray[np.int64]
@@ -299,28 +371,30 @@ class _Plan:
     used: npt.NDArray[np.int64]
     allowed: Flags
     wanted: Flags
+    arms: _Arms
 
 
 def _plan(
     people: pd.DataFrame,
     allowed: Flags,
     scores: _Scores,
+    by_ladder: _Scores | None,
+    arms: _Arms,
     offered: Sequence[Capacity],
     channels: list[str],
     *,
     share: float,
+    most_cost: float | None,
     seed: int,
     as_of: date,
 ) -> _Plan:
-    """Draws first, then the best use of what they leave; everyone else follows the plan of greatest value."""
+    """Draws first, then the best use of what they leave; everyone else follows the plan of its arm."""
     zone = people["zone"].to_numpy(dtype=object)
-    usable = allowed & scores.supported
-    worth = np.where(np.isfinite(scores.worth), scores.worth, -np.inf)
     layout = Layout.of(offered, channels)
     cell = layout.zone_codes(zone, len(people))
     exploration = explore(
         people["customer_id"],
-        allowed & layout.reachable[:, cell].T,
+        allowed & layout.reachable[:, cell].T & worth_trying(scores.gain, scores.cost, scores.supported),
         cell,
         layout.member,
         layout.is_pool,
@@ -328,28 +402,50 @@ def _plan(
         share=share,
         seed=seed,
         as_of=as_of,
+        cost=scores.cost,
+        most_cost=most_cost,
     )
+    exploration = replace(exploration, is_explored=exploration.is_explored & ~arms.is_held)
     drawn = np.where(exploration.is_explored, exploration.drawn, -1)
     kept, spent = _keep(layout, cell, drawn, exploration.priority)
     is_overflow = exploration.is_explored & (drawn >= 0) & ~kept
-    left = [
-        Capacity(capacity.name, capacity.cells, int(capacity.count - spent[position]), capacity.kind)
-        for position, capacity in enumerate(offered)
-    ]
-    rest = ~exploration.is_explored
-    allocation = allocate(worth[rest], usable[rest], left, channels=channels, zones=zone[rest])
-    greedy = np.full(len(people), -1, dtype=np.int64)
-    greedy[rest] = allocation.choice
-    price = layout.cell_prices(allocation.prices)[:, cell].T
-    # what the explored would have got: the best action at the prices of the plan
-    net = np.where(usable & (worth > 0), worth - price, -np.inf)[exploration.is_explored]
-    if net.size:
-        best = net.argmax(axis=1)
-        greedy[exploration.is_explored] = np.where(net[np.arange(len(net)), best] > 0, best, -1)
-    choice = np.where(exploration.is_explored, np.where(kept, drawn, -1), greedy)
-    column = np.where(choice < 0, len(channels), choice)
-    propensity = share * exploration.probability[np.arange(len(people)), column]
-    propensity += (1.0 - share) * (choice == greedy)
+    left = [int(capacity.count - spent[position]) for position, capacity in enumerate(offered)]
+    planned = ~exploration.is_explored & ~arms.is_held
+    of_ladder = planned & arms.on_ladder
+    portion = of_ladder.sum() / planned.sum() if of_ladder.any() else 0.0
+    ladders = [int(count * portion) for count in left]
+    rest = planned & ~arms.on_ladder
+
+    def greatest(mine: _Scores, rows: Flags, counts: list[int]) -> tuple[npt.NDArray[np.int64], Floats, Allocation]:
+        """The plan of ``rows``, its prices per member, and what it would have done for the others."""
+        usable = allowed & mine.supported
+        worth = np.where(np.isfinite(mine.worth), mine.worth, -np.inf)
+        part = [Capacity(one.name, one.cells, count, one.kind) for one, count in zip(offered, counts, strict=True)]
+        allocation = allocate(worth[rows], usable[rows], part, channels=channels, zones=zone[rows])
+        best_choice = np.full(len(people), -1, dtype=np.int64)
+        best_choice[rows] = allocation.choice
+        price = layout.cell_prices(allocation.prices)[:, cell].T
+        # what the others would have got: the best action at the prices of the plan
+        net = np.where(usable & (worth > 0), worth - price, -np.inf)[~rows]
+        if net.size:
+            best = net.argmax(axis=1)
+            best_choice[~rows] = np.where(net[np.arange(len(net)), best] > 0, best, -1)
+        return best_choice, price, allocation
+
+    greedy, price, allocation = greatest(
+        scores, rest, [count - taken for count, taken in zip(left, ladders, strict=True)]
+    )
+    used = allocation.used + spent
+    by_product, by_steps = greedy, greedy
+    wanted = allowed & scores.supported & (np.nan_to_num(scores.worth) > 0)
+    if by_ladder is not None:
+        by_steps, _, ladder_plan = greatest(by_ladder, of_ladder, ladders)
+        used = used + ladder_plan.used
+        greedy = np.where(arms.on_ladder, by_steps, by_product)
+        steps_wanted = allowed & by_ladder.supported & (np.nan_to_num(by_ladder.worth) > 0)
+        wanted = np.where(arms.on_ladder[:, None], steps_wanted, wanted)
+    choice = np.where(exploration.is_explored, np.where(kept, drawn, -1), np.where(arms.is_held, -1, greedy))
+    propensity = _propensity(choice, by_product, by_steps, exploration, arms, share)
     propensity[is_overflow] = np.nan
     return _Plan(
         choice=choice,
@@ -367,10 +463,27 @@ def _plan(
             price,
             allocation.is_optimal,
         ),
-        used=allocation.used + spent,
+        used=used,
         allowed=allowed,
-        wanted=usable & (worth > 0),
+        wanted=wanted,
+        arms=arms,
     )
+
+
+def _propensity(
+    choice: npt.NDArray[np.int64],
+    by_product: npt.NDArray[np.int64],
+    by_ladder: npt.NDArray[np.int64],
+    exploration: Exploration,
+    arms: _Arms,
+    share: float,
+) -> Floats:
+    """Probability of each member's ``choice`` (-1: none) over the draws of arm, exploration and action."""
+    column = np.where(choice < 0, exploration.probability.shape[1] - 1, choice)
+    drawn = share * exploration.probability[np.arange(len(choice)), column] * (1.0 - arms.held_probability)
+    product = (1.0 - arms.held_probability - arms.ladder_probability) * (choice == by_product)
+    planned = (1.0 - share) * (product + arms.ladder_probability * (choice == by_ladder))
+    return np.asarray(drawn + planned + arms.held_probability * (choice < 0), dtype=np.float64)
 
 
 def _keep(
@@ -471,6 +584,8 @@ def _decisions(
             "reason_codes": pd.Series(
                 _reasons(people, plan, scores, channels, assigned, risk["reason_codes"]), dtype=object
             ),
+            "experiment_id": pd.Series(plan.arms.experiment_id, dtype=object),
+            "arm_code": pd.Series(plan.arms.arm_code, dtype=object),
         },
         columns=list(DECISION_COLUMNS),
     )
@@ -514,8 +629,8 @@ def _why_not(verdicts: pd.DataFrame, plan: _Plan, scores: _Scores, width: int) -
     supported = (plan.allowed & scores.supported).any(axis=1)
     no_value = NO_POSITIVE_VALUE if scores.is_model else NOT_ON_THE_LADDER
     why = np.select(
-        [plan.is_overflow, plan.exploration.is_explored, wanted, supported],
-        [EXPLORATION_OVERFLOW, EXPLORATION_NONE, CAPACITY, no_value],
+        [plan.is_overflow, plan.exploration.is_explored, wanted, plan.arms.on_ladder, supported],
+        [EXPLORATION_OVERFLOW, EXPLORATION_NONE, CAPACITY, NOT_ON_THE_LADDER, no_value],
         NO_SUPPORT if scores.is_model else NOT_ON_THE_LADDER,
     )
     answer[idle & some_allowed] = [as_json([word]) for word in why[idle & some_allowed]]
@@ -527,6 +642,9 @@ def _why_not(verdicts: pd.DataFrame, plan: _Plan, scores: _Scores, width: int) -
         parsed = [json.loads(text) for text in lists]
         united = [as_json(sorted({rule for code in pattern for rule in parsed[code]})) for pattern in patterns]
         answer[closed] = np.array(united, dtype=object)[inverse.reshape(-1)]
+    for row in np.flatnonzero(plan.arms.is_held):
+        rules = json.loads(answer[row]) if not plan.allowed[row].any() else []
+        answer[row] = as_json([*rules, f"experiment:{plan.arms.experiment_id[row]}:{HOLD_OUT}"])
     return answer
 
 
@@ -542,7 +660,7 @@ def _reasons(
     size = len(people)
     chosen = plan.choice >= 0
     flags: list[tuple[str, Flags]] = []
-    greedy = chosen & ~plan.exploration.is_explored
+    greedy = chosen & ~plan.exploration.is_explored & ~plan.arms.on_ladder
     flags.append(("EXPLORATION", chosen & plan.exploration.is_explored))
     if scores.is_model:
         for position, channel in enumerate(channels):
@@ -552,6 +670,7 @@ def _reasons(
                 high = scores.gain[:, position] >= np.quantile(known, _HIGH_GAIN_SHARE)
                 flags.append((f"HIGH_GAIN_{channel.upper()}", here & high))
                 flags.append(("BEST_CHANNEL", here & ~high))
+        flags.append(("LADDER_STEP", chosen & ~plan.exploration.is_explored & plan.arms.on_ladder))
     else:
         flags.append(("LADDER_STEP", greedy))
     flags.append(("KNOWS_COLLECTOR", chosen & assigned["is_familiar"].to_numpy(dtype=bool)))
@@ -653,7 +772,7 @@ def _summary(
     """Figures of the run; money is None on the ladder, whose order of precedence has no unit.
 
     ``planned_value_amount`` (net), ``dual_bound_amount`` and ``gap_rate`` are of the plan over the members who were not
-    drawn for exploration, with the capacity left by the drawn ones; every other figure counts all members.
+    drawn for exploration nor into another arm, with the capacity left for them; every other figure counts all members.
     """
     picked = np.arange(len(people)), plan.choice
     chosen = plan.choice >= 0
@@ -685,6 +804,8 @@ def _summary(
         "explored_count": int(explored.sum()),
         "explored_contact_count": int((explored & chosen).sum()),
         "exploration_overflow_count": int(plan.is_overflow.sum()),
+        "held_out_count": int(plan.arms.is_held.sum()),
+        "ladder_arm_count": int(plan.arms.on_ladder.sum()),
         "collectors_at_work": len(team),
         "rules_in_force": [entry.rule.id for entry in policies.rules],
         "rules_not_enforced": [

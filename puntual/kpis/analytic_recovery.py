@@ -69,6 +69,23 @@ def expected_recovery(values: KpiValues, decided: pd.DataFrame, matured: pd.Data
             )
 
 
+def horizon_recovery(values: KpiValues, totals: pd.DataFrame) -> None:
+    """K30_HORIZON: rows of ``ml.recovery_totals`` of the date, each with its interval."""
+    if totals.empty:
+        values.off(
+            "K30_HORIZON",
+            "No hay modelo de recuperación esperada en vigor para la fecha, o nadie debe nada.",
+            "No model of expected recovery is in force for the date, or nobody owes anything.",
+        )
+        return
+    names = {"branch": "branch_id", "segment": "segment_code"}
+    for row in totals.to_dict("records"):
+        grain = str(row["grain_code"])
+        interval = (float(row["expected_recovery_amount"]), float(row["low"]), float(row["high"]))
+        keys = {names[grain]: str(row[names[grain]])} if grain in names else None
+        values.add_interval("K30_HORIZON", interval, grain=grain, keys=keys)
+
+
 def recovery_against_expected(values: KpiValues, matured: pd.DataFrame, period: str) -> None:
     """K31: what was paid within the window over what had been expected; ``matured`` has the period's rows alone."""
     rows = matured[matured["pay_probability"].notna()]
@@ -118,6 +135,29 @@ def incremental_recovery(values: KpiValues, explored: pd.DataFrame, contact_coun
     values.add_interval("K32_PER_CONTACT", found)
     low, high = found[1] * contact_count, found[2] * contact_count
     values.add_interval("K32", (found[0] * contact_count, low, high))
+
+
+def experiments(values: KpiValues, latest: pd.DataFrame) -> None:
+    """K32_EXPERIMENT: what the arms of each experiment brought so far, beyond its control; with its interval.
+
+    Details: the experiment's id, of the sum over its arms, when it has one arm beside the control with
+    ``<id>:low`` and ``<id>:high``, the ends of the interval that holds at every look. ``latest`` has the newest rows of
+    measured.experiments. An experiment whose sample ratio is off says nothing.
+    """
+    rows = latest[(latest["metric_code"] == "paid_amount") & latest["incremental_value"].notna()]
+    rows = rows[rows["verdict_code"] != "sample_ratio"]
+    if rows.empty:
+        values.off(
+            "K32_EXPERIMENT",
+            "Ningún experimento tiene bastantes socios con la ventana cumplida en cada grupo.",
+            "No experiment has enough members whose window has passed in each arm.",
+        )
+        return
+    for name, mine in rows.groupby("experiment_id", sort=True):
+        values.add("K32_EXPERIMENT", float(mine["incremental_value"].sum()), detail=str(name))
+        if len(mine) == 1:
+            values.add("K32_EXPERIMENT", float(mine["incremental_low"].iloc[0]), detail=f"{name}:low")
+            values.add("K32_EXPERIMENT", float(mine["incremental_high"].iloc[0]), detail=f"{name}:high")
 
 
 def uplift(values: KpiValues, explored: pd.DataFrame) -> None:

@@ -23,6 +23,7 @@ _COLUMNS = (
     ("past_due_days", "past_due_days"),
     ("window_start_local", "window_start_local"),
     ("window_end_local", "window_end_local"),
+    ("suggested_hour_local", "suggested_hour_local"),
     ("message", "message"),
 )
 _SUPPRESSED_COLUMNS = (

@@ -12,12 +12,14 @@ from typing import Any
 
 import pandas as pd
 
+from puntual.lists.hours import suggested_hours
 from puntual.lists.texts import LANGUAGES, days_in_words, money, reason_sentences, texts, word
 
 COLLECTOR_CHANNELS = ("call", "visit")
 _LAST_CONTACTS = 3
 _LATE_FROM_DAYS = 31
 _SEVERAL = "_several"
+_CUSTOMER_COLUMNS = ["customer_id", "full_name", "national_id", "province", "city", "timezone", "occupation"]
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 WORKLIST_COLUMNS = (
@@ -38,6 +40,7 @@ WORKLIST_COLUMNS = (
     "bucket_code",
     "window_start_local",
     "window_end_local",
+    "suggested_hour_local",
     "expected_gain_amount",
     "default_probability",
     "is_exploration",
@@ -99,6 +102,8 @@ def contact_rows(
     buckets: pd.DataFrame,
     reason_texts: Mapping[str, Mapping[str, str]],
     settings: ListSettings,
+    further_reasons: Mapping[str, Mapping[str, str]] | None = None,
+    reach_hours: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """One row per chosen contact, by list and rank, with personal data: the source of every list and campaign.
 
@@ -116,10 +121,12 @@ def contact_rows(
         contact_points: dim_contact_points.
         collectors: dim_collectors.
         interactions: fct_interactions.
-        promises: fct_promises.
+        promises: fct_promises; with ``kept_probability``, what is said of an open one names it.
         buckets: bucket_code, min_days, max_days.
         reason_texts: code -> language -> sentence, of the decision and of the risk model.
         settings: how the lists are written.
+        further_reasons: loan -> language -> sentences after the reasons: what lowers its risk, what would change it.
+        reach_hours: rows of ``ml.reach_hours`` for the date; without them no hour is suggested.
     """
     chosen = decisions[decisions["action"] != "none"].copy()
     chosen = chosen.rename(columns={"action": "channel_code"})
@@ -128,7 +135,7 @@ def contact_rows(
         chosen.merge(points, on="customer_id", how="left")
         .merge(features[["customer_id", "collectable_amount", "active_loan_count"]], on="customer_id", how="left")
         .merge(
-            customers[["customer_id", "full_name", "national_id", "province", "city", "timezone"]],
+            customers[_CUSTOMER_COLUMNS],
             on="customer_id",
             how="left",
         )
@@ -150,10 +157,13 @@ def contact_rows(
     rows["bucket_code"] = _bucket(rows["past_due_days"], buckets)
     rows["window_start_local"] = _local_time(rows, "window_start", settings)
     rows["window_end_local"] = _local_time(rows, "window_end", settings)
+    further = further_reasons or {}
+    rows["suggested_hour_local"] = suggested_hours(rows, reach_hours, _zones(rows, settings))
     for language, name in zip(LANGUAGES, ("reasons", "reasons_en"), strict=True):
-        rows[name] = _reasons(rows["reason_codes"], reason_texts, language)
+        rows[name] = _with_further(_reasons(rows["reason_codes"], reason_texts, language), rows, further, language)
     # whoever works the list is not told that a contact was drawn: another tone would spoil the measurement
-    rows["reasons_on_list"] = _reasons(_without_draw(rows["reason_codes"]), reason_texts, settings.language)
+    on_list = _reasons(_without_draw(rows["reason_codes"]), reason_texts, settings.language)
+    rows["reasons_on_list"] = _with_further(on_list, rows, further, settings.language)
     rows["stage"] = _stage(rows["past_due_days"], rows["active_loan_count"])
     rows["amount_text"] = _amount_text(rows, settings)
     rows["script"] = fill("scripts", rows, settings)
@@ -211,8 +221,12 @@ def _bucket(days: pd.Series, buckets: pd.DataFrame) -> pd.Series:
     return pd.Series(ladder["bucket_code"].to_numpy(dtype=object)[place], index=days.index, dtype=object)
 
 
+def _zones(rows: pd.DataFrame, settings: ListSettings) -> pd.Series:
+    return rows["timezone"].where(rows["timezone"].notna(), settings.timezone)
+
+
 def _local_time(rows: pd.DataFrame, column: str, settings: ListSettings) -> pd.Series:
-    zone = rows["timezone"].where(rows["timezone"].notna(), settings.timezone)
+    zone = _zones(rows, settings)
     result = pd.Series(None, index=rows.index, dtype=object)
     for name, group in rows.groupby(zone, sort=True):
         local = group[column].dt.tz_localize("UTC").dt.tz_convert(str(name))
@@ -223,6 +237,14 @@ def _local_time(rows: pd.DataFrame, column: str, settings: ListSettings) -> pd.S
 def _reasons(codes: pd.Series, reason_texts: Mapping[str, Mapping[str, str]], language: str) -> pd.Series:
     sentences = {text: reason_sentences(json.loads(text), reason_texts, language) for text in codes.unique()}
     return codes.map(sentences).astype(object)
+
+
+def _with_further(
+    said: pd.Series, rows: pd.DataFrame, further: Mapping[str, Mapping[str, str]], language: str
+) -> pd.Series:
+    added = [further.get(loan, {}).get(language, "") for loan in rows["loan_id"]]
+    joined = [f"{text} {more}".strip() for text, more in zip(said, added, strict=True)]
+    return pd.Series(joined, index=said.index, dtype=object)
 
 
 def _without_draw(codes: pd.Series) -> pd.Series:
@@ -263,10 +285,13 @@ def _open_promises(rows: pd.DataFrame, promises: pd.DataFrame, settings: ListSet
         (promises["promise_status_code"] == "open") & promises["customer_id"].isin(rows["customer_id"])
     ].sort_values(["customer_id", "due_date", "promise_id"])
     until = word("words", "until", settings.language)
+    chance = word("words", "kept_probability", settings.language)
+    known = running.get("kept_probability", pd.Series(float("nan"), index=running.index, dtype=float))
     lines = pd.Series(
         [
             f"{money(amount, settings.currency, settings.language)} {until} {pd.Timestamp(due):%Y-%m-%d}"
-            for amount, due in zip(running["promised_amount"], running["due_date"], strict=True)
+            + ("" if pd.isna(kept) else f" ({chance} {kept:.0%})")
+            for amount, due, kept in zip(running["promised_amount"], running["due_date"], known, strict=True)
         ],
         index=running.index,
         dtype=object,

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from models.features import CUSTOMER_FEATURES, LOAN_FEATURES, FeatureSpec
+from models.features import CUSTOMER_FEATURES, LOAN_FEATURES, WILLINGNESS_COLUMNS, FeatureSpec
+from models.willingness.panel import COLUMNS, TABLE
+from pipelines.steps.decided import decided_columns
 
 FOLDER = Path(__file__).parents[2] / "dbt_project" / "models" / "features"
 TYPES = {
@@ -32,11 +34,27 @@ def columns_of(table: str) -> dict[str, str]:
 @pytest.mark.parametrize("spec", [LOAN_FEATURES, CUSTOMER_FEATURES], ids=lambda spec: spec.model)
 def test_the_spec_and_the_dbt_contract_have_the_same_columns(spec: FeatureSpec) -> None:
     declared = columns_of(spec.table)
-    missing = [name for name in spec.names if name not in declared]
-    extra = [name for name in declared if name not in spec.names]
+    missing = [name for name in spec.table_names if name not in declared]
+    extra = [name for name in declared if name not in spec.table_names]
     assert not missing, f"models/features.py names columns that dbt does not build: {missing}"
     assert not extra, f"dbt builds columns that models/features.py does not explain: {extra}"
-    assert list(declared) == list(spec.names)
+    assert list(declared) == list(spec.table_names)
+
+
+@pytest.mark.parametrize("spec", [LOAN_FEATURES, CUSTOMER_FEATURES], ids=lambda spec: spec.model)
+def test_the_columns_of_the_willingness_follow_those_of_the_table(spec: FeatureSpec) -> None:
+    assert spec.names == spec.table_names + WILLINGNESS_COLUMNS
+    assert {column.source for column in spec.columns if column.name in WILLINGNESS_COLUMNS} == {"willingness"}
+
+
+def test_the_weekly_panel_has_the_columns_that_the_willingness_reads() -> None:
+    assert set(COLUMNS) == set(columns_of(TABLE))
+
+
+def test_the_stored_willingness_has_the_columns_of_the_features() -> None:
+    assert [name for name in decided_columns("ml.member_willingness") if name.startswith("willingness_")] == list(
+        WILLINGNESS_COLUMNS
+    )
 
 
 @pytest.mark.parametrize("spec", [LOAN_FEATURES, CUSTOMER_FEATURES], ids=lambda spec: spec.model)
@@ -45,6 +63,6 @@ def test_the_types_agree(spec: FeatureSpec) -> None:
     wrong = {
         column.name: (declared[column.name], column.type)
         for column in spec.columns
-        if column.type not in TYPES.get(declared[column.name].split("(")[0], {"number"})
+        if column.source == "table" and column.type not in TYPES.get(declared[column.name].split("(")[0], {"number"})
     }
     assert not wrong, f"types differ (dbt, models): {wrong}"

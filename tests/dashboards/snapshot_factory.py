@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ import pandas as pd
 import xlsxwriter
 
 from puntual.clock import month_ends
+from puntual.experiments.registry import Experiment, Registered
+from puntual.experiments.report import report
 from puntual.snapshot import SCREEN_LIST
 
 AS_OF = date(2026, 6, 30)
@@ -191,6 +193,7 @@ class SnapshotFactory:
             "worklist": worklist,
             **kpi_tables(book, self.as_of),
             **audit_tables(book, worklist, self.as_of),
+            "rpt_experiments": experiment_table(self.as_of),
         }  # fmt: skip
 
     def _worklist(self, book: pd.DataFrame) -> pd.DataFrame:
@@ -416,6 +419,27 @@ def kpi_tables(book: pd.DataFrame, as_of: date) -> dict[str, pd.DataFrame]:
     status["warning_es"] = np.where(warned, "Usa la tabla EC-P1: confírmela con la norma vigente.", None)
     status["warning_en"] = np.where(warned, "Uses table EC-P1: confirm it against the text in force.", None)
     return {"fct_kpi": figures, "kpi_catalog": catalog, "kpi_status": status}
+
+
+def experiment_table(as_of: date) -> pd.DataFrame:
+    """A hold-out of 100 of 500 members who entered 41 days ago; the others paid 6 more within a week."""
+    one = Experiment.model_validate(
+        {
+            "id": "reserva", "title": {"es": "Grupo de reserva", "en": "Hold-out"}, "salt": "s", "control": "held",
+            "arms": [{"code": "product", "share": 0.8, "policy": "puntual"}, {"code": "held", "share": 0.2, "policy": "hold_out"}],
+            "start": as_of - timedelta(days=41), "end": as_of + timedelta(days=30), "metric": {"window_days": 7},
+        }
+    )  # fmt: skip
+    arm = np.where(np.arange(500) % 5 == 0, "held", "product")
+    members = pd.DataFrame({"customer_id": [f"E{at}" for at in range(500)], "arm_code": arm})
+    members = members.assign(experiment_id="reserva", entered_date=one.start)
+    paid = pd.DataFrame(
+        {
+            "customer_id": members["customer_id"], "paid_date": pd.Timestamp(one.start + timedelta(days=2)),
+            "payment_amount": np.where(np.arange(500) % 2 == 0, 40.0, 20.0) + 6.0 * (arm == "product"),
+        }
+    )  # fmt: skip
+    return report([Registered(one, 0.0, 1.0, Path("reserva.yaml"))], members, paid, as_of)
 
 
 def audit_tables(book: pd.DataFrame, worklist: pd.DataFrame, as_of: date) -> dict[str, pd.DataFrame]:

@@ -282,6 +282,21 @@ def test_operation_lists_the_obligations_that_nobody_checks(open_page, own_home)
     assert any("CH-SMS/sender" in frame.value.to_string() for frame in app.dataframe)
 
 
+def test_operation_shows_the_alarms_of_the_models(open_page, own_home):
+    file = next((own_home / "published").glob("2*")) / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    alarm = {
+        "model_name": "default_risk",
+        "severity": "warning",
+        "text_es": "PSI: 0,4. Revise.",
+        "text_en": "PSI: 0.4.",
+    }
+    file.write_text(json.dumps({**manifest, "model_alarms": [alarm]}), encoding="utf-8")
+    app = open_page(own_home, "operation")
+    assert not app.exception
+    assert "Alarmas de los modelos" in [heading.value for heading in app.subheader]
+
+
 def test_operation_checks_the_files_against_their_digests(open_page, own_home):
     app = open_page(own_home, "operation")
     app.button(key="verify").click().run()
@@ -290,6 +305,31 @@ def test_operation_checks_the_files_against_their_digests(open_page, own_home):
     app.button(key="verify").click().run()
     assert "worklists/all.csv: absent" in shown(app)
     assert app.error[0].value.startswith("1 ")
+
+
+def test_operation_shows_an_experiment_with_its_arms_verdict_and_money(open_page, shared_home):
+    app = open_page(shared_home, "operation")
+    assert not app.exception
+    table = next(frame.value for frame in app.dataframe if "verdict" in frame.value)
+    assert table["verdict"].tolist() == ["Mejor que el control", "Control"]
+    assert table["matured_count"].tolist() == [400, 100]
+    assert table["incremental_value"].iloc[0] == pytest.approx(2400.0)
+    assert any("Reparto de socios correcto" in caption.value for caption in app.caption)
+    english = open_page(shared_home, "operation", language="en")
+    assert (
+        "Better than the control"
+        in next(frame.value for frame in english.dataframe if "verdict" in frame.value)["verdict"].tolist()
+    )
+
+
+def test_a_day_of_an_older_version_has_no_experiments(open_page, own_home):
+    file = own_home / "published" / "current" / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    del manifest["row_counts"]["rpt_experiments"]
+    file.write_text(json.dumps(manifest), encoding="utf-8")
+    app = open_page(own_home, "operation")
+    assert not app.exception
+    assert any("Ningún experimento ha empezado" in caption.value for caption in app.caption)
 
 
 def metric(app, label: str):

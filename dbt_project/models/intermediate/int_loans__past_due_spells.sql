@@ -9,19 +9,7 @@
 {% set thresholds = [var('default_past_due_days'), var('early_past_due_days')] | unique | list %}
 
 with open_spans as (
-    -- covered_date ends the first span of an instalment; the later ones end where they are closed again.
-    select
-        loan_id,
-        due_date,
-        valid_from_date as open_from_date,
-        case
-            when valid_to_date = cast('9999-12-31' as date) then coalesce(covered_date, valid_to_date)
-            else valid_to_date
-        end as open_to_date
-    from {{ ref('int_installments__coverage_spans') }}
-    where
-        (covered_date is null or valid_from_date = cast('1900-01-01' as date))
-        {{ changed_rows('loan_id', 'int_changes__loan_states', clause='and') }}
+    {{ open_spans(['loan_id', 'due_date']) }}
 ),
 
 thresholds as (

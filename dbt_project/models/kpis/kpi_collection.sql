@@ -7,11 +7,7 @@
 -- What each loan owed when a period began, what fell due in it, and what of both was still owed at its end. Owed means fallen
 -- due and not paid. Money goes to the oldest due, so what a due had received is where the money paid so far reaches to.
 with periods as (
-    select openings.*
-    from {{ ref('kpi_period_openings') }} as openings
-    inner join {{ ref('int_changes__periods') }} as changed
-        on openings.period_code = changed.period_code
-        and openings.as_of_date = changed.as_of_date
+    {{ kpi_changed_openings() }}
 ),
 
 -- After a loan has left the book nothing falls due any more.

@@ -7,11 +7,7 @@
 -- A person counts once in a period, however many days, loans or contacts it had: so the sums of periods are not sums of days.
 -- To be worked are the members who were past due when the period began; each stands where their worst loan stands.
 with periods as (
-    select openings.*
-    from {{ ref('kpi_period_openings') }} as openings
-    inner join {{ ref('int_changes__periods') }} as changed
-        on openings.period_code = changed.period_code
-        and openings.as_of_date = changed.as_of_date
+    {{ kpi_changed_openings() }}
 ),
 
 ranked as (

@@ -16,6 +16,22 @@
     'channel_scores': source('ml', 'channel_scores'),
     'decisions': source('decisions', 'decisions'),
 } %}
+{%- set texts = {
+    'es': {
+        'no_shares': 'La tabla de calificación ' ~ var('rating_table') ~ ' no trae porcentajes de provisión.',
+        'not_delivered': 'No se han entregado datos de:',
+        'zero_denominator': 'El denominador es cero en todos los períodos que se conservan.',
+        'no_case': 'No hay casos en los períodos que se conservan.',
+        'unverified': 'Usa la tabla de calificación ' ~ var('rating_table') ~ ', leída en una fuente secundaria: confírmela con la norma vigente de la SEPS y la JPRF antes de informar.',
+    },
+    'en': {
+        'no_shares': 'The rating table ' ~ var('rating_table') ~ ' has no provision percentages.',
+        'not_delivered': 'No data was delivered of:',
+        'zero_denominator': 'The denominator is zero in every period that is kept.',
+        'no_case': 'There is no case in the periods that are kept.',
+        'unverified': 'Uses the rating table ' ~ var('rating_table') ~ ', read in a secondary source: confirm it against the SEPS and JPRF text in force before reporting.',
+    },
+} %}
 with inputs as (
     {% for name, relation in tables.items() -%}
     select '{{ name }}' as input_name, exists (select 1 from {{ relation }}) as has_rows{% if not loop.last %}
@@ -60,34 +76,22 @@ select
         else 'on'
     end as status_code,
     cast(coalesce(produced.row_count, 0) as bigint) as row_count,
+    {%- for language, text in texts.items() %}
     case
-        when catalog.status = 'off' then catalog.off_reason_es
+        when catalog.status = 'off' then catalog.off_reason_{{ language }}
         when coalesce(produced.value_count, 0) > 0 then null
-        when catalog.kpi_code like 'K24%' and rating.share_count = 0
-            then 'La tabla de calificación {{ var("rating_table") }} no trae porcentajes de provisión.'
-        when measured.reason_es is not null then measured.reason_es
-        when missing.missing_inputs is not null then 'No se han entregado datos de: ' || missing.missing_inputs || '.'
-        when coalesce(produced.row_count, 0) > 0 then 'El denominador es cero en todos los períodos que se conservan.'
-        else 'No hay casos en los períodos que se conservan.'
-    end as reason_es,
+        when catalog.kpi_code like 'K24%' and rating.share_count = 0 then '{{ text.no_shares }}'
+        when measured.reason_{{ language }} is not null then measured.reason_{{ language }}
+        when missing.missing_inputs is not null then '{{ text.not_delivered }} ' || missing.missing_inputs || '.'
+        when coalesce(produced.row_count, 0) > 0 then '{{ text.zero_denominator }}'
+        else '{{ text.no_case }}'
+    end as reason_{{ language }},
+    {%- endfor %}
+    {%- for language, text in texts.items() %}
     case
-        when catalog.status = 'off' then catalog.off_reason_en
-        when coalesce(produced.value_count, 0) > 0 then null
-        when catalog.kpi_code like 'K24%' and rating.share_count = 0
-            then 'The rating table {{ var("rating_table") }} has no provision percentages.'
-        when measured.reason_en is not null then measured.reason_en
-        when missing.missing_inputs is not null then 'No data was delivered of: ' || missing.missing_inputs || '.'
-        when coalesce(produced.row_count, 0) > 0 then 'The denominator is zero in every period that is kept.'
-        else 'There is no case in the periods that are kept.'
-    end as reason_en,
-    case
-        when catalog.kpi_code like 'K24%' and catalog.status = 'on' and rating.is_verified = 0
-            then 'Usa la tabla de calificación {{ var("rating_table") }}, leída en una fuente secundaria: confírmela con la norma vigente de la SEPS y la JPRF antes de informar.'
-    end as warning_es,
-    case
-        when catalog.kpi_code like 'K24%' and catalog.status = 'on' and rating.is_verified = 0
-            then 'Uses the rating table {{ var("rating_table") }}, read in a secondary source: confirm it against the SEPS and JPRF text in force before reporting.'
-    end as warning_en
+        when catalog.kpi_code like 'K24%' and catalog.status = 'on' and rating.is_verified = 0 then '{{ text.unverified }}'
+    end as warning_{{ language }}{{ ',' if not loop.last }}
+    {%- endfor %}
 from {{ ref('kpi_catalog') }} as catalog
 cross join {{ source('control', 'run_parameters') }} as run
 cross join rating

@@ -40,18 +40,7 @@ codes as (
 ),
 
 shares as (
-    select
-        as_of_date,
-        period_code,
-        kpi_code,
-        grain_code,
-        {{ kpi_keys() | join(',\n        ') }},
-        detail_code,
-        numerator,
-        sum(denominator) over (
-            partition by as_of_date, period_code, kpi_code, grain_code, {{ kpi_keys() | join(', ') }}
-        ) as denominator
-    from codes
+    {{ kpi_shares('codes') }}
 )
 
 select *

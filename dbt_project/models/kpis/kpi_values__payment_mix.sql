@@ -24,15 +24,4 @@ methods as (
     ) }}
 )
 
-select
-    as_of_date,
-    period_code,
-    kpi_code,
-    grain_code,
-    {{ kpi_keys() | join(',\n    ') }},
-    detail_code,
-    numerator,
-    sum(denominator) over (
-        partition by as_of_date, period_code, kpi_code, grain_code, {{ kpi_keys() | join(', ') }}
-    ) as denominator
-from methods
+{{ kpi_shares('methods') }}

@@ -21,36 +21,7 @@ details as (
 ),
 
 matrix as (
-    select
-        as_of_date,
-        period_code,
-        kpi_code,
-        grain_code,
-        branch_id,
-        product_code,
-        segment_code,
-        bucket_code,
-        collector_id,
-        agency,
-        channel_code,
-        campaign_id,
-        province,
-        detail_code,
-        numerator,
-        -- Exact: a sum of doubles would depend on the order of its rows.
-        cast(sum(cast(numerator as numeric(18, 2))) over (
-            partition by
-                as_of_date,
-                period_code,
-                kpi_code,
-                grain_code,
-                branch_id,
-                product_code,
-                segment_code,
-                province,
-                split_part(detail_code, '>', 1)
-        ) as double precision) as denominator
-    from details
+    {{ kpi_shares('details', within="split_part(detail_code, '>', 1)") }}
 ),
 
 flows as (

@@ -9,10 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from puntual.decision.checker import check, require_clean
-from puntual.decision.decide import DECISION_COLUMNS, DETAIL_COLUMNS, PRICE_COLUMNS, DecisionOutcome, decide
-from puntual.decision.policies import load_ladder
+from puntual.decision.decide import (
+    DECISION_COLUMNS,
+    DETAIL_COLUMNS,
+    PRICE_COLUMNS,
+    DecisionOutcome,
+    _Arms,
+    _propensity,
+    decide,
+    ladder_worth,
+)
+from puntual.decision.explore import Exploration
+from puntual.decision.policies import Ladder, LadderStep, load_ladder
 from puntual.errors import RuleError
 from tests.unit.decision import worlds
 from tests.unit.decision.worlds import POLICIES, QUITO, TUESDAY, at
@@ -290,6 +302,18 @@ def test_without_a_channel_model_the_ladder_decides_and_no_money_is_claimed(inpu
     assert judged(found, inputs) == []
 
 
+def test_the_ladder_puts_the_later_member_first_then_the_larger_amount_and_each_next_channel_lower():
+    steps = (
+        LadderStep(min_days=0, max_days=30, channels=("sms",)),
+        LadderStep(min_days=31, max_days=None, channels=("visit", "call")),
+    )
+    people = pd.DataFrame({"past_due_days": [5, 40, 40], "collectable_amount": [900.0, 10.0, 20.0]})
+    worth = ladder_worth(people, Ladder(id="x", version=1, steps=steps), ["call", "sms", "visit"])
+    # precedence 2, 1.5, 1: 40 days and 20, 40 days and 10, 5 days; the second channel of a step counts 0.8 of it
+    expected = [[np.nan, 1.0, np.nan], [1.2, np.nan, 1.5], [1.6, np.nan, 2.0]]
+    np.testing.assert_allclose(worth, expected)
+
+
 def test_a_book_without_contact_points_or_collectors_is_decided_and_blocked():
     inputs = book(5)
     found = run(inputs | {"contact_points": worlds.points(), "collectors": TEAM.iloc[:0], "channel_scores": None})
@@ -479,3 +503,120 @@ def test_a_violation_stops_the_run(outcome: DecisionOutcome, inputs: dict[str, A
     assert require_clean(outcome.decisions, **kept, as_of=TUESDAY) == outcome.summary["contact_count"]
     with pytest.raises(RuleError, match="nothing was published"):
         require_clean(outcome.decisions, **kept, as_of=date(2026, 7, 1))
+
+
+def in_arms(*rows: tuple[str, str], held: float = 0.2, ladder: float = 0.3) -> pd.DataFrame:
+    """Members of one experiment with arms product, ladder and hold_out."""
+    frame = pd.DataFrame(rows, columns=["customer_id", "policy"])
+    return frame.assign(
+        experiment_id="e1", arm_code=frame["policy"], ladder_probability=ladder, hold_out_probability=held
+    )
+
+
+def test_a_hold_out_gets_no_contact_and_the_reason_says_so():
+    inputs = book(60)
+    names = inputs["features"]["customer_id"].tolist()
+    inputs["customers"].loc[1, "customer_status_code"] = "deceased"
+    arms = in_arms(*((name, "hold_out") for name in names[:20]), ladder=0.0)
+    outcome = run(inputs, arms=arms, exploration_share=0.3)
+    rows = outcome.decisions.set_index("customer_id")
+    held = rows.loc[names[:20]]
+    assert set(held["action"]) == {"none"} and not held["is_exploration"].any()
+    assert json.loads(held["blocked_by"].iloc[0]) == ["experiment:e1:hold_out"]
+    assert json.loads(held["blocked_by"].iloc[1])[-1] == "experiment:e1:hold_out"
+    assert any(rule.startswith("PERSON-STATUS/") for rule in json.loads(held["blocked_by"].iloc[1]))
+    assert set(held["arm_code"]) == {"hold_out"} and set(held["experiment_id"]) == {"e1"}
+    others = rows.loc[names[20:]]
+    assert others["experiment_id"].isna().all() and (others["action"] != "none").any()
+    assert "hold_out" not in "".join(others["blocked_by"])
+    assert outcome.summary["held_out_count"] == 20
+    assert judged(outcome, inputs) == []
+
+
+def test_the_propensity_of_a_member_alone_counts_every_draw():
+    """One member, no scarcity: product calls (gain 10), the ladder sends a whatsapp (first step of day 5), by hand."""
+    inputs = book(1)
+    inputs["features"] = inputs["features"].assign(past_due_days=5)
+    gains = {"call": 10.0, "ivr": 1.0, "whatsapp": 2.0, "sms": 1.0, "email": 1.0, "visit": 4.6}
+    inputs["channel_scores"]["gain_amount"] = list(gains.values())
+    name = inputs["features"]["customer_id"].iloc[0]
+    product = run(inputs).decisions["action"].iloc[0]
+    steps = run(inputs | {"channel_scores": None}).decisions["action"].iloc[0]
+    assert product == "call" and steps not in {"call", "none"}
+    for policy, action, wanted in (
+        ("puntual", product, 0.5),  # 1 - 0.2 - 0.3
+        ("ladder", steps, 0.3),
+        ("hold_out", "none", 0.2),
+    ):
+        row = run(inputs, arms=in_arms((name, policy))).decisions.iloc[0]
+        assert (row["action"], row["arm_code"]) == (action, policy)
+        assert row["propensity"] == pytest.approx(wanted)
+
+
+@given(
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.lists(st.floats(0, 1), min_size=2, max_size=4),
+    st.integers(-1, 3),
+    st.integers(-1, 3),
+)
+def test_the_propensities_of_all_actions_of_a_member_sum_to_one(share, held, of_rest, weights, product, ladder):
+    actions = len(weights)
+    probability = np.array([*weights, 0.01]) / (sum(weights) + 0.01)
+    rows = np.arange(-1, actions)  # one row per action that could come out, of the same member
+    size = len(rows)
+    arms = _Arms(
+        np.full(size, "e1", dtype=object),
+        np.full(size, "a", dtype=object),
+        np.zeros(size, dtype=bool),
+        np.zeros(size, dtype=bool),
+        np.full(size, held),
+        np.full(size, of_rest * (1 - held)),
+    )
+    exploration = Exploration(np.zeros(size, dtype=bool), rows, np.tile(probability, (size, 1)), np.zeros(size))
+    product, ladder = (min(action, actions - 1) for action in (product, ladder))
+    chance = _propensity(rows, np.full(size, product), np.full(size, ladder), exploration, arms, share)
+    assert chance.sum() == pytest.approx(1.0) and (chance >= -1e-12).all()
+
+
+def test_the_ladder_arm_is_served_by_the_ladder_with_its_part_of_the_capacity():
+    inputs = book(80, seed=3)
+    names = inputs["features"]["customer_id"].tolist()
+    arms = in_arms(*((name, "ladder") for name in names[:40]), *((name, "puntual") for name in names[40:]), held=0.0)
+    outcome = run(inputs, arms=arms)
+    rows = outcome.decisions.set_index("customer_id")
+    assert judged(outcome, inputs) == []
+    by_ladder, by_product = rows.loc[names[:40]], rows.loc[names[40:]]
+    steps = {f"m{number:05d}" for number in range(40)}
+    ladder = load_ladder(POLICIES)
+    days = inputs["features"].set_index("customer_id")["past_due_days"]
+    for name in steps:
+        action = rows.loc[name, "action"]
+        step = next(
+            step for step in ladder.steps if step.min_days <= days[name] and days[name] <= (step.max_days or np.inf)
+        )
+        assert action == "none" or action in step.channels
+    # half of the planned members: at most half of each capacity (ivr 5: 2, whatsapp and sms 10: 5)
+    for channel, most in {"ivr": 2, "whatsapp": 5, "sms": 5}.items():
+        assert (by_ladder["action"] == channel).sum() <= most
+        assert (by_product["action"] == channel).sum() <= LIMITS[channel] - most
+    contacted = by_ladder[by_ladder["action"] != "none"]
+    assert len(contacted) and all("LADDER_STEP" in codes for codes in contacted["reason_codes"])
+    assert not any("LADDER_STEP" in codes for codes in by_product["reason_codes"])
+    assert outcome.summary["ladder_arm_count"] == 40
+
+
+def test_without_a_channel_model_the_product_is_the_ladder_and_the_arms_are_alike():
+    inputs = book(40) | {"channel_scores": None}
+    names = inputs["features"]["customer_id"].tolist()
+    arms = in_arms(*((name, "ladder" if number % 2 else "puntual") for number, name in enumerate(names)), held=0.0)
+    with_arms, without = run(inputs, arms=arms).decisions, run(inputs).decisions
+    assert with_arms["action"].tolist() == without["action"].tolist()
+    assert with_arms["propensity"].tolist() == without["propensity"].tolist()
+
+
+def test_a_member_with_two_arms_is_refused():
+    inputs = book(3)
+    with pytest.raises(RuleError, match="two arms"):
+        run(inputs, arms=in_arms(("m00000", "hold_out"), ("m00000", "puntual")))

@@ -39,7 +39,9 @@ def day() -> dict[str, Any]:
     scores["gain_amount"] = scores["gain_amount"].abs() + 5
     scores.loc[(scores["customer_id"] == "m00000") & (scores["channel_code"] == "call"), "gain_amount"] = 900.0
     outcome = run(inputs, exploration_share=0.1)
-    customers = inputs["customers"].assign(full_name="José Peña", national_id="0102030405", city="Loja")
+    customers = inputs["customers"].assign(
+        full_name="José Peña", national_id="0102030405", city="Loja", occupation="salaried"
+    )
     customers.loc[0, "full_name"] = ATTACK
     customers.loc[0, "national_id"] = "0000123456"
     loans = pd.DataFrame({"loan_id": inputs["features"]["loan_id"], "product_code": "microcredit", "branch_id": "B1"})

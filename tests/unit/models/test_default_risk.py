@@ -17,7 +17,7 @@ from models.features import LOAN_FEATURES
 from models.metrics import auc, ece
 from puntual.errors import ModelError
 
-FAST = DefaultRiskSettings(bootstrap_draws=20, booster=BoosterSettings(rounds=60))
+FAST = DefaultRiskSettings(bootstrap_draws=10, backtest_cuts=2, n_jobs=1, booster=BoosterSettings(rounds=40))
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,16 @@ def world(loan_world: Callable):
 
 
 @pytest.fixture(scope="module")
-def model(world) -> DefaultRiskModel:
-    return train(world.features, world.labels, as_of=world.as_of, settings=FAST)
+def people(world) -> pd.DataFrame:
+    members = np.sort(world.features["customer_id"].unique())
+    gender = np.where(np.arange(len(members)) % 3 == 0, "F", "M").astype(object)
+    gender[:10] = None
+    return pd.DataFrame({"customer_id": members, "gender": gender, "birth_date": pd.Timestamp("1980-05-05")})
+
+
+@pytest.fixture(scope="module")
+def model(world, people: pd.DataFrame) -> DefaultRiskModel:
+    return train(world.features, world.labels, as_of=world.as_of, settings=FAST, people=people)
 
 
 def test_the_probability_ranks_and_is_calibrated(world, model: DefaultRiskModel) -> None:
@@ -45,7 +53,35 @@ def test_it_beats_past_due_days_alone_on_later_dates(model: DefaultRiskModel) ->
     assert judged["split"] == "time_with_gap"
     assert (min(judged["test_dates"]) - max(judged["train_dates"])).days >= 182
     assert judged["metrics"]["puntual"]["auc"]["low"] > judged["metrics"]["past_due_days"]["auc"]["value"]
-    assert set(judged["metrics"]) == {"puntual", "scorecard", "past_due_days"}
+    assert set(judged["metrics"]) == {"puntual", "scorecard", "default_lightgbm", "past_due_days"}
+    assert judged["ahead"]["past_due_days"]["auc"] == "ahead"
+    assert judged["differences"]["past_due_days"]["auc"]["low"] > 0
+
+
+def test_the_procedure_is_repeated_at_past_cut_offs(model: DefaultRiskModel) -> None:
+    rows = model.card["targets"]["default"]["backtest"]
+    assert len({row["learnt_to"] for row in rows}) > 1
+    assert [row["as_of_date"] for row in rows] == sorted({row["as_of_date"] for row in rows})
+    assert all((row["as_of_date"] - row["learnt_to"]).days >= 182 for row in rows)
+    assert all(row["auc"]["low"] <= row["auc"]["value"] <= row["auc"]["high"] for row in rows)
+
+
+def test_protected_attributes_are_reported_and_change_no_byte_and_no_score(
+    world, people: pd.DataFrame, model: DefaultRiskModel
+) -> None:
+    mixed = people.assign(
+        gender=people["gender"].sample(frac=1, random_state=3).to_numpy(), birth_date=pd.Timestamp("1950-01-01")
+    )
+    permuted = train(world.features, world.labels, as_of=world.as_of, settings=FAST, people=mixed)
+    assert permuted.to_files() == model.to_files()
+    pd.testing.assert_frame_equal(permuted.predict(world.today), model.predict(world.today))
+    report, other = (one.card["targets"]["default"]["evaluation"]["disparity"] for one in (model, permuted))
+    assert set(report) == {"gender", "age_group"}
+    assert {row["value"] for row in report["gender"]} == {"F", "M", "not_recorded"}
+    assert {row["value"] for row in other["age_group"]} == {"65+"}
+    assert report["gender"] != other["gender"]
+    assert model.card["protected_attributes_used"] == []
+    assert "Disparidad" in render(model.card)
 
 
 def test_a_loan_past_the_threshold_has_probability_one(world, model: DefaultRiskModel) -> None:
@@ -93,12 +129,13 @@ def test_explanations_add_up_to_the_raw_score(world, model: DefaultRiskModel) ->
     np.testing.assert_allclose(rest, rest[0], atol=1e-9)
 
 
-def test_the_same_rows_in_any_order_give_the_same_bytes(world, model: DefaultRiskModel) -> None:
+def test_the_same_rows_in_any_order_give_the_same_bytes(world, people: pd.DataFrame, model: DefaultRiskModel) -> None:
     shuffled = train(
         world.features.sample(frac=1, random_state=1),
         world.labels.sample(frac=1, random_state=2),
         as_of=world.as_of,
         settings=FAST,
+        people=people.sample(frac=1, random_state=3),
     )
     assert shuffled.version == model.version
     assert shuffled.to_files() == model.to_files()

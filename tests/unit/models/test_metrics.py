@@ -7,15 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.estimators import (
-    Calibration,
-    Scorecard,
-    choose_calibration,
-    fit_isotonic,
-    fit_platt,
-    fit_season,
-    past_due_curve,
-)
+from models.estimators import fit_season
 from models.metrics import auc, brier, calibration_table, ece, log_loss, metrics_with_interval, population_stability
 
 
@@ -75,52 +67,6 @@ def test_stability_is_zero_for_the_same_sample_and_large_for_a_moved_one() -> No
     assert population_stability(x, x + 1) > 0.25
 
 
-def test_a_line_in_log_odds_is_found_again() -> None:
-    random = np.random.default_rng(1)
-    score = random.normal(size=60_000) * 2
-    y = (random.random(60_000) < 1 / (1 + np.exp(-(0.5 * score - 1)))).astype(float)
-    found = fit_platt(score, y)
-    assert found.slope == pytest.approx(0.5, abs=0.03)
-    assert found.intercept == pytest.approx(-1, abs=0.04)
-
-
-def test_one_class_alone_gives_a_finite_line() -> None:
-    found = fit_platt(np.linspace(-2, 2, 50), np.zeros(50))
-    assert np.isfinite(found.apply(np.array([-5.0, 5.0]))).all()
-
-
-@given(st.integers(0, 10_000))
-def test_knots_rise_and_stay_inside_zero_and_one(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    score = random.normal(size=600).round(1)
-    y = (random.random(600) < 0.3).astype(float)
-    found = fit_isotonic(score, y, least_rows=50)
-    assert (np.diff(found.x) > 0).all()
-    assert (np.diff(found.y) >= 0).all()
-    assert 0 < min(found.y) <= max(found.y) < 1
-
-
-def test_knots_are_chosen_when_the_truth_is_not_a_line() -> None:
-    random = np.random.default_rng(2)
-    score = random.uniform(-3, 3, 20_000)
-    y = (random.random(20_000) < np.where(score > 0, 0.6, 0.2)).astype(float)
-    found, losses = choose_calibration(score, y, random.integers(0, 5, 20_000))
-    assert found.kind == "isotonic"
-    assert losses["isotonic"] < losses["platt"]
-
-
-def test_few_events_take_the_line() -> None:
-    score, y = np.linspace(-1, 1, 500), np.r_[np.zeros(480), np.ones(20)]
-    found, losses = choose_calibration(score, y, np.arange(500) % 5)
-    assert found.kind == "platt"
-    assert losses == {}
-
-
-def test_a_calibration_survives_json() -> None:
-    found = Calibration("isotonic", x=(-1.0, 2.0), y=(0.1, 0.9))
-    assert Calibration.from_json(found.to_json()) == found
-
-
 def test_a_season_needs_a_year_and_is_found_again() -> None:
     day = np.tile(np.arange(1, 365, 7.0), 400)
     wave = 0.8 * np.sin(2 * np.pi * day / 365.25)
@@ -129,14 +75,3 @@ def test_a_season_needs_a_year_and_is_found_again() -> None:
     assert found.log_odds(day).tolist() == [0.0] * len(day)
     found = fit_season(day, y, span_days=365)
     assert np.abs(found.log_odds(day) - (wave - 2)).max() < 0.3
-
-
-def test_the_baselines_learn() -> None:
-    random = np.random.default_rng(3)
-    x = random.normal(size=(4000, 3))
-    x[::7, 1] = np.nan
-    y = (random.random(4000) < 1 / (1 + np.exp(-2 * x[:, 0]))).astype(float)
-    assert auc(y, Scorecard().fit(x, y).predict(x)) > 0.8
-    days = random.integers(0, 90, 4000).astype(float)
-    late = (random.random(4000) < days / 100).astype(float)
-    assert auc(late, past_due_curve(days, late).apply(days)) > 0.75

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 import json
+import logging
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from models.default_risk.score import DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import prior_curve
+from models.ledger import DATABASE, KNOWN_SCHEMAS, Ledger, Run
 from models.registry import ModelRegistry
 from puntual.errors import ModelError
 
@@ -36,8 +43,18 @@ def model(day: date = TODAY) -> DefaultRiskModel:
     return replace(made, card=card)
 
 
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables, made once: making them takes a second."""
+    folder = tmp_path_factory.mktemp("store")
+    Ledger(folder)._client  # noqa: B018
+    return folder / DATABASE
+
+
 @pytest.fixture
-def registry(tmp_path: Path) -> ModelRegistry:
+def registry(tmp_path: Path, empty_store: Path) -> ModelRegistry:
+    (tmp_path / "models").mkdir()
+    shutil.copy(empty_store, tmp_path / "models" / DATABASE)
     return ModelRegistry(tmp_path / "models")
 
 
@@ -87,9 +104,9 @@ def test_a_missing_file_and_a_broken_registry_say_what_to_do(registry: ModelRegi
     (registry.root / "default_risk" / version / "card.json").unlink()
     with pytest.raises(ModelError, match="roll back"):
         registry.champion("default_risk")
-    (registry.root / "registry.json").write_text("{", encoding="utf-8")
+    (registry.root / DATABASE).write_bytes(b"not a database, and longer than its header" * 100)
     with pytest.raises(ModelError, match="restore it from a backup"):
-        registry.champion("default_risk")
+        ModelRegistry(registry.root).champion("default_risk")
 
 
 def test_a_manifest_that_matches_its_changed_files_is_still_refused(registry: ModelRegistry) -> None:
@@ -130,3 +147,298 @@ def test_nothing_half_written_is_left_and_no_pickle_is_stored(registry: ModelReg
     assert set(manifest["libraries"]) >= {"lightgbm", "numpy", "pandas"}
     assert len(manifest["schema_hash"]) == 64
     assert ["gender", "category", "feature"] not in manifest["features"]
+
+
+# --- MLflow ---------------------------------------------------------------------------------------------------------
+
+
+def three(registry: ModelRegistry) -> list[str]:
+    versions = [registry.register("default_risk", model(date(2026, month, 1))) for month in (4, 5, 6)]
+    for version in versions:
+        registry.promote("default_risk", version, "better", TODAY)
+    return versions
+
+
+def test_mlflow_shows_the_alias_the_tags_and_the_run(registry: ModelRegistry) -> None:
+    versions = three(registry)
+    client = registry._ledger._client
+    champion = client.get_model_version_by_alias("default_risk", "champion")
+    assert champion.tags["version"] == versions[2]
+    assert champion.tags["status"] == "champion"
+    assert client.get_model_version("default_risk", "1").tags["status"] == "retired"
+    run = client.get_run(champion.run_id).data
+    assert run.params["past_due_days"] == "90"
+    assert run.metrics["default/row_count"] == 0
+    assert run.tags["trained_as_of"] == "2026-06-01"
+    assert len(run.tags["schema_hash"]) == 64
+    assert run.tags["library.lightgbm"].startswith("4.")
+
+
+def test_reading_directly_and_reading_through_mlflow_agree(registry: ModelRegistry) -> None:
+    three(registry)
+    registry.rollback("default_risk", TODAY, "ó 'quoted' {json}")
+    registry.register("default_risk", model(TODAY))
+    direct = registry._ledger.entries()
+    assert len(direct) == 4
+    assert sorted(direct, key=lambda one: one.number) == sorted(
+        registry._ledger._read_through_mlflow(), key=lambda one: one.number
+    )
+
+
+def test_the_schema_that_the_installed_mlflow_makes_is_one_that_is_read_directly(empty_store: Path) -> None:
+    assert Ledger(empty_store.parent)._read_directly() == []
+    assert len(KNOWN_SCHEMAS) >= 1
+
+
+def test_another_schema_is_read_through_mlflow(registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = three(registry)[2]
+    monkeypatch.setattr("models.ledger.KNOWN_SCHEMAS", frozenset())
+    assert registry._ledger._read_directly() is None
+    assert registry.champion("default_risk").version == version
+
+
+def test_reading_a_champion_does_not_import_mlflow_and_nothing_chatters(tmp_path: Path) -> None:
+    write = """
+import sys
+from pathlib import Path
+from datetime import date
+from models.ledger import Ledger, Run
+Ledger(Path(sys.argv[1])).add("default_risk", {"version": "a", "status": "challenger"}, Run("a", {}, {}, {}))
+"""
+    read = """
+import sys
+from pathlib import Path
+from models.registry import ModelRegistry
+assert ModelRegistry(Path(sys.argv[1])).row_for("default_risk") is None
+assert "mlflow" not in sys.modules and "sqlalchemy" not in sys.modules
+"""
+    root = Path(__file__).parents[3]
+    for script in (write, read):
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)], cwd=root, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == ""
+        assert done.stderr == ""
+    assert [path.name for path in tmp_path.iterdir()] == [DATABASE]
+
+
+def test_a_home_may_be_moved_and_no_path_of_the_machine_is_stored(registry: ModelRegistry, tmp_path: Path) -> None:
+    versions = three(registry)
+    elsewhere = tmp_path / "another machine" / "models #2"
+    shutil.copytree(registry.root, elsewhere)
+    shutil.rmtree(registry.root)
+    moved = ModelRegistry(elsewhere)
+    assert moved.champion("default_risk").version == versions[2]
+    assert moved.rollback("default_risk", TODAY) == versions[1]
+    assert moved.register("default_risk", model(TODAY)) not in versions
+    assert not registry.root.exists()
+    assert str(tmp_path).encode() not in (elsewhere / DATABASE).read_bytes()
+
+
+class Crash(BaseException):
+    """What a killed process looks like to the code."""
+
+
+def crash_after(registry: ModelRegistry, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the given number of writes to MLflow happen, then die."""
+    client, left = registry._ledger._client, [steps]
+    for name in ("set_model_version_tag", "delete_model_version_tag", "set_registered_model_alias", "log_batch",
+                 "create_run", "create_registered_model", "create_model_version", "set_terminated"):  # fmt: skip
+        monkeypatch.setattr(client, name, _counted(getattr(client, name), left))
+
+
+def _counted(real: Any, left: list[int]) -> Any:
+    def call(*args: Any, **named: Any) -> Any:
+        if left[0] == 0:
+            raise Crash
+        left[0] -= 1
+        return real(*args, **named)
+
+    return call
+
+
+@pytest.mark.parametrize("decision", ["promote", pytest.param("rollback", marks=pytest.mark.slow)])
+def test_a_crash_anywhere_leaves_the_old_decision_or_the_new_one(
+    registry: ModelRegistry, decision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = three(registry)
+    versions.append(registry.register("default_risk", model(TODAY)))
+    before = registry.list()
+    home = registry.root.with_name("kept")
+    shutil.copytree(registry.root, home)
+
+    def decide(of: ModelRegistry) -> None:
+        if decision == "promote":
+            of.promote("default_risk", versions[3], "new", TODAY)
+        else:
+            of.rollback("default_risk", TODAY, "back")
+
+    decide(registry)
+    after = registry.list()
+    assert after != before
+    seen = set()
+    for steps in range(40):
+        place = home.with_name(f"try{steps}")
+        shutil.copytree(home, place)
+        again = ModelRegistry(place)
+        with monkeypatch.context() as patch:
+            crash_after(again, steps, patch)
+            try:
+                decide(again)
+                finished = True
+            except Crash:
+                finished = False
+        rows = ModelRegistry(place).list()
+        assert rows in (before, after)
+        seen.add(rows == after)
+        if rows == before:
+            decide(again)
+            assert again.list() == after
+        if finished:
+            break
+    assert finished
+    assert seen == {True, False}
+
+
+def test_a_crash_while_registering_leaves_nothing_or_the_version(
+    registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for steps in range(6):
+        place = registry.root.with_name(f"try{steps}")
+        shutil.copytree(registry.root, place)
+        again = ModelRegistry(place)
+        with monkeypatch.context() as patch, pytest.raises(Crash):
+            crash_after(again, steps, patch)
+            again.register("default_risk", model())
+        assert again.list() == []
+        version = again.register("default_risk", model())
+        assert [row["version"] for row in again.list()] == [version]
+        client = again._ledger._client
+        experiment = client.get_experiment_by_name("puntual")
+        assert len(client.search_runs([experiment.experiment_id])) == 1
+
+
+def test_an_alias_moved_by_hand_in_mlflow_is_a_decision_too(registry: ModelRegistry) -> None:
+    versions = three(registry)
+    newest = registry.register("default_risk", model(TODAY))
+    client = registry._ledger._client
+    client.set_registered_model_alias("default_risk", "champion", "4")
+    assert registry.row_for("default_risk")["version"] == newest
+    assert registry.row_for("default_risk")["reason"] == "chosen in MLflow"
+    assert [row["status"] for row in registry.list()] == ["retired", "retired", "retired", "champion"]
+    assert registry.rollback("default_risk", TODAY) == versions[2]
+    client.set_registered_model_alias("default_risk", "champion", "1")
+    assert registry.champion("default_risk").version == versions[0]
+    assert registry.row_for("default_risk", date(2026, 5, 15))["version"] == versions[0]
+
+
+OLD_ROWS = ("retired", "champion", "challenger")
+
+
+def old_home(registry: ModelRegistry) -> tuple[list[str], list[dict[str, Any]]]:
+    """The folders of three models and the ``registry.json`` that the release before wrote for them."""
+    versions = three(registry)
+    rows = registry.list()
+    for row, status in zip(rows, OLD_ROWS, strict=True):
+        row["status"] = status
+    rows[1] |= {"place": 2, "reason": "older"}
+    rows[1].pop("retired_on", None)
+    rows[2] |= {"reason": "registered", "decided_on": None}
+    rows[2].pop("place")
+    (registry.root / "registry.json").write_text(json.dumps({"models": rows}), encoding="utf-8")
+    return versions, rows
+
+
+def test_an_older_registry_is_taken_over_once_and_nothing_is_lost(
+    tmp_path: Path, empty_store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    shutil.copy(empty_store, first / DATABASE)
+    versions, rows = old_home(ModelRegistry(first))
+    shutil.copy(empty_store, first / DATABASE)
+    home = ModelRegistry(first.rename(tmp_path / "old"))
+    with caplog.at_level(logging.WARNING):
+        assert home.list() == rows
+    assert "3 versions were taken over" in caplog.text
+    assert home.champion("default_risk").version == versions[1]
+    assert not (home.root / "registry.json").exists()
+    kept = json.loads((home.root / "registry.json.migrated").read_text(encoding="utf-8"))
+    assert kept["models"] == rows
+    client = home._ledger._client
+    assert client.get_model_version_by_alias("default_risk", "champion").tags["version"] == versions[1]
+    assert client.get_run(client.get_model_version("default_risk", "3").run_id).data.params["past_due_days"] == "90"
+    caplog.clear()
+    assert ModelRegistry(home.root).list() == rows
+    assert caplog.text == ""
+    assert home.rollback("default_risk", TODAY) == versions[0]
+
+
+@pytest.mark.slow
+def test_a_crash_while_taking_over_is_finished_the_next_time(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    shutil.copy(empty_store, first / DATABASE)
+    _, rows = old_home(ModelRegistry(first))
+    shutil.copy(empty_store, first / DATABASE)
+    for steps in (0, 3, 7, 11, 14):
+        place = tmp_path / f"try{steps}"
+        shutil.copytree(first, place)
+        again = ModelRegistry(place)
+        with monkeypatch.context() as patch, pytest.raises(Crash):
+            crash_after(again, steps, patch)
+            again.list()
+        assert ModelRegistry(place).list() == rows
+
+
+def test_an_older_registry_that_cannot_be_read_is_not_thrown_away(registry: ModelRegistry) -> None:
+    (registry.root / "registry.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ModelError, match="restore it from a backup"):
+        registry.list()
+    assert (registry.root / "registry.json").exists()
+
+
+@pytest.mark.parametrize(
+    "uri", ["postgresql://ana:s3cret@127.0.0.1:9/models", "postgresql://ana:s3c%40ret@127.0.0.1:9/models"]
+)
+def test_a_store_that_does_not_answer_is_named_without_its_password(tmp_path: Path, uri: str) -> None:
+    ledger = Ledger(tmp_path, uri)
+    assert "s3c" not in ledger.shown
+    ledger.__dict__["_client"] = Unreachable(uri)
+    with pytest.raises(ModelError, match=r"registry\.uri") as found:
+        ledger.entries()
+    assert "s3c" not in str(found.value)
+    assert "ana" in str(found.value)
+    assert found.value.__cause__ is None
+
+
+class Unreachable:
+    """A client whose server says no, with the whole address in its message."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def search_registered_models(self, **_: Any) -> Any:
+        raise RuntimeError(f"could not connect to {self.uri} with {unquote(urlsplit(self.uri).password)}")
+
+
+def test_a_prefix_keeps_two_institutions_apart_in_one_store(registry: ModelRegistry) -> None:
+    one, other = Ledger(registry.root, prefix="andina."), Ledger(registry.root, prefix="valle.")
+    one.add("default_risk", {"version": "a"}, Run("a", {}, {}, {}))
+    assert [entry.model for entry in one.entries()] == ["default_risk"]
+    assert other.entries() == []
+    assert [entry.model for entry in Ledger(registry.root).entries()] == ["andina.default_risk"]
+
+
+@pytest.mark.slow
+def test_a_postgresql_database_serves_as_the_store(tmp_path: Path, postgres_url: str) -> None:
+    registry = ModelRegistry(tmp_path / "models", postgres_url, "andina.")
+    versions = three(registry)
+    assert registry.rollback("default_risk", TODAY) == versions[1]
+    other = ModelRegistry(tmp_path / "models", postgres_url, "andina.")
+    assert [row["status"] for row in other.list()] == ["retired", "champion", "retired"]
+    assert other.champion("default_risk").version == versions[1]
+    assert ModelRegistry(tmp_path / "models", postgres_url, "valle.").list() == []
+    assert not (tmp_path / "models" / DATABASE).exists()

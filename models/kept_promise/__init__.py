@@ -1,0 +1,1 @@
+"""The probability that an open promise to pay is kept."""

@@ -1,0 +1,1 @@
+"""Expected recovery of a member over a horizon, with an interval, and of the portfolio."""

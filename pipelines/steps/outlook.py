@@ -1,0 +1,99 @@
+"""What is likely to come in, from whom, and when people answer: promises, expected recovery, hours."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+
+from models.features import CUSTOMER_FEATURES
+from models.hours.reach import reach_by_hour
+from models.hours.settings import ReachSettings
+from models.recovery.columns import recovery_frame
+from pipelines.day import Day
+from pipelines.steps.champions import PROMISE_MODEL, RECOVERY_MODEL, champion
+from pipelines.steps.decided import decided_columns, store_decided
+from pipelines.steps.feature_rows import feature_rows
+
+
+def score_promises(day: Day) -> dict[str, Any]:
+    """The probability that each open promise is kept, into ``ml.promise_scores``; none without a model."""
+    model = champion(day, PROMISE_MODEL)
+    features = day.warehouse.read_table(
+        "features.feat_promise__as_of", where={"is_score": True}, order_by=["promise_id"]
+    )
+    if model is None:
+        return _nothing(day, "ml.promise_scores", "no model of kept promises is in force for the date")
+    if features.empty:
+        return _nothing(day, "ml.promise_scores", "no promise is open")
+    scores = model.predict(features)
+    rows = store_decided(day.warehouse, "ml.promise_scores", scores, day.as_of)
+    return {
+        "rows": rows,
+        "status": "on",
+        "model_version": model.version,
+        "mean_kept_probability": float(scores["kept_probability"].mean()),
+    }
+
+
+def score_recovery(day: Day) -> dict[str, Any]:
+    """Expected recovery of every eligible member and of the portfolio, into ``ml.recovery_scores`` and ``_totals``."""
+    model = champion(day, RECOVERY_MODEL)
+    if model is None:
+        _nothing(day, "ml.recovery_totals", "")
+        return _nothing(day, "ml.recovery_scores", "no model of expected recovery is in force for the date")
+    with day.warehouse.connection():
+        horizon = day.warehouse.read_table(
+            "features.feat_customer__recovery", where={"is_score": True}, order_by=["customer_id"]
+        )
+        customers = feature_rows(day, CUSTOMER_FEATURES, "is_score", model.willingness_version)
+        ladder = day.warehouse.read_table("reference.segments", ["segment_code", "min_days"], order_by=["min_days"])
+    rows = recovery_frame(customers, horizon)
+    if rows.empty:
+        _nothing(day, "ml.recovery_totals", "")
+        return _nothing(day, "ml.recovery_scores", "nobody owes anything now or within the window")
+    scores = model.predict(rows)
+    place = ladder["min_days"].searchsorted(rows["past_due_days"].to_numpy(), side="right") - 1
+    segments = pd.Series(ladder["segment_code"].to_numpy(dtype=object)[place], index=rows.index)
+    totals = model.totals(rows, scores, segments)
+    with day.warehouse.connection():
+        count = store_decided(day.warehouse, "ml.recovery_scores", scores, day.as_of)
+        store_decided(day.warehouse, "ml.recovery_totals", totals.assign(as_of_date=day.as_of), day.as_of)
+    whole = totals.iloc[0]
+    return {
+        "rows": count,
+        "status": "on",
+        "model_version": model.version,
+        "horizon_days": model.settings.horizon_days,
+        **{name: float(whole[name]) for name in ("expected_recovery_amount", "low", "high")},
+    }
+
+
+def estimate_reach_hours(day: Day) -> dict[str, Any]:
+    """Reach by channel, occupation, weekday and hour from the attempts up to the date, into ``ml.reach_hours``."""
+    settings = ReachSettings()
+    counts = day.warehouse.read(
+        """
+        select interactions.channel_code, coalesce(customers.occupation, '') as segment,
+            cast(extract(isodow from interactions.occurred_date) as bigint) as weekday,
+            interactions.occurred_hour as hour, count(*) as attempt_count,
+            count(case when interactions.is_contact then 1 end) as contact_count
+        from marts.fct_interactions as interactions
+        inner join marts.dim_customers as customers on interactions.customer_id = customers.customer_id
+        where interactions.is_attempt and interactions.occurred_date > {} and interactions.occurred_date <= {}
+        group by 1, 2, 3, 4
+        order by 1, 2, 3, 4
+        """,
+        [day.as_of - timedelta(days=settings.history_days), day.as_of],
+    )
+    if counts.empty:
+        return _nothing(day, "ml.reach_hours", "nobody was contacted yet")
+    reach = reach_by_hour(counts, settings).assign(as_of_date=day.as_of)
+    rows = store_decided(day.warehouse, "ml.reach_hours", reach, day.as_of)
+    return {"rows": rows, "status": "on", "attempts": int(reach["attempt_count"].sum())}
+
+
+def _nothing(day: Day, table: str, why: str) -> dict[str, Any]:
+    store_decided(day.warehouse, table, pd.DataFrame(columns=list(decided_columns(table))), day.as_of)
+    return {"rows": 0, "status": "off", "reason": why}

@@ -1,0 +1,115 @@
+"""Follows every member's willingness to pay: fitted when a model that reads it is due, otherwise with what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from models.datasets import sample_threshold
+from models.willingness.model import WillingnessModel
+from models.willingness.panel import COLUMNS, TABLE, weekly_panel
+from models.willingness.train import SAMPLE_MEMBERS, fit, why_off
+from pipelines.day import Day
+from pipelines.steps.champions import FOLLOWING, WILLINGNESS_MODEL, champion
+from pipelines.steps.decided import decided_columns
+from pipelines.steps.feature_rows import MEMBER_WILLINGNESS
+
+SLICE_MEMBERS = 100_000
+"""Members followed at a time: it bounds the memory, whatever the size of the book."""
+_FEATURE_TABLES = ("features.feat_loan__as_of", "features.feat_customer__as_of")
+
+
+def follow_willingness(day: Day) -> dict[str, Any]:
+    """Fit when training dates are planned; make ``ml.member_willingness`` hold what today's models will ask for.
+
+    1. On a day that trains: all its dates, with the version fitted today and with those that the models in force were
+       trained with, for a champion is judged beside its challenger on what it was made for.
+    2. On any other day: the business date, with the versions of the models in force.
+
+    Too little history leaves the table without rows: the columns are NULL then, and models learn without them.
+    """
+    with day.warehouse.connection():
+        model, reason = _fitted(day)
+        versions = {model.version: model} if model else {}
+        for name in FOLLOWING:
+            in_force = champion(day, name)
+            wanted = in_force.willingness_version if in_force else ""
+            if wanted and wanted not in versions:
+                versions[wanted] = day.registry.load(WILLINGNESS_MODEL, wanted)
+        if day.warehouse.table_exists(MEMBER_WILLINGNESS):
+            day.warehouse.execute(f"delete from {MEMBER_WILLINGNESS}")
+        rows = _store(day, pd.DataFrame(columns=list(decided_columns(MEMBER_WILLINGNESS))))
+        for condition in _slices(day) if versions else ():
+            panel = weekly_panel(_panel_rows(day, condition))
+            keys = _keys(day, condition)
+            for version, followed in versions.items():
+                asked = keys if model else keys[keys["as_of_date"] == pd.Timestamp(day.as_of)]
+                found = followed.states(panel, asked)
+                known = found["willingness_level"].notna()
+                rows += _store(day, pd.concat([asked, found], axis=1)[known].assign(model_version=version))
+    return {"status": reason, "versions": ", ".join(versions) or "none", "rows": rows} | (
+        asdict(model.parameters) if model else {}
+    )
+
+
+def training_version(day: Day) -> str:
+    """The version that was fitted today for the models that train; empty when none could be."""
+    row = day.registry.row_for(WILLINGNESS_MODEL, day.as_of)
+    if row is None or row["trained_as_of"] != day.as_of.isoformat():
+        return ""
+    version = str(row["version"])
+    # An earlier run of the date may have fitted one on more history: what counts is what the training dates carry.
+    followed = day.warehouse.read(
+        f"select count(*) as rows from {MEMBER_WILLINGNESS} where model_version = {{}} and as_of_date < {{}}",
+        [version, day.as_of],
+    )
+    return version if followed["rows"].iloc[0] else ""
+
+
+def _fitted(day: Day) -> tuple[WillingnessModel | None, str]:
+    planned = day.warehouse.read(
+        "select count(*) as dates from control.as_of_dates where is_risk_training or is_channel_training"
+    )["dates"].iloc[0]
+    if not planned:
+        return None, "kept: no model is due"
+    members = day.warehouse.read(f"select count(distinct customer_id) as members from {TABLE}")["members"].iloc[0]
+    threshold = sample_threshold(int(members), 1, SAMPLE_MEMBERS)
+    panel = weekly_panel(_panel_rows(day, f"substr(md5(customer_id), 1, 4) < '{threshold}'"))
+    reason = why_off(panel)
+    if reason:
+        return None, f"off: {reason}"
+    model = fit(panel, as_of=day.as_of)
+    version = day.registry.register(WILLINGNESS_MODEL, model)
+    day.registry.promote(
+        WILLINGNESS_MODEL, version, reason="what the models trained on this date learn from", decided_on=day.as_of
+    )
+    return model, "fitted"
+
+
+def _panel_rows(day: Day, condition: str) -> pd.DataFrame:
+    return day.warehouse.read(f"select {', '.join(COLUMNS)} from {TABLE} where {condition}")
+
+
+def _slices(day: Day) -> Iterator[str]:
+    """SQL conditions that each take about ``SLICE_MEMBERS`` members, by ranges of their keys; together everyone."""
+    members = day.warehouse.read(f"select distinct customer_id from {TABLE} order by customer_id")["customer_id"]
+    starts = [name.replace("'", "''") for name in members.iloc[SLICE_MEMBERS::SLICE_MEMBERS]]
+    for low, high in zip([None, *starts], [*starts, None], strict=True):
+        parts = [f"customer_id >= '{low}'"] if low is not None else []
+        parts += [f"customer_id < '{high}'"] if high is not None else []
+        yield " and ".join(parts) or "1 = 1"
+
+
+def _keys(day: Day, condition: str) -> pd.DataFrame:
+    """Dates and members of both feature tables, each once."""
+    parts = [f"select as_of_date, customer_id from {table} where {condition}" for table in _FEATURE_TABLES]
+    return day.warehouse.read(" union ".join(parts) + " order by as_of_date, customer_id")
+
+
+def _store(day: Day, frame: pd.DataFrame) -> int:
+    columns = decided_columns(MEMBER_WILLINGNESS)
+    day.warehouse.append(MEMBER_WILLINGNESS, frame[list(columns)], types=columns)
+    return len(frame)

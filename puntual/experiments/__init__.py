@@ -1,0 +1,1 @@
+"""Experiments: written as data before they begin, assigned by a hash, read at any time without being fooled."""

@@ -1,0 +1,203 @@
+"""Checks that every estimator for notebooks passes, in the manner of scikit-learn's ``check_estimator`` but on frames.
+
+A check takes an estimator (unfitted), a frame and the outcome for ``fit`` (None where the frame holds it), and raises
+when the house's conventions are broken. ``CHECKS`` names them all.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from models.frames.base import ExtraColumnsWarning
+
+Check = Callable[[Any, pd.DataFrame, Any], None]
+
+
+def told(estimator: Any, frame: pd.DataFrame) -> np.ndarray:
+    """What an estimator says of rows, one row of numbers each."""
+    found = estimator.predict_proba(frame) if hasattr(estimator, "predict_proba") else estimator.predict(frame)
+    return np.asarray(found, dtype=float)
+
+
+def check_clone_and_parameters(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    before = copy.deepcopy(estimator.get_params())
+    twin = clone(estimator)
+    assert twin.get_params() == before
+    twin.fit(X, y)
+    assert twin.get_params() == before
+    assert not [name for name in vars(clone(twin)) if name.endswith("_")]
+    twin.set_params(**before)
+    with pytest.raises(ValueError, match="Invalid parameter"):
+        twin.set_params(no_such_parameter=1)
+
+
+def check_not_fitted(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    for use in (told, lambda e, x: e.predict(x), lambda e, x: e.explain(x), lambda e, x: e.to_files(),
+                lambda e, x: e.evaluate(x, y)):  # fmt: skip
+        with pytest.raises(NotFittedError):
+            use(clone(estimator), X)
+
+
+def check_second_fit_is_equal_and_forgets(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    once = clone(estimator).fit(X, y)
+    files = once.to_files()
+    half = np.arange(len(X)) % 2 == 0
+    assert once.fit(X[half], None if y is None else np.asarray(y)[half]) is once
+    assert once.to_files() != files
+    assert once.fit(X, y).to_files() == files
+
+
+def check_fitted_attributes(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    fitted = clone(estimator).fit(X, y)
+    roles = {name for name in fitted._role_columns().values() if name}
+    assert list(fitted.feature_names_in_) == [name for name in X.columns if name not in roles]
+    assert fitted.n_features_in_ == len(fitted.feature_names_in_)
+
+
+def check_column_order_does_not_matter(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    fitted = clone(estimator).fit(X, y)
+    assert np.array_equal(told(fitted, X), told(fitted, X[X.columns[::-1]]))
+
+
+def check_missing_and_extra_columns(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    fitted = clone(estimator).fit(X, y)
+    for name in (fitted.feature_names_in_[0], fitted.feature_names_in_[-1]):
+        with pytest.raises(ValueError, match=name):
+            told(fitted, X.drop(columns=[name]))
+    with pytest.warns(ExtraColumnsWarning, match="unheard_of"):
+        more = told(fitted, X.assign(unheard_of=1.0))
+    assert np.array_equal(more, told(fitted, X))
+
+
+def check_rows_keep_order_and_index(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    fitted = clone(estimator).fit(X, y)
+    whole = told(fitted, X)
+    order = np.random.default_rng(0).permutation(len(X))[:200]
+    some = X.iloc[order].set_axis([f"row {place}" for place in order])
+    assert np.allclose(told(fitted, some), whole[order], rtol=0, atol=1e-12)
+    assert list(fitted.explain(some).index) == list(some.index)
+    predicted = fitted.predict(some)
+    if isinstance(predicted, pd.DataFrame):
+        assert list(predicted.index) == list(some.index)
+
+
+def check_single_and_no_rows(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    fitted = clone(estimator).fit(X, y)
+    whole = told(fitted, X)
+    for place in (0, len(X) - 1):
+        assert np.allclose(told(fitted, X.iloc[[place]]), whole[[place]], rtol=0, atol=1e-12)
+    assert told(fitted, X.iloc[:0]).shape == (0, whole.shape[1])
+    assert len(fitted.explain(X.iloc[[0]])) == 1
+
+
+def check_input_is_left_as_it_was(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    frame, outcome = X.copy(deep=True), copy.deepcopy(y)
+    fitted = clone(estimator).fit(frame, outcome)
+    told(fitted, frame)
+    fitted.explain(frame.head())
+    fitted.evaluate(frame, outcome, draws=10)
+    pd.testing.assert_frame_equal(frame, X)
+    if y is not None:
+        assert np.array_equal(np.asarray(outcome), np.asarray(y))
+
+
+def check_missing_values(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    fitted = clone(estimator).fit(X, y)
+    numbers = [column.name for column in fitted.spec_.columns if column.type == "number"]
+    holes = X.copy()
+    holes.loc[holes.index[::3], numbers[0]] = np.nan
+    again = clone(estimator).fit(holes, y)
+    assert np.isfinite(told(again, holes)).all()
+    empty = X.head(5).copy()
+    for column in fitted.spec_.columns:
+        empty[column.name] = None if column.type == "category" else np.nan
+    assert np.isfinite(told(fitted, empty)).all()
+    endless = X.copy()
+    endless[numbers[0]] = endless[numbers[0]].astype(float)
+    endless.loc[endless.index[0], numbers[0]] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        told(fitted, endless)
+
+
+def check_unseen_categories(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    fitted = clone(estimator).fit(X, y)
+    texts = [column.name for column in fitted.spec_.columns if column.type == "category"]
+    unseen = X.head(20).copy()
+    nothing = unseen.copy()
+    for name in texts:
+        unseen[name], nothing[name] = "never seen before", None
+    assert np.array_equal(told(fitted, unseen), told(fitted, nothing))
+
+
+def check_files(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    fitted = clone(estimator).fit(X, y)
+    files = fitted.to_files()
+    assert clone(estimator).fit(X, y).to_files() == files
+    assert all(name.endswith((".txt", ".json")) for name in files)
+    for name, content in files.items():
+        text = content.decode("utf-8")
+        if name.endswith(".json"):
+            json.loads(text)
+    back = type(fitted).from_files(files)
+    assert back.get_params() == fitted.get_params()
+    assert np.array_equal(told(back, X), told(fitted, X))
+    pd.testing.assert_frame_equal(back.explain(X.head()), fitted.explain(X.head()))
+    assert back.to_files() == files
+
+
+def check_columns_that_are_refused(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    for added, why in (
+        ({"opened_on": pd.Timestamp("2026-01-01")}, "holds dates"),
+        ({"opened_on": pd.Timestamp("2026-01-01").date()}, "holds dates"),
+        ({"national_id": [f"{place:08d}" for place in range(len(X))]}, "names rows"),
+        ({"gender": "f"}, "protected"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            clone(estimator).fit(X.assign(**added), y)
+    twice = pd.concat([X, X[[X.columns[-1]]]], axis=1)
+    with pytest.raises(ValueError, match="twice"):
+        clone(estimator).fit(twice, y)
+
+
+def check_types_of_columns(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    """Numbers, booleans and texts mean the same in whatever dtype pandas or a database hands them over."""
+    fitted = clone(estimator).fit(X, y)
+    other = X.copy()
+    for column in fitted.spec_.columns:
+        if column.type == "number":
+            other[column.name] = other[column.name].astype("Float64")
+        elif column.type == "boolean":
+            other[column.name] = other[column.name].astype("object")
+        else:
+            other[column.name] = other[column.name].astype("category")
+    again = clone(estimator).fit(other, y)
+    assert [c.type for c in again.spec_.columns] == [c.type for c in fitted.spec_.columns]
+    assert again.to_files() == fitted.to_files()
+    assert np.array_equal(told(fitted, other), told(fitted, X))
+
+
+CHECKS: tuple[Check, ...] = (
+    check_clone_and_parameters,
+    check_not_fitted,
+    check_second_fit_is_equal_and_forgets,
+    check_fitted_attributes,
+    check_column_order_does_not_matter,
+    check_missing_and_extra_columns,
+    check_rows_keep_order_and_index,
+    check_single_and_no_rows,
+    check_input_is_left_as_it_was,
+    check_missing_values,
+    check_unseen_categories,
+    check_files,
+    check_columns_that_are_refused,
+    check_types_of_columns,
+)
