@@ -17,7 +17,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export UV_LINK_MODE := copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo dash docs test test-all lint types lock bench judge lab clean
+.PHONY: help setup demo dash notebooks docs test test-all lint types lock bench judge lab clean
 
 help:            ## Show the commands
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -42,6 +42,9 @@ demo: setup     ## Play a demo cooperative, run its day, say where to look
 
 dash: setup     ## Open the dashboards on the demo
 	@$(BIN)/puntual dash $(DEMO)
+
+notebooks: setup ## After make demo: run every notebook on it from top to bottom; the stored files stay without output
+	@$(BIN)/python -m tests.notebooks.execute $(DEMO)
 
 test: setup     ## All tests that fit in ten minutes, fast ones first
 	@$(BIN)/python -m tests.prepare

@@ -19,8 +19,11 @@ STYLE = (
     "th{background:#f2f6f7}figure{display:inline-table;vertical-align:top;margin:1rem 1rem 0 0;max-width:100%}"
     "figcaption{display:table-caption;font-weight:600;padding-bottom:.3rem}svg{max-width:100%;height:auto}.flag{color:#b3261e;font-weight:600}"
     ".scroll{overflow-x:auto}.scroll td{white-space:pre-line}p{max-width:60rem}"
+    ".dense{font-size:12px}.dense td,.dense th{padding:.3rem .35rem}"
     ".note{background:#f6f3e8;padding:.5rem .8rem;border-left:4px solid #c9a227;margin:.8rem 0}"
 )
+
+MANY_COLUMNS = 9
 
 
 class Page:
@@ -66,7 +69,8 @@ class Page:
             + "</tr>"
             for row, mark in zip(rows, marks, strict=True)
         )
-        self._parts.append(f"<div class='scroll'><table><tr>{top}</tr>{body}</table></div>")
+        dense = " class='dense'" if len(head) > MANY_COLUMNS else ""
+        self._parts.append(f"<div class='scroll'><table{dense}><tr>{top}</tr>{body}</table></div>")
 
     def picture(self, es: str, en: str, svg: str, alt_es: str = "", alt_en: str = "") -> None:
         """A picture with its caption, and with words for those who cannot see it (the caption when none are given)."""

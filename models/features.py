@@ -495,13 +495,19 @@ CUSTOMER_FEATURES = FeatureSpec(
 
 
 def explain_groups(
-    spec: FeatureSpec, contributions: np.ndarray, frame: pd.DataFrame, *, most: int = 4, least: float = 0.05
+    spec: FeatureSpec,
+    contributions: np.ndarray,
+    frame: pd.DataFrame,
+    *,
+    most: int = 4,
+    least: float = 0.05,
+    uses_evidence: bool = True,
 ) -> list[list[str]]:
     """Per row, the codes of the groups that raised the score most, strongest first.
 
     ``contributions`` has one column per feature in the order of the spec, in log odds; those of a group are summed. A
-    group counts when its sum is at least ``least`` and its evidence, if it names any, is above 0. Ties go to the spec's
-    order.
+    group counts when its sum is at least ``least`` and its evidence, if it names any and ``uses_evidence``, is above 0.
+    Ties go to the spec's order.
     """
     codes = [group.code for group in spec.groups]
     place = {code: index for index, code in enumerate(codes)}
@@ -509,7 +515,7 @@ def explain_groups(
     for index, feature in enumerate(spec.features):
         totals[:, place[feature.group]] += contributions[:, index]
     for index, group in enumerate(spec.groups):
-        if group.evidence:
+        if group.evidence and uses_evidence:
             seen = np.zeros(len(frame), dtype=bool)
             for name in group.evidence:
                 seen |= np.nan_to_num(number(spec, frame[name]), nan=0.0) > 0

@@ -16,6 +16,7 @@ from models.features import FeatureSpec, encode
 from models.metrics import quality, reference_bins, stability_index
 from puntual.kpis.values import KpiValues
 
+Measured = tuple[str, str | None, float]
 LEAST_EVENTS = 20
 QUALITY_CODES = {
     "auc": "K86",
@@ -85,6 +86,49 @@ def drift(
         values.add("K88", value, detail=f"{model}|{name}")
     if score is not None and "score" in reference:
         values.add("K88", stability_index(reference["score"], score), detail=f"{model}|score")
+
+
+def risk_measures(
+    reference: Mapping[str, Any] | None,
+    spec: FeatureSpec,
+    features: pd.DataFrame,
+    categories: Mapping[str, list[str]],
+    score: np.ndarray,
+) -> list[Measured]:
+    """What today's rows and scores say about a risk model: measure, feature and value, for the limits of the model.
+
+    1. ``psi_score`` and ``psi_feature``: stability index against the rows learnt from.
+    2. ``missing_share_jump``: a feature's share of missing values today less that of the rows learnt from.
+    3. ``mean_score_ratio``: today's mean score over that of the rows learnt from.
+    """
+    if not reference or features.empty:
+        return []
+    matrix = encode(spec, features, dict(categories))
+    found: list[Measured] = []
+    for place, name in enumerate(spec.feature_names):
+        if name not in reference:
+            continue
+        counts = np.asarray(reference[name]["counts"], dtype=float)
+        missing = float(np.isnan(matrix[:, place]).mean()) - float(counts[0] / max(counts.sum(), 1.0))
+        found.append(("psi_feature", name, stability_index(reference[name], matrix[:, place])))
+        found.append(("missing_share_jump", name, missing))
+    if "score" in reference:
+        found.append(("psi_score", None, stability_index(reference["score"], score)))
+        if reference["score"].get("mean"):
+            found.append(("mean_score_ratio", None, float(np.nanmean(score) / reference["score"]["mean"])))
+    return found
+
+
+def matured_measures(outcome: np.ndarray, probability: np.ndarray, card: Mapping[str, Any] | None) -> list[Measured]:
+    """``ece``, ``calibration_slope`` and ``auc_drop`` (card's less this) of matured scores; none with few events."""
+    events = float(np.sum(outcome))
+    if min(events, len(outcome) - events) < LEAST_EVENTS:
+        return []
+    seen = quality(outcome, probability)
+    found: list[Measured] = [("ece", None, seen["ece"]), ("calibration_slope", None, seen["slope"])]
+    if card and card.get("auc") is not None:
+        found.append(("auc_drop", None, float(card["auc"]) - seen["auc"]))
+    return found
 
 
 def plan_value(values: KpiValues, card: Mapping[str, Any]) -> None:

@@ -83,10 +83,13 @@ def play_and_judge(
 
     The channel model scores whether or not the written rule would promote it: here the truth judges, not the rule.
     Without ``keep`` the warehouse, the models and the files are removed again; the truth and the result stay.
+
+    Raises:
+        UsageError: the folder holds something that is not a world of the laboratory; nothing in it was touched.
     """
     quiet_environment()
     begun = time.perf_counter()
-    shutil.rmtree(home, ignore_errors=True)
+    _clear(home)
     summary = write_demo(home, members=members, seed=seed, as_of=as_of, settings=FAMILIES[family])
     place = create_home(
         home,
@@ -116,6 +119,16 @@ def play_and_judge(
             if path != place.truth:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     return result
+
+
+def _clear(home: Path) -> None:
+    """An empty folder with the mark that it is the laboratory's, so that the next time it may be made anew."""
+    marker = home / "truth" / ".lab"
+    if home.exists() and not marker.exists() and any(home.iterdir()):
+        raise UsageError(f"{home} holds something that is no world of the laboratory; choose another --homes folder")
+    shutil.rmtree(home, ignore_errors=True)
+    marker.parent.mkdir(parents=True)
+    marker.touch()
 
 
 def summarise(results: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:

@@ -261,7 +261,7 @@ def experiment_report(
         say(TEXTS[spoken]["not_begun"].format(name=name, date=snapshot_date))
         return
     heading, cells, lines = report_rows(rows, spoken)
-    table(heading, TEXTS[spoken]["report_columns"].split("|"), cells)
+    table(heading, cells[0], cells[1:])
     for line in lines:
         say(line)
 

@@ -223,16 +223,17 @@ def export_summary(request: Request, snapshot: Snapshot, written: Exported) -> N
         say("  [yellow]It names members[/yellow]: keep it like the work lists, delete it when it has served.")
 
 
-def models_table(rows: Sequence[Any], headings: Sequence[str]) -> None:
-    """The versions of the trained models, one per row, under headings in the institution's language."""
-    table = Table()
-    for heading in headings:
-        table.add_column(heading, no_wrap=heading != headings[-1])
+def models_list(rows: Sequence[Any], *, data_up_to: str, decided_on: str) -> None:
+    """The versions of the trained models, under the name of each: status, dates, and the reason on a line below."""
+    named = ""
     for row in rows:
-        style = "bold" if row["status"] == "champion" else ""
-        cells = (row[key] or "–" for key in ("name", "version", "status_text", "trained_as_of", "decided_on", "reason"))
-        table.add_row(*(Text(cell) for cell in cells), style=style)
-    _out.print(table)
+        if row["name"] != named:
+            named = row["name"]
+            _out.print(Text(named, style="bold"))
+        decided = f"{decided_on} {row['decided_on']}" if row["decided_on"] else ""
+        line = f"  {row['version']}  {row['status_text']:<12} {data_up_to} {row['trained_as_of']}  {decided}".rstrip()
+        _out.print(Text(line, style="green" if row["status"] == "champion" else ""), soft_wrap=True)
+        _out.print(Text(f"      {row['reason']}", style="dim"), soft_wrap=True)
 
 
 def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

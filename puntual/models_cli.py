@@ -32,7 +32,8 @@ VersionArgument = Annotated[
 
 TEXTS = {
     "es": {
-        "headings": ("modelo", "versión", "estado", "datos hasta", "decidido el", "motivo"),
+        "data_up_to": "datos hasta",
+        "decided_on": "decidido el",
         "champion": "campeón",
         "retired": "retirado",
         "challenger": "aspirante",
@@ -46,7 +47,8 @@ TEXTS = {
         "none": "Todavía no hay modelos. Entrénelos con: puntual train {home} --as-of FECHA",
     },
     "en": {
-        "headings": ("model", "version", "status", "data up to", "decided on", "reason"),
+        "data_up_to": "data up to",
+        "decided_on": "decided on",
         "champion": "champion",
         "retired": "retired",
         "challenger": "challenger",
@@ -68,16 +70,16 @@ def list_(
     model: Annotated[str | None, typer.Option(help="This model alone.", metavar="MODEL")] = None,
 ) -> None:
     """Every version with its status, the date of its data, and why it has that status."""
-    from puntual.console import models_table, say
+    from puntual.console import models_list, say
 
     _, settings, registry = _opened(home)
     text = TEXTS[settings.institution.language]
     rows = registry.list(model)
     if not rows:
-        say(str(text["none"]).format(home=home))
+        say(text["none"].format(home=home))
         return
-    shown = [row | {"status_text": text[row["status"]]} for row in rows]
-    models_table(shown, [str(heading) for heading in text["headings"]])
+    shown = [row | {"status_text": text[row["status"]]} for row in sorted(rows, key=lambda row: row["name"])]
+    models_list(shown, data_up_to=text["data_up_to"], decided_on=text["decided_on"])
 
 
 @app.command(epilog="Example: puntual models card ./demo default_risk")
@@ -117,7 +119,7 @@ def promote(
         what = "already" if before == after else "promoted"
     else:
         what = "kept" if before == after == "past" else "past_only"
-    text = str(TEXTS[settings.institution.language][what])
+    text = TEXTS[settings.institution.language][what]
     say(text.format(home=home, name=name, version=chosen["version"]))
 
 
@@ -136,7 +138,7 @@ def rollback(
     with exclusive(place):
         _champion(registry, name)
         version = registry.rollback(name, clock.today(settings.institution.timezone), reason)
-    say(str(TEXTS[settings.institution.language]["back"]).format(name=name, version=version))
+    say(TEXTS[settings.institution.language]["back"].format(name=name, version=version))
 
 
 def _opened(home: Path) -> tuple[Home, Settings, ModelRegistry]:

@@ -141,6 +141,17 @@ with st.container(horizontal=True, vertical_alignment="center"):
         else:
             st.success(texts("operation.verify_ok", count=number(len(manifest["files"]), language)))
 
+alarms = pd.DataFrame(manifest.get("model_alarms", []))
+if not alarms.empty:
+    severities = {code: texts(f"operation.{code}") for code in ("alarm", "warning")}
+    shown = alarms.assign(severity=alarms["severity"].map(severities), text=alarms[f"text_{language}"].map(plain))
+    section(
+        texts("operation.model_alarms"),
+        shown[["severity", "model_name", "text"]],
+        {"severity": texts("column.severity"), "model_name": texts("column.name"), "text": texts("column.text")},
+        texts,
+    )
+
 experiments(str(snapshot.folder), components.currency_of(snapshot), texts)
 left, right = st.columns(2, gap="large")
 with left:

@@ -83,14 +83,15 @@ def headline(entry: dict[str, Any]) -> dict[str, float]:
     return {name: round(measured[name]["value"], 4) for name in ("auc", "brier", "ece") if name in measured}
 
 
-def _reference(target: BoostedTarget, part: TargetRows, binned: BinnedMatrix) -> dict[str, dict[str, list[float]]]:
+def _reference(target: BoostedTarget, part: TargetRows, binned: BinnedMatrix) -> dict[str, Any]:
     """What the learnt rows looked like: groups of every number and of the score, for the stability of later dates."""
     random = np.random.default_rng(0)
     places = np.sort(random.choice(len(part.rows), min(REFERENCE_ROWS, len(part.rows)), replace=False))
     some = part.take(places)
     rows = binned.matrix[some.rows]
     found = reference_of(LOAN_FEATURES, rows)
-    return found | {"score": reference_bins(target.probability(rows, some.past_due_days, some.day_of_year))}
+    score = target.probability(rows, some.past_due_days, some.day_of_year)
+    return found | {"score": reference_bins(score) | {"mean": float(score.mean())}}
 
 
 def _shapes(target: BoostedTarget, part: TargetRows, binned: BinnedMatrix, n_jobs: int) -> list[dict[str, Any]]:

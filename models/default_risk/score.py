@@ -16,6 +16,7 @@ import pandas as pd
 from models.artifacts import content_version, json_bytes
 from models.calibration import Calibration
 from models.datasets import as_dates
+from models.default_risk.reasons import reasons
 from models.default_risk.settings import DefaultRiskSettings
 from models.estimators import (
     BoosterSettings,
@@ -25,13 +26,11 @@ from models.estimators import (
     contributions,
     raw_score,
 )
-from models.features import ALREADY_PAST_THRESHOLD, LOAN_FEATURES, encode, explain_groups, number
+from models.features import LOAN_FEATURES, encode, number
 from puntual.errors import ModelError
 
 FORMAT = "default_risk/1"
 TARGETS = ("default", "early_warning")
-REASONED_FROM = 0.1
-"""Reasons are worked out for loans that owe something now or soon, and for any other at or above this probability."""
 
 
 class TargetModel(Protocol):
@@ -105,12 +104,19 @@ class DefaultRiskModel:
         return content_version(self.to_files())
 
     def predict(self, features: pd.DataFrame) -> pd.DataFrame:
+        """The first of the two tables of :meth:`predict_with_reasons`."""
+        return self.predict_with_reasons(features)[0]
+
+    def predict_with_reasons(self, features: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """One row per row of the feature table, sorted by as_of_date and loan_id.
 
         1. ``default_probability``: 1 for loans already at or past the threshold, the calibrated probability for others.
         2. ``early_warning_probability``: likewise for the early threshold.
         3. ``reason_codes``: JSON list of at most four groups that raised the default score, strongest first; empty for
            loans that owe nothing now or soon and are below ``REASONED_FROM``.
+
+        The second table has the rows of the first that have reasons: as_of_date and the columns of
+        :func:`models.default_risk.reasons.reasons`.
 
         Raises:
             ModelError: the columns are not those that the model was trained on.
@@ -125,6 +131,7 @@ class DefaultRiskModel:
             target: np.where(days >= limits[target], 1.0, self.targets[target].probability(matrix, days, day_of_year))
             for target in TARGETS
         }
+        why = reasons(self, rows, matrix, days, probability["default"])
         result = pd.DataFrame(
             {
                 "as_of_date": as_dates(rows["as_of_date"]).to_numpy(),
@@ -132,10 +139,16 @@ class DefaultRiskModel:
                 "default_probability": probability["default"],
                 "early_warning_probability": probability["early_warning"],
                 "model_version": self.version,
-                "reason_codes": self._reasons(rows, matrix, days, probability["default"]),
+                "reason_codes": why["raising_codes"].to_numpy(),
             }
         )
-        return result.sort_values(["as_of_date", "loan_id"], kind="stable", ignore_index=True)
+        order = ["as_of_date", "loan_id"]
+        why.insert(0, "as_of_date", result["as_of_date"])
+        given = (why["raising_codes"] != "[]") | (why["lowering_codes"] != "[]")
+        return (
+            result.sort_values(order, kind="stable", ignore_index=True),
+            why[given].sort_values(order, kind="stable", ignore_index=True),
+        )
 
     def explain(self, features: pd.DataFrame, target: str = "default") -> pd.DataFrame:
         """Exact tree SHAP values in log odds: one row per row of the feature table, one column per feature."""
@@ -147,21 +160,6 @@ class DefaultRiskModel:
         matrix = encode(LOAN_FEATURES, features, self.categories)
         values = contributions(model.booster, matrix, n_jobs=self.settings.n_jobs)
         return pd.DataFrame(values, columns=list(LOAN_FEATURES.feature_names), index=features.index)
-
-    def _reasons(self, rows: pd.DataFrame, matrix: np.ndarray, days: np.ndarray, probability: np.ndarray) -> np.ndarray:
-        reasons = np.full(len(rows), "[]", dtype=object)
-        past = days >= self.settings.past_due_days
-        reasons[past] = json.dumps([ALREADY_PAST_THRESHOLD.code])
-        due_soon = np.nan_to_num(number(LOAN_FEATURES, rows["due_next_window_amount"]), nan=0.0) > 0
-        wanted = np.flatnonzero(~past & ((days > 0) | due_soon | (probability >= REASONED_FROM)))
-        model = self.targets["default"]
-        if isinstance(model, BoostedTarget):
-            values = contributions(model.booster, matrix[wanted], n_jobs=self.settings.n_jobs)
-            codes = explain_groups(LOAN_FEATURES, values, rows.iloc[wanted])
-            reasons[wanted] = [json.dumps(found) for found in codes]
-        else:
-            reasons[wanted[days[wanted] > 0]] = json.dumps(["OVERDUE_NOW"])
-        return reasons
 
     def to_files(self) -> dict[str, bytes]:
         """The model as LightGBM text and JSON; :meth:`from_files` reads it back."""

@@ -29,6 +29,7 @@ _TERMS = (
 _RATES = ((0.156, 0.012), (0.215, 0.02), (0.098, 0.008), (0.112, 0.012))
 #: Nothing older than this many days before the first simulated week: the history an institution hands over is finite.
 _OLDEST_DAYS = 730
+_INSTALMENTS_AT_ONCE = 1 << 20
 
 
 @dataclass
@@ -140,17 +141,31 @@ def make_book(people: People, rng: np.random.Generator, *, first_day: int, as_of
 
     flat_principal, flat_interest, flat_balance = amortise(principal, monthly, term)
     start = np.concatenate([[0], np.cumsum(term)])
-    loan_of = np.repeat(np.arange(count), term)
-    number = np.arange(start[-1]) - start[loan_of] + 1
-    insured = np.isin(product, [CONSUMER, MICROCREDIT])[loan_of]
-    fees = np.where(insured, np.round(flat_balance * 0.0006), 0).astype(np.int64)
-    due = month_days_after(disbursed[loan_of], number)
-    total = flat_principal + flat_interest + fees
-
-    spare = int(start[-1] * 0.06) + 2000
+    used = int(start[-1])
+    size = used + int(used * 0.06) + 2000
+    loan_of = np.repeat(np.arange(count, dtype=np.int32), term)
+    insured = np.isin(product, [CONSUMER, MICROCREDIT])
+    due_day, fees_due = np.zeros(size, np.int32), np.zeros(size, np.int32)
+    for begin in range(0, used, _INSTALMENTS_AT_ONCE):
+        row = np.arange(begin, min(begin + _INSTALMENTS_AT_ONCE, used))
+        loan = loan_of[row]
+        due_day[row] = month_days_after(disbursed[loan], row - start[loan] + 1)
+        fees_due[row] = np.where(insured[loan], np.round(flat_balance[row] * 0.0006), 0)
+    del flat_balance
 
     def room(values: np.ndarray) -> np.ndarray:
-        return np.concatenate([values, np.zeros(spare, values.dtype)])
+        return np.concatenate([values, np.zeros(size - used, values.dtype)])
+
+    def since_first(values: np.ndarray) -> np.ndarray:
+        """Running sums that begin anew with every loan."""
+        running = np.cumsum(values)
+        running -= np.concatenate([[0], running])[start[:-1]][loan_of]
+        return running
+
+    principal_due, interest_due = room(flat_principal), room(flat_interest)
+    del flat_principal, flat_interest
+    cumulative_due = room(since_first(principal_due[:used] + interest_due[:used] + fees_due[:used]))
+    cumulative_principal = room(since_first(principal_due[:used]))
 
     collateral = np.where(
         product == HOUSING,
@@ -161,10 +176,6 @@ def make_book(people: People, rng: np.random.Generator, *, first_day: int, as_of
     guarantor = np.where(guarantor == member, -1, guarantor)
     collateral = np.where((collateral == 1) & (guarantor < 0), 0, collateral)
 
-    running = np.cumsum(total)
-    running_principal = np.cumsum(flat_principal)
-    before = np.concatenate([[0], running])[start[:-1]]
-    before_principal = np.concatenate([[0], running_principal])[start[:-1]]
     return Book(
         member=member,
         product=product,
@@ -176,13 +187,13 @@ def make_book(people: People, rng: np.random.Generator, *, first_day: int, as_of
         disbursed_day=disbursed,
         first=start[:-1].copy(),
         last=start[1:].copy(),
-        due_day=room(due),
-        principal_due=room(flat_principal),
-        interest_due=room(flat_interest),
-        fees_due=room(fees),
-        cumulative_due=room(running - before[loan_of]),
-        cumulative_principal=room(running_principal - before_principal[loan_of]),
-        used=int(start[-1]),
+        due_day=due_day,
+        principal_due=principal_due,
+        interest_due=interest_due,
+        fees_due=fees_due,
+        cumulative_due=cumulative_due,
+        cumulative_principal=cumulative_principal,
+        used=used,
     )
 
 

@@ -29,7 +29,7 @@ def loan_truth(history: History) -> pd.DataFrame:
     count = book.count
     is_open = state.status == OPEN
     oldest = oldest_due_day(book, state, np.arange(count))
-    dpd = np.where(is_open, np.maximum(as_of_day - oldest, 0), 0)
+    dpd = np.where(is_open, np.maximum(as_of_day - oldest, 0), 0).astype(np.int64)
     owed = owed_cents(book, state)
     arrears = _arrears(history, as_of_day)
     eligible = owed > TOLERANCE_CENTS

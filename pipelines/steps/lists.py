@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from models.default_risk.reasons import sentences
 from models.features import ALREADY_PAST_THRESHOLD, CUSTOMER_FEATURES, LOAN_FEATURES
 from pipelines.day import Day
 from puntual.lists.campaigns import write_campaigns
 from puntual.lists.rows import ListSettings, contact_rows, masked_worklist
-from puntual.lists.texts import load_reason_texts
+from puntual.lists.texts import LANGUAGES, load_reason_texts
 from puntual.lists.worklists import write_worklists
 from puntual.paths import POLICIES
 
@@ -49,6 +50,7 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
         promises=promises[promises["customer_id"].isin(chosen)],
         buckets=warehouse.read_table("reference.dpd_buckets"),
         reason_texts=reason_texts(),
+        further_reasons=further_reasons(day),
         reach_hours=warehouse.read_table(
             "ml.reach_hours", where={"as_of_date": day.as_of}, order_by=["channel_code", "segment", "weekday", "hour"]
         ),
@@ -57,6 +59,18 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
     write_worklists(rows, folder, settings, day.as_of)
     write_campaigns(rows, details, folder, settings, day.as_of)
     return masked_worklist(rows)
+
+
+def further_reasons(day: Day) -> dict[str, dict[str, str]]:
+    """What lowers the risk of a loan and what would change it: loan -> language -> sentences."""
+    rows = day.warehouse.read_table(
+        "ml.default_risk_reasons", where={"as_of_date": day.as_of}, order_by=["loan_id"]
+    ).to_dict("records")
+    currency = day.settings.institution.currency
+    return {
+        row["loan_id"]: {language: " ".join(sentences(row, language, currency)) for language in LANGUAGES}
+        for row in rows
+    }
 
 
 def reason_texts() -> dict[str, dict[str, str]]:

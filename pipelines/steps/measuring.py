@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
-from models.monitoring import QUALITY_CODES, drift, model_quality, plan_value
+from models.limits import Alarm, alarms, load_limits
+from models.monitoring import QUALITY_CODES, drift, matured_measures, model_quality, plan_value, risk_measures
 from pipelines.day import Day
 from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL, champion
-from pipelines.steps.decided import store_decided
+from pipelines.steps.decided import decided_columns, store_decided
 from pipelines.steps.deciding import holidays_of
 from pipelines.steps.experimenting import measure_experiments
 from pipelines.steps.feature_rows import feature_rows
@@ -35,12 +36,18 @@ def measure_day(day: Day) -> dict[str, Any]:
     with day.warehouse.connection():
         _measure_recovery(values, day)
         _measure_lists(values, day)
-        _measure_models(values, day)
+        found = _measure_models(values, day)
         _measure_data(values, day)
         measure_experiments(values, day)
         rows = store_decided(day.warehouse, "measured.kpi_values", values.frame(), day.as_of)
         store_decided(day.warehouse, "measured.kpi_status", values.status(), day.as_of)
-    return {"rows": rows, "kpis": len({row["kpi_code"] for row in values.rows}), "without_value": len(values.reasons)}
+    return {
+        "rows": rows,
+        "kpis": len({row["kpi_code"] for row in values.rows}),
+        "without_value": len(values.reasons),
+        "model_alarms": sum(alarm.severity == "alarm" for alarm in found),
+        "model_warnings": sum(alarm.severity == "warning" for alarm in found),
+    }
 
 
 def _measure_recovery(values: KpiValues, day: Day) -> None:
@@ -192,8 +199,10 @@ def _measure_lists(values: KpiValues, day: Day) -> None:
     analytic_lists.evenness(values, decided.merge(members, on="customer_id", how="left"), groups)
 
 
-def _measure_models(values: KpiValues, day: Day) -> None:
-    said = [_measure_default_risk(values, day), _measure_channels(values, day)]
+def _measure_models(values: KpiValues, day: Day) -> list[Alarm]:
+    found: list[Alarm] = []
+    said = [_measure_default_risk(values, day, found), _measure_channels(values, day)]
+    store_alarms(day, found)
     if not any(said):
         for code in QUALITY_CODES.values():
             values.off(
@@ -207,22 +216,31 @@ def _measure_models(values: KpiValues, day: Day) -> None:
             "Los modelos en vigor se entrenaron sin guardar la distribución de sus datos; vuelva a entrenar.",
             "The models in force were trained without keeping how their data were spread; train again.",
         )
+    return found
 
 
-def _measure_default_risk(values: KpiValues, day: Day) -> bool:
+def store_alarms(day: Day, found: list[Alarm]) -> None:
+    """Make the alarms of the date exactly these, in ``measured.model_alarms``."""
+    columns = [name for name in decided_columns("measured.model_alarms") if name != "as_of_date"]
+    rows = pd.DataFrame([one.row() for one in found], columns=columns).assign(as_of_date=day.as_of)
+    store_decided(day.warehouse, "measured.model_alarms", rows, day.as_of)
+
+
+def _measure_default_risk(values: KpiValues, day: Day, found: list[Alarm]) -> bool:
     model = champion(day, RISK_MODEL)
     if model is None:
         return False
     settings, said = day.settings.default_risk, False
+    limits = load_limits(RISK_MODEL, day.home.policies)
     for target, days, horizon in (
         ("default", settings.past_due_days, settings.horizon_days),
         ("early_warning", settings.early_past_due_days, settings.early_horizon_days),
     ):
         scores = _matured_risk(day, target, days, horizon)
         card = model.card.get("targets", {}).get(target, {}).get("evaluation", {}).get("quality")
-        said |= model_quality(
-            values, target, scores["outcome"].to_numpy(dtype=float), scores["probability"].to_numpy(dtype=float), card
-        )
+        outcome, probability = (scores[name].to_numpy(dtype=float) for name in ("outcome", "probability"))
+        said |= model_quality(values, target, outcome, probability, card)
+        found += alarms(limits, RISK_MODEL, target, matured_measures(outcome, probability, card))
     features = feature_rows(day, LOAN_FEATURES, "is_score", model.willingness_version)
     # What the model learnt from is below the threshold.
     features = features[features["past_due_days"] < settings.past_due_days].reset_index(drop=True)
@@ -232,6 +250,8 @@ def _measure_default_risk(values: KpiValues, day: Day) -> bool:
     reference = model.card.get("targets", {}).get("default", {}).get("reference")
     score = scores["default_probability"].reindex(features["loan_id"]).to_numpy(dtype=float)
     drift(values, RISK_MODEL, reference, LOAN_FEATURES, features, model.categories, score)
+    today = risk_measures(reference, LOAN_FEATURES, features, model.categories, score)
+    found += alarms(limits, RISK_MODEL, "default", today)
     return said
 
 

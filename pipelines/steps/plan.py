@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from models.datasets import channel_training_dates, risk_training_dates, sample_threshold
+from models.limits import load_limits
 from pipelines.day import Day
 from pipelines.dbt import Dbt
 from pipelines.steps.champions import CHANNEL_MODEL, OUTDATED, RISK_MODEL, champion_row, fits
@@ -57,7 +58,9 @@ def plan_day(day: Day) -> DayPlan:
     first_payment = day.warehouse.read("select min(paid_at) as first_day from raw.payments")["first_day"].iloc[0]
     history_start = _first_known_day(day.as_of, first_loan, first_payment)
     horizon = max(settings.default_risk.horizon_days, settings.default_risk.early_horizon_days)
-    risk_dates = risk_training_dates(day.as_of, horizon, history_start)
+    followed_from = day.as_of - timedelta(days=1, weeks=settings.willingness.weeks)
+    # Before the weeks that are followed a member's willingness is not known, and the economy was another one.
+    risk_dates = risk_training_dates(day.as_of, horizon, max(history_start, followed_from))
     trains_risk, why_risk = _is_risk_due(day, has_dates=bool(risk_dates))
     risk_dates = risk_dates if trains_risk else []
     trains_channel, why_channel = _is_due(day, CHANNEL_MODEL, settings.contact_channel.retrain_after_days)
@@ -133,12 +136,35 @@ def _is_risk_due(day: Day, *, has_dates: bool) -> tuple[bool, str]:
         return False, "there is no date to learn from yet"
     if is_due:
         return True, why
+    alarm = _retraining_alarm(day)
+    if alarm is not None:
+        return True, alarm
     age = (day.as_of - date.fromisoformat(champion["trained_as_of"])).days
     if age >= RETRY_TREES_AFTER_DAYS:
         kind = day.registry.load(RISK_MODEL, champion["version"]).kind
         if kind != "boosted":
             return True, f"the champion is a {kind} without trees, {age} days old"
     return False, why
+
+
+def _retraining_alarm(day: Day) -> str | None:
+    """Why an alarm since the last training makes default risk due, once the model is old enough; else None."""
+    wait = load_limits(RISK_MODEL, day.home.policies).retrain_after_alarm_days
+    trained = day.registry.last_trained_on(RISK_MODEL, as_of=day.as_of)
+    if not wait or trained is None or (day.as_of - trained).days < wait:
+        return None
+    if not day.warehouse.table_exists("measured.model_alarms"):
+        return None
+    found = day.warehouse.read(
+        "select as_of_date, measure_code from measured.model_alarms"
+        " where model_name = {} and is_retraining and as_of_date >= {} and as_of_date < {}"
+        " order by as_of_date desc, measure_code",
+        [RISK_MODEL, trained, day.as_of],
+    )
+    if found.empty:
+        return None
+    newest = found.iloc[0]
+    return f"the alarm {newest['measure_code']} of {pd.Timestamp(newest['as_of_date']).date()} asks for it"
 
 
 def _is_due(day: Day, name: str, retrain_after_days: int) -> tuple[bool, str]:

@@ -140,10 +140,12 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
             row["experiment_id"]: {"fingerprint": row["fingerprint"], "end_date": row["end_date"].date().isoformat()}
             for row in running.to_dict("records")
         }
+        risk_reasons = warehouse.read_table("ml.default_risk_reasons", where=where, order_by=["loan_id"])
         summary = json.loads(warehouse.read_table("decisions.summaries", where=where)["summary"].iloc[0])
         for name, frame, schema in (
             ("decisions", decisions, DECISIONS),
             ("default_risk", default_risk, DEFAULT_RISK),
+            ("default_risk_reasons", risk_reasons, None),
             ("decision_details", details, None),
             ("channel_scores", channel_scores, None),
             ("prices", prices, None),
@@ -159,6 +161,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
         (folder / "reach_hours.html").write_text(reach_page(reach, day.as_of), encoding="utf-8")
         worklist = write_lists(day, folder, decisions, details)
         counts["worklist"] = write_parquet(worklist, keep_private(folder / SCREEN_LIST), None)
+        alarms = _model_alarms(day)
         figures = _portfolio_figures(day)
         models = _models(day)
         loads = _input_digests(day)
@@ -174,6 +177,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
         "models": models,
         "model_versions": {name: entry["version"] for name, entry in models.items()},
         "channel_model": {"status": models[CHANNEL_MODEL]["status"], "reason": models[CHANNEL_MODEL]["reason"]},
+        "model_alarms": alarms,
         "rule_versions": summary.get("rule_versions", {}),
         "rules_not_enforced": summary.get("rules_not_enforced", []),
         "experiments": experiments,
@@ -282,6 +286,16 @@ def _models(day: Day) -> dict[str, dict[str, Any]]:
                 "reason": row["reason"],
             }
     return entries
+
+
+def _model_alarms(day: Day) -> list[dict[str, Any]]:
+    """Measures of the models beyond their limits, alarms before warnings, each with what to do in both languages."""
+    order = ["severity", "model_name", "target_code", "measure_code", "detail_code"]
+    rows = day.warehouse.read_table("measured.model_alarms", where={"as_of_date": day.as_of}, order_by=order)
+    return [
+        {name: None if pd.isna(value) else value for name, value in row.items()}
+        for row in rows.drop(columns=["as_of_date", "is_retraining"]).to_dict("records")
+    ]
 
 
 def _input_digests(day: Day) -> dict[str, str]:

@@ -33,8 +33,9 @@ def score_default_risk(day: Day) -> ScoreOutcome:
     if model is None:
         raise ModelError(f"default_risk has no champion for {day.as_of}; train one: puntual train {day.home.root}")
     features = feature_rows(day, LOAN_FEATURES, "is_score", model.willingness_version)
-    scores = model.predict(features)
+    scores, reasons = model.predict_with_reasons(features)
     rows = store_decided(day.warehouse, "ml.default_risk_scores", scores, day.as_of)
+    store_decided(day.warehouse, "ml.default_risk_reasons", reasons, day.as_of)
     probabilities = scores[["default_probability", "early_warning_probability"]]
     within = (probabilities >= 0) & (probabilities <= 1)  # False for a missing one
     passed = len(scores) == len(features) and bool(within.all(axis=None))

@@ -60,7 +60,13 @@ def training_version(day: Day) -> str:
     row = day.registry.row_for(WILLINGNESS_MODEL, day.as_of)
     if row is None or row["trained_as_of"] != day.as_of.isoformat():
         return ""
-    return str(row["version"])
+    version = str(row["version"])
+    # An earlier run of the date may have fitted one on more history: what counts is what the training dates carry.
+    followed = day.warehouse.read(
+        f"select count(*) as rows from {MEMBER_WILLINGNESS} where model_version = {{}} and as_of_date < {{}}",
+        [version, day.as_of],
+    )
+    return version if followed["rows"].iloc[0] else ""
 
 
 def _fitted(day: Day) -> tuple[WillingnessModel | None, str]:

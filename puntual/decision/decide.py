@@ -283,7 +283,7 @@ class _Scores:
     ) -> _Scores:
         shape = (len(people), len(channels))
         if channel_scores is None:
-            worth = _ladder_worth(people, ladder, channels)
+            worth = ladder_worth(people, ladder, channels)
             empty = np.full(shape, np.nan)
             return cls(False, empty, cost, worth, empty, np.isfinite(worth))
         row = pd.Index(people["customer_id"]).get_indexer(pd.Index(channel_scores["customer_id"]))
@@ -301,8 +301,16 @@ class _Scores:
         return cls(True, gain, cost, gain - cost, reach, supported)
 
 
-def _ladder_worth(people: pd.DataFrame, ladder: Ladder, channels: list[str]) -> Floats:
-    """Precedence without unit: the later member first, then the larger amount; each next step counts 20 % less."""
+def ladder_worth(people: pd.DataFrame, ladder: Ladder, channels: list[str]) -> Floats:
+    """What the written ladder compares, without unit: the later member first, then the larger amount.
+
+    Rows x channels; each next channel of a step counts 20 % less, NaN where the step does not have the channel.
+
+    Args:
+        people: ``past_due_days`` and ``collectable_amount`` (what is owed now and within the response window).
+        ladder: order of channels by past-due days.
+        channels: channels offered.
+    """
     days = people["past_due_days"].to_numpy(dtype=float)
     amount = people["collectable_amount"].fillna(0).to_numpy(dtype=float)
     order = np.lexsort((np.arange(len(people)), -amount, -days))

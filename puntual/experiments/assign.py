@@ -88,20 +88,23 @@ def expose(registered: Sequence[Registered], features: pd.DataFrame, entered: pd
         if not experiment.holds(day):
             continue
         members = eligible["customer_id"].reset_index(drop=True)
-        before = entered[entered["experiment_id"] == experiment.id].set_index("customer_id")["entered_date"]
-        since = members.map(before)
-        is_in = since.notna().to_numpy()
+        mine = entered[entered["experiment_id"] == experiment.id]
+        before = {
+            member: pd.Timestamp(when).date()
+            for member, when in zip(mine["customer_id"], mine["entered_date"], strict=True)
+        }
+        is_in = members.isin(list(before)).to_numpy(dtype=bool)
         if day <= experiment.last_entry:
             is_in = is_in | (in_population(experiment, eligible) & in_slot(one, members))
-        mine = members[is_in]
+        inside = members[is_in]
         parts.append(
             pd.DataFrame(
                 {
-                    "as_of_date": pd.Series([day] * len(mine), index=mine.index, dtype=object),
+                    "as_of_date": pd.Series([day] * len(inside), index=inside.index, dtype=object),
                     "experiment_id": experiment.id,
-                    "customer_id": mine,
-                    "arm_code": arm_of(experiment, mine),
-                    "entered_date": [day if pd.isna(when) else pd.Timestamp(when).date() for when in since[is_in]],
+                    "customer_id": inside,
+                    "arm_code": arm_of(experiment, inside),
+                    "entered_date": [before.get(member, day) for member in inside],
                 },
                 columns=list(EXPOSURE_COLUMNS),
             )

@@ -17,8 +17,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "none": "No hay experimentos en {folder}. docs/experiments.md dice cómo escribir uno.",
         "valid": "{count} archivos de experimentos, todos válidos.",
         "not_begun": "El experimento {name} no tiene medición al {date}: no había empezado o no se corrió el día.",
-        "list_columns": "experimento|título|estado|desde|hasta|capa|grupos",
-        "report_columns": "grupo|qué hace|entraron|con ventana|media|diferencia|ajustada|un vistazo|todo momento",
+        "list_columns": "experimento|estado|fechas|capa|grupos",
+        "report_columns": "grupo|qué hace|entraron|con ventana|media|diferencia|ajustada|en un vistazo|en todo momento",
         "heading": "{title} ({id}) · {status} · medido al {date}, {window} días por socio",
         "control": "{arm}: grupo de control.",
         "ratio_ok": "Reparto de socios: correcto (p {once}; en todo momento {always}).",
@@ -41,8 +41,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "none": "There are no experiments in {folder}. docs/experiments.md says how to write one.",
         "valid": "{count} files of experiments, all valid.",
         "not_begun": "The experiment {name} has no measure as of {date} yet: it had not begun, or the day was not run.",
-        "list_columns": "experiment|title|status|from|to|layer|arms",
-        "report_columns": "arm|policy|entered|window over|mean|difference|adjusted|one look|every look",
+        "list_columns": "experiment|status|dates|layer|arms",
+        "report_columns": "arm|policy|entered|window over|mean|difference|adjusted|at one look|at every look",
         "heading": "{title} ({id}) · {status} · measured to {date}, {window} days of each member",
         "control": "{arm}: the control.",
         "ratio_ok": "Sample ratio: sound (p {once}; at every look {always}).",
@@ -65,21 +65,21 @@ TEXTS: dict[str, dict[str, str]] = {
 
 
 def list_rows(registered: tuple[Registered, ...], day: date, language: Language) -> list[list[str]]:
-    """A row per experiment: id, title, status on ``day``, dates, layer with its part, arms with their shares."""
+    """A row per experiment: id and title, status on ``day``, dates, layer with its part, arms with their shares."""
     say = TEXTS[language]
     rows = []
     for one in registered:
         it = one.experiment
-        arms = ", ".join(f"{arm.code} {arm.share:.0%} {arm.policy}" for arm in it.arms)
+        arms = "\n".join(f"{arm.code} {arm.share:.0%} {arm.policy}" for arm in it.arms)
         title = it.title.es if language == "es" else it.title.en
         status = say[f"status.{it.status(day)}"]
         layer = f"{it.layer} {one.slot_from:g}-{one.slot_to:g}"
-        rows.append([it.id, title, status, str(it.start), str(it.end), layer, arms])
+        rows.append([f"{it.id}\n{title}", status, f"{it.start}\n{it.end}", layer, arms])
     return rows
 
 
 def report_rows(newest: pd.DataFrame, language: Language) -> tuple[str, list[list[str]], list[str]]:
-    """Of the newest rows of one experiment: its heading, a row per arm, and what to say below them."""
+    """Of the newest rows of one experiment: its heading, a row per measure (arms are columns), what to say below."""
     say, first = TEXTS[language], newest.iloc[0]
     write = _writer(str(first["metric_code"]))
     heading = say["heading"].format(
@@ -92,9 +92,9 @@ def report_rows(newest: pd.DataFrame, language: Language) -> tuple[str, list[lis
     once, always = first["sample_ratio_probability"], first["sample_ratio_sequential_probability"]
     is_off = (newest["verdict_code"] == "sample_ratio").any()
     lines = [say["ratio_bad" if is_off else "ratio_ok"].format(once=f"{once:.4f}", always=f"{always:.4f}")]
-    rows = []
+    columns = [say["report_columns"].split("|")]
     for row in newest.to_dict("records"):
-        rows.append(
+        columns.append(
             [
                 row["arm_code"],
                 row["policy_code"],
@@ -115,7 +115,7 @@ def report_rows(newest: pd.DataFrame, language: Language) -> tuple[str, list[lis
             low, high = (f"{row[f'incremental_{end}']:,.2f}" for end in ("low", "high"))
             value, count = f"{row['incremental_value']:,.2f}", f"{row['matured_count']:,}"
             lines.append(say["money"].format(arm=row["arm_code"], value=value, low=low, high=high, count=count))
-    return heading, rows, lines
+    return heading, [list(measure) for measure in zip(*columns, strict=True)], lines
 
 
 def _writer(metric: str) -> Callable[[Any], str]:

@@ -20,7 +20,7 @@ from puntual.contracts.schema import TableContract
 from puntual.errors import WarehouseError
 from puntual.landing.casting import literal, quoted
 from puntual.warehouse import Warehouse
-from puntual.warehouse.connect import copied_out, copy_in
+from puntual.warehouse.connect import copied_out, copy_in, without_progress_bar
 
 LOADS: dict[str, str] = {
     "load_id": "bigint",
@@ -194,7 +194,7 @@ def scratch_database(scratch: Path, *, threads: int, memory_limit_gb: float) -> 
     work.execute(f"set temp_directory = {literal(str(scratch / 'spill'))}")
     work.execute(f"set memory_limit = '{memory_limit_gb}GB'")
     work.execute("set timezone = 'UTC'")
-    work.execute("set enable_progress_bar = false")
+    without_progress_bar(work)
     return work
 
 

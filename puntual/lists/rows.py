@@ -102,6 +102,7 @@ def contact_rows(
     buckets: pd.DataFrame,
     reason_texts: Mapping[str, Mapping[str, str]],
     settings: ListSettings,
+    further_reasons: Mapping[str, Mapping[str, str]] | None = None,
     reach_hours: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """One row per chosen contact, by list and rank, with personal data: the source of every list and campaign.
@@ -124,6 +125,7 @@ def contact_rows(
         buckets: bucket_code, min_days, max_days.
         reason_texts: code -> language -> sentence, of the decision and of the risk model.
         settings: how the lists are written.
+        further_reasons: loan -> language -> sentences after the reasons: what lowers its risk, what would change it.
         reach_hours: rows of ``ml.reach_hours`` for the date; without them no hour is suggested.
     """
     chosen = decisions[decisions["action"] != "none"].copy()
@@ -155,11 +157,13 @@ def contact_rows(
     rows["bucket_code"] = _bucket(rows["past_due_days"], buckets)
     rows["window_start_local"] = _local_time(rows, "window_start", settings)
     rows["window_end_local"] = _local_time(rows, "window_end", settings)
+    further = further_reasons or {}
     rows["suggested_hour_local"] = suggested_hours(rows, reach_hours, _zones(rows, settings))
     for language, name in zip(LANGUAGES, ("reasons", "reasons_en"), strict=True):
-        rows[name] = _reasons(rows["reason_codes"], reason_texts, language)
+        rows[name] = _with_further(_reasons(rows["reason_codes"], reason_texts, language), rows, further, language)
     # whoever works the list is not told that a contact was drawn: another tone would spoil the measurement
-    rows["reasons_on_list"] = _reasons(_without_draw(rows["reason_codes"]), reason_texts, settings.language)
+    on_list = _reasons(_without_draw(rows["reason_codes"]), reason_texts, settings.language)
+    rows["reasons_on_list"] = _with_further(on_list, rows, further, settings.language)
     rows["stage"] = _stage(rows["past_due_days"], rows["active_loan_count"])
     rows["amount_text"] = _amount_text(rows, settings)
     rows["script"] = fill("scripts", rows, settings)
@@ -233,6 +237,14 @@ def _local_time(rows: pd.DataFrame, column: str, settings: ListSettings) -> pd.S
 def _reasons(codes: pd.Series, reason_texts: Mapping[str, Mapping[str, str]], language: str) -> pd.Series:
     sentences = {text: reason_sentences(json.loads(text), reason_texts, language) for text in codes.unique()}
     return codes.map(sentences).astype(object)
+
+
+def _with_further(
+    said: pd.Series, rows: pd.DataFrame, further: Mapping[str, Mapping[str, str]], language: str
+) -> pd.Series:
+    added = [further.get(loan, {}).get(language, "") for loan in rows["loan_id"]]
+    joined = [f"{text} {more}".strip() for text, more in zip(said, added, strict=True)]
+    return pd.Series(joined, index=said.index, dtype=object)
 
 
 def _without_draw(codes: pd.Series) -> pd.Series:

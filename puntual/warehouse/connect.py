@@ -70,6 +70,15 @@ def column_name(name: str) -> str:
     return name
 
 
+def without_progress_bar(connection: Any) -> None:
+    """Keep a DuckDB connection quiet.
+
+    Only where it would not be: in a notebook without ipywidgets DuckDB shows no bar and refuses to be told so.
+    """
+    if connection.execute("select current_setting('enable_progress_bar')").fetchone()[0]:
+        connection.execute("set enable_progress_bar = false")
+
+
 @dataclass(frozen=True)
 class Warehouse:
     """The working tables of one institution.
@@ -139,7 +148,7 @@ class Warehouse:
                 ) from error
             connection.execute(f"set memory_limit = '{self.memory_limit_gb}GB'")
             connection.execute("set timezone = 'UTC'")
-            connection.execute("set enable_progress_bar = false")
+            without_progress_bar(connection)
             return connection
         import psycopg2
 

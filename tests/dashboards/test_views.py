@@ -282,6 +282,21 @@ def test_operation_lists_the_obligations_that_nobody_checks(open_page, own_home)
     assert any("CH-SMS/sender" in frame.value.to_string() for frame in app.dataframe)
 
 
+def test_operation_shows_the_alarms_of_the_models(open_page, own_home):
+    file = next((own_home / "published").glob("2*")) / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    alarm = {
+        "model_name": "default_risk",
+        "severity": "warning",
+        "text_es": "PSI: 0,4. Revise.",
+        "text_en": "PSI: 0.4.",
+    }
+    file.write_text(json.dumps({**manifest, "model_alarms": [alarm]}), encoding="utf-8")
+    app = open_page(own_home, "operation")
+    assert not app.exception
+    assert "Alarmas de los modelos" in [heading.value for heading in app.subheader]
+
+
 def test_operation_checks_the_files_against_their_digests(open_page, own_home):
     app = open_page(own_home, "operation")
     app.button(key="verify").click().run()

@@ -10,6 +10,9 @@ FILLED = {
     "marts.dim_collectors", "marts.dim_contact_points", "marts.fct_interactions", "marts.fct_loan_as_of",
     "marts.fct_payment_matches", "marts.fct_payments", "marts.fct_promises", "features.feat_customer__as_of",
     "features.feat_loan__as_of", "features.label_customer__contact_response", "features.label_loan__default",
+    "features.feat_customer__recovery", "features.feat_promise__as_of", "features.label_customer__recovery",
+    "features.label_promise__kept",
+    "features.panel_customer__week",
     "kpis.fct_kpi", "kpis.kpi_portfolio", "reporting.rpt_arrears_movement", "reporting.rpt_contacts",
     "reporting.rpt_portfolio", "reporting.rpt_promise_lives", "star.dim_customers", "star.fct_kpi", "star.fct_loan_as_of",
 }  # fmt: skip

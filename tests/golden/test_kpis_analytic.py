@@ -104,6 +104,26 @@ def test_k30_says_why_without_scores() -> None:
     assert values.status()[["kpi_code", "as_of_date"]].to_numpy().tolist() == [["K30", AS_OF]]
 
 
+def test_k30_horizon_is_the_models_totals_with_their_interval() -> None:
+    values = KpiValues(AS_OF)
+    columns = ["grain_code", "branch_id", "segment_code", "expected_recovery_amount", "low", "high"]
+    totals = pd.DataFrame(
+        [
+            ("total", None, None, 300.0, 250.0, 350.0),
+            ("branch", "B1", None, 300.0, 240.0, 360.0),
+            ("segment", None, "early", 300.0, 230.0, 370.0),
+        ],
+        columns=columns,
+    )
+    analytic_recovery.horizon_recovery(values, totals)
+    assert parts(values, "K30_HORIZON") == (300.0, 1.0)
+    assert parts(values, "K30_HORIZON", "low", grain="branch", branch_id="B1")[0] == 240.0
+    assert parts(values, "K30_HORIZON", "high", grain="segment", segment_code="early")[0] == 370.0
+    empty = KpiValues(AS_OF)
+    analytic_recovery.horizon_recovery(empty, totals.head(0))
+    assert empty.rows == [] and list(empty.status()["kpi_code"]) == ["K30_HORIZON"]
+
+
 def test_k31_paid_over_expected() -> None:
     values = KpiValues(AS_OF)
     # Expected 50 + 50 + 10; paid 100 + 0 + 10.

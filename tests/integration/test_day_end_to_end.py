@@ -27,8 +27,36 @@ from tests.dbt.warehouses import create_database
 DECISION_COLUMNS = [
     "as_of_date", "customer_id", "loan_id", "action", "eligible", "blocked_by", "window_start", "window_end",
     "collector_id", "rank", "arrears_amount", "past_due_days", "default_probability", "expected_gain_amount",
-    "contact_cost_amount", "propensity", "is_exploration", "reason_codes",
+    "contact_cost_amount", "propensity", "is_exploration", "reason_codes", "experiment_id", "arm_code",
 ]  # fmt: skip
+
+
+HOLD_OUT = """
+id: reserva
+title: {{es: Grupo de reserva, en: Hold-out}}
+salt: a
+arms: [{{code: product, share: 0.8, policy: puntual}}, {{code: held, share: 0.2, policy: hold_out}}]
+control: held
+start: {start}
+end: 2027-01-31
+"""
+
+
+def the_held_out_are_left_alone(snapshot: Snapshot) -> None:
+    """A fifth of the members are in no list and no campaign, and the report of the experiment counts them."""
+    decisions = pd.read_parquet(snapshot.folder / "decisions.parquet").set_index("customer_id")
+    held = decisions[decisions["arm_code"] == "held"]
+    assert 0.1 * len(decisions) < len(held) < 0.3 * len(decisions)
+    assert set(decisions["experiment_id"]) == {"reserva"} and set(held["action"]) == {"none"}
+    assert held["blocked_by"].str.contains("experiment:reserva:hold_out").all()
+    assert (decisions["action"] != "none").any()
+    campaigns = [file for file in snapshot.folder.glob("campaigns/*.csv") if not file.stem.endswith("_suppressed")]
+    for file in [*campaigns, snapshot.folder / "worklists" / "all.csv"]:
+        assert not [member for member in held.index if member in file.read_text(encoding="utf-8-sig")], file
+    said = pd.read_parquet(snapshot.table_path("rpt_experiments")).set_index("arm_code")
+    assert said["exposed_count"].to_dict() == decisions["arm_code"].value_counts().to_dict()
+    assert said.loc["product", "verdict_code"] == "too_few" and said.loc["held", "verdict_code"] == "control"
+    assert list(snapshot.manifest["experiments"]) == ["reserva"]
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +214,10 @@ def test_another_machine_gives_the_same_bytes(demo_home, finished_home, tmp_path
 def test_the_next_day_keeps_the_models_and_publishes_anew(finished_home, tmp_path, as_of):
     home = copy_of(finished_home, tmp_path / "home")
     tomorrow = as_of + timedelta(days=1)
+    (home / "experiments").mkdir(exist_ok=True)
+    (home / "experiments" / "reserva.yaml").write_text(HOLD_OUT.format(start=tomorrow), encoding="utf-8")
     result = run_day(Home(home), tomorrow)
+    the_held_out_are_left_alone(Snapshot.current(home))
     assert result.metadata["ml/default_risk_model"]["status"] == "kept"
     assert Snapshot.current(home).as_of_date == tomorrow
     before = json.loads((Snapshot.current(finished_home).folder / "manifest.json").read_text())

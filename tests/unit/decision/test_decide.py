@@ -21,9 +21,10 @@ from puntual.decision.decide import (
     _Arms,
     _propensity,
     decide,
+    ladder_worth,
 )
 from puntual.decision.explore import Exploration
-from puntual.decision.policies import load_ladder
+from puntual.decision.policies import Ladder, LadderStep, load_ladder
 from puntual.errors import RuleError
 from tests.unit.decision import worlds
 from tests.unit.decision.worlds import POLICIES, QUITO, TUESDAY, at
@@ -299,6 +300,18 @@ def test_without_a_channel_model_the_ladder_decides_and_no_money_is_claimed(inpu
         )
         assert row.action in step.channels
     assert judged(found, inputs) == []
+
+
+def test_the_ladder_puts_the_later_member_first_then_the_larger_amount_and_each_next_channel_lower():
+    steps = (
+        LadderStep(min_days=0, max_days=30, channels=("sms",)),
+        LadderStep(min_days=31, max_days=None, channels=("visit", "call")),
+    )
+    people = pd.DataFrame({"past_due_days": [5, 40, 40], "collectable_amount": [900.0, 10.0, 20.0]})
+    worth = ladder_worth(people, Ladder(id="x", version=1, steps=steps), ["call", "sms", "visit"])
+    # precedence 2, 1.5, 1: 40 days and 20, 40 days and 10, 5 days; the second channel of a step counts 0.8 of it
+    expected = [[np.nan, 1.0, np.nan], [1.2, np.nan, 1.5], [1.6, np.nan, 2.0]]
+    np.testing.assert_allclose(worth, expected)
 
 
 def test_a_book_without_contact_points_or_collectors_is_decided_and_blocked():

@@ -65,6 +65,8 @@ def test_who_entered_stays_and_who_was_too_late_does_not_enter() -> None:
     one = registered(population={"min_past_due_days": 1, "max_past_due_days": 30})
     first = expose([one], members(10), NOBODY, DAY)
     assert len(first) == 10
+    as_read = NOBODY.astype({"entered_date": "datetime64[us]"})  # of a warehouse whose table has no row yet
+    assert expose([one], members(10), as_read, DAY).equals(first)
     entered = first[["experiment_id", "customer_id", "entered_date"]]
     moved = members(12, past_due_days=[45] * 10 + [5, 5])
     later = expose([one], moved, entered, date(2026, 9, 2))  # the last day of entering

@@ -129,3 +129,14 @@ def test_alpha_is_shared_by_the_comparisons() -> None:
     # the ends for 0.05 / 2: 2.2414 standard errors
     assert row["alpha_rate"] == 0.025
     assert row["difference_high"] == pytest.approx(6 + 2.241403 * error, rel=1e-5)
+
+
+def test_a_home_without_experiments_says_why_there_is_no_figure() -> None:
+    nobody = pd.DataFrame(columns=["experiment_id", "customer_id", "arm_code", "entered_date"])
+    frame = report((), nobody, paid(), START)
+    assert frame.empty and list(frame.columns) == list(COLUMNS)
+    values = KpiValues(START)
+    experiments(values, latest(frame))
+    assert not values.rows and "K32_EXPERIMENT" in values.reasons
+    begun = report([registered()], nobody, paid(), START)
+    assert latest(begun)["exposed_count"].tolist() == [0, 0]

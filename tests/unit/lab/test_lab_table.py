@@ -60,6 +60,15 @@ def test_an_unknown_family_is_refused(tmp_path):
         play_all(tmp_path, ["moon"], [1], members=100)
 
 
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
+    precious = tmp_path / "types-1" / "thesis.txt"
+    precious.parent.mkdir()
+    precious.write_text("five years")
+    with pytest.raises(UsageError, match="no world of the laboratory"):
+        play_and_judge(precious.parent, "types", members=100, seed=1)
+    assert precious.read_text() == "five years"
+
+
 @pytest.mark.slow
 def test_a_small_world_is_played_run_and_judged(tmp_path):
     result = play_and_judge(tmp_path / "w", "cashflow", members=900, seed=1, budgets=[0.25])

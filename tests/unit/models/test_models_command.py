@@ -15,7 +15,7 @@ from models.registry import ModelRegistry
 from puntual.cli import app
 from puntual.errors import UsageError
 from puntual.paths import Home
-from puntual.settings import settings_text
+from puntual.settings import load_settings, settings_text
 
 
 def model(month: int) -> DefaultRiskModel:
@@ -48,6 +48,7 @@ def test_promote_and_go_back_in_one_command_each(made: tuple[Path, list[str]]) -
     assert "campeón" in shown
     assert "aspirante" in shown
     assert all(version in shown for version in versions)
+    assert f"{versions[1]} campeón datos hasta 2026-05-01 decidido el 2026-05-01 second" in shown
     assert "campeona" in said("promote", home, "default_risk", versions[2][:10], "--reason", "comité")
     row = registry.row_for("default_risk")
     assert (row["version"], row["reason"]) == (versions[2], "comité")
@@ -66,6 +67,18 @@ def test_what_does_not_exist_is_named(made: tuple[Path, list[str]]) -> None:
         said("promote", home, "default_risk", "zz")
     with pytest.raises(UsageError, match="puntual init"):
         said("list", home / "nowhere")
+
+
+def test_an_address_that_is_no_store_is_refused_without_showing_it(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    text = settings_text()
+    assert 'uri: ""' in text
+    home.settings_file.write_text(text.replace('uri: ""', 'uri: "mysql://ana:s3cret@db/x"'), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"registry\.uri: must be empty") as found:
+        load_settings(home)
+    assert "s3cret" not in str(found.value)
+    home.settings_file.write_text(text.replace('uri: ""', 'uri: "postgresql://ana@db/x"'), encoding="utf-8")
+    assert load_settings(home).registry.uri == "postgresql://ana@db/x"
 
 
 def test_help_answers_without_the_models() -> None:

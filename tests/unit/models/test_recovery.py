@@ -159,7 +159,7 @@ def test_ours_is_the_interval_of_mapie() -> None:
             self.add = add
 
         def fit(self, X: np.ndarray, y: np.ndarray) -> Fixed:
-            self.is_fitted_ = True
+            self.fitted_ = True
             return self
 
         def predict(self, X: np.ndarray) -> np.ndarray:

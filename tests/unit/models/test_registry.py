@@ -257,7 +257,7 @@ def _counted(real: Any, left: list[int]) -> Any:
     return call
 
 
-@pytest.mark.parametrize("decision", ["promote", "rollback"])
+@pytest.mark.parametrize("decision", ["promote", pytest.param("rollback", marks=pytest.mark.slow)])
 def test_a_crash_anywhere_leaves_the_old_decision_or_the_new_one(
     registry: ModelRegistry, decision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -374,6 +374,7 @@ def test_an_older_registry_is_taken_over_once_and_nothing_is_lost(
     assert home.rollback("default_risk", TODAY) == versions[0]
 
 
+@pytest.mark.slow
 def test_a_crash_while_taking_over_is_finished_the_next_time(
     tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -429,3 +430,15 @@ def test_a_prefix_keeps_two_institutions_apart_in_one_store(registry: ModelRegis
     assert [entry.model for entry in one.entries()] == ["default_risk"]
     assert other.entries() == []
     assert [entry.model for entry in Ledger(registry.root).entries()] == ["andina.default_risk"]
+
+
+@pytest.mark.slow
+def test_a_postgresql_database_serves_as_the_store(tmp_path: Path, postgres_url: str) -> None:
+    registry = ModelRegistry(tmp_path / "models", postgres_url, "andina.")
+    versions = three(registry)
+    assert registry.rollback("default_risk", TODAY) == versions[1]
+    other = ModelRegistry(tmp_path / "models", postgres_url, "andina.")
+    assert [row["status"] for row in other.list()] == ["retired", "champion", "retired"]
+    assert other.champion("default_risk").version == versions[1]
+    assert ModelRegistry(tmp_path / "models", postgres_url, "valle.").list() == []
+    assert not (tmp_path / "models" / DATABASE).exists()

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.features import LOAN_FEATURES, encode
+from models.metrics import reference_bins
+from models.monitoring import matured_measures, reference_of, risk_measures
+from pipelines.steps.plan import _retraining_alarm
+
+
+@pytest.fixture(scope="module")
+def rows(loan_world: Callable) -> pd.DataFrame:
+    return loan_world(members=800, history_start=date(2026, 6, 1)).today
+
+
+def _reference(rows: pd.DataFrame, score: np.ndarray) -> dict:
+    found = reference_of(LOAN_FEATURES, encode(LOAN_FEATURES, rows, _categories()))
+    return found | {"score": reference_bins(score) | {"mean": float(score.mean())}}
+
+
+def _categories() -> dict[str, list[str]]:
+    return {name: ["a", "b", "c"] for name in LOAN_FEATURES.category_names}
+
+
+def test_the_same_rows_and_scores_measure_nothing(rows: pd.DataFrame) -> None:
+    score = np.linspace(0.01, 0.5, len(rows))
+    found = risk_measures(_reference(rows, score), LOAN_FEATURES, rows, _categories(), score)
+    by = {(measure, detail): value for measure, detail, value in found}
+    assert by.pop(("mean_score_ratio", None)) == pytest.approx(1.0)
+    assert max(abs(value) for value in by.values()) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_field_that_stops_arriving_and_a_doubled_score_are_measured(rows: pd.DataFrame) -> None:
+    score = np.linspace(0.01, 0.5, len(rows))
+    reference = _reference(rows, score)
+    holes = rows.assign(arrears_amount=rows["arrears_amount"].astype(float).where(np.arange(len(rows)) % 4 > 0))
+    found = risk_measures(reference, LOAN_FEATURES, holes, _categories(), score * 2)
+    by = {(measure, detail): value for measure, detail, value in found}
+    assert by["missing_share_jump", "arrears_amount"] == pytest.approx(0.25)
+    assert by["missing_share_jump", "past_due_days"] == pytest.approx(0.0)
+    assert by["psi_feature", "arrears_amount"] > 0.25
+    assert by["mean_score_ratio", None] == pytest.approx(2.0)
+    assert by["psi_score", None] > 0.25
+
+
+def test_matured_scores_are_measured_against_the_card() -> None:
+    random = np.random.default_rng(0)
+    p = random.beta(1, 6, 5_000)
+    y = (random.random(5_000) < p).astype(float)
+    by = {measure: value for measure, _, value in matured_measures(y, p, {"auc": 0.9})}
+    assert by["ece"] < 0.02
+    assert by["calibration_slope"] == pytest.approx(1.0, abs=0.15)
+    assert 0 < by["auc_drop"] < 0.3
+    assert matured_measures(y[:50] * 0, p[:50], {"auc": 0.9}) == []
+
+
+@pytest.mark.parametrize(
+    ("day", "alarms", "due"),
+    [
+        (date(2026, 6, 30), [("2026-06-20", "ece")], True),
+        (date(2026, 6, 30), [], False),
+        (date(2026, 6, 7), [("2026-06-05", "ece")], False),  # six days after the training: too soon
+    ],
+)
+def test_an_alarm_makes_the_model_due_once_it_is_old_enough(
+    tmp_path, day: date, alarms: list[tuple[str, str]], due: bool
+) -> None:
+    frame = pd.DataFrame(alarms, columns=["as_of_date", "measure_code"])
+    stub = SimpleNamespace(
+        as_of=day,
+        home=SimpleNamespace(policies=tmp_path),
+        registry=SimpleNamespace(last_trained_on=lambda name, as_of: date(2026, 6, 1)),
+        warehouse=SimpleNamespace(table_exists=lambda name: True, read=lambda text, values: frame),
+    )
+    why = _retraining_alarm(stub)
+    assert (why is not None) is due
+    if due:
+        assert "ece of 2026-06-20" in why
+
+
+def test_an_institution_may_never_want_it(tmp_path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "default_risk.yaml").write_text("retrain_after_alarm_days: 0\n", encoding="utf-8")
+    stub = SimpleNamespace(
+        as_of=date(2026, 6, 30),
+        home=SimpleNamespace(policies=tmp_path),
+        registry=SimpleNamespace(last_trained_on=lambda name, as_of: date(2026, 1, 1)),
+    )
+    assert _retraining_alarm(stub) is None
