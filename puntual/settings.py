@@ -88,10 +88,14 @@ class ChannelSettings(_Settings):
 
 
 class DecisionSettings(_Settings):
-    """How today's contacts are chosen."""
+    """How today's contacts are chosen.
+
+    ``exploration_max_cost``: what the drawn contacts of a day may cost in expectation; empty is no limit.
+    """
 
     response_window_days: int = Field(default=7, ge=1, le=31)
     exploration_share: Share = 0.05
+    exploration_max_cost: float | None = Field(default=None, ge=0)
     reading: Literal["strict_default", "alternative_reading"] = "strict_default"
     seed: int = 0
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from models import cards
-from models.contact_channel.evaluate import decide_promotion
-from models.contact_channel.learners import NONE, ChannelRows
+from models.contact_channel.judge import decide_promotion, why_refused
+from models.contact_channel.rows import NONE, ChannelRows
 from models.contact_channel.score import ContactChannelModel
 from models.features import CUSTOMER_FEATURES
 from models.monitoring import reference_of
@@ -19,11 +19,23 @@ REFERENCE_ROWS = 20_000
 NAMES = {
     "effect_through_reach": "Efecto a través del contacto logrado / Effect through reach",
     "intention_to_treat": "Efecto del intento / Effect of the attempt",
+    "s_learner": "Una respuesta para todos los canales (S) / One response for all channels (S)",
+    "t_learner": "Una respuesta por canal (T) / One response per channel (T)",
+    "x_learner": "Efectos cruzados (X) / Crossed effects (X)",
+    "r_learner": "Residuos sobre residuos (R) / Residuals on residuals (R)",
+    "dr_learner": "Doblemente robusto (DR) / Doubly robust (DR)",
     "constant_effect": "Un efecto fijo por canal / One constant effect per channel",
+    "best_arm": "El mejor canal, igual para todos / The best channel, the same for all",
     "response_score": "Puntaje de respuesta (solo comparación) / Response score (comparison only)",
     "habit": "Lo que hace hoy la institución / The institution's present habit",
 }
 
+UNITS = {
+    "effect_through_reach": "log-odds",
+    "intention_to_treat": "log-odds",
+    "constant_effect": "log-odds",
+    "best_arm": "dinero / money",
+}
 
 LIMITS_ES = (
     "El primer contacto de la semana cuenta como tratamiento, aunque un pago haya llegado antes en la misma semana.",
@@ -43,7 +55,7 @@ def build_card(model: ContactChannelModel, rows: ChannelRows, judged: dict[str, 
                 "attempt_count": tried,
                 "reached_count": reached,
                 "reach_rate": reached / tried if tried else None,
-                "constant_log_odds": model.fit.constants.get(channel),
+                "mean_effect": model.fit.constants.get(channel),
                 "has_model": channel in model.fit.constants,
             }
         )
@@ -99,13 +111,14 @@ def render(card: dict[str, Any]) -> str:
     )
     page.note("Decisión por valor doblemente robusto en semanas no vistas.", decision["reason"])
     page.heading("Canales", "Channels")
+    unit = UNITS.get(card["learner"], "probabilidad / probability")
     page.table(
         [
             "Canal / Channel",
             "Intentos / Attempts",
             "Logrados / Reached",
             "Tasa / Rate",
-            "Efecto medio (log-odds) / Mean effect",
+            f"Efecto medio ({unit}) / Mean effect",
         ],
         [
             [
@@ -113,7 +126,7 @@ def render(card: dict[str, Any]) -> str:
                 f"{row['attempt_count']:,}",
                 f"{row['reached_count']:,}",
                 "–" if row["reach_rate"] is None else f"{row['reach_rate']:.2f}",
-                "sin datos / no data" if row["constant_log_odds"] is None else f"{row['constant_log_odds']:+.3f}",
+                "sin datos / no data" if row["mean_effect"] is None else f"{row['constant_log_odds']:+.3f}",
             ]
             for row in card["channels"]
         ],
@@ -123,6 +136,7 @@ def render(card: dict[str, Any]) -> str:
     if found.get("split") is None:
         page.note("No hay historia suficiente para evaluar.", f"Not judged: {found['reason']}.")
         return page.html()
+    page.note(f"Por qué este método: {found['chosen_because']}.", f"Chosen because {found['chosen_because']}.")
     page.note(
         "Valor por socio y semana con la misma cantidad de contactos por canal; intervalos del 95 % por socios.",
         "Value per member and week with the same number of contacts per channel; 95 % intervals by members.",
@@ -146,6 +160,18 @@ def render(card: dict[str, Any]) -> str:
         cards.bar_chart([(name, value["value"]) for name, value in found["against_habit"].items()]),
     )
     page.table(
+        ["Plan", "Mejor que un solo número por canal / Better than one number per channel"],
+        [[NAMES[name], cards.interval(value)] for name, value in found["against_best_arm"].items()],
+    )
+    _render_overlap(page, found["overlap"])
+    page.heading("Lo que se cumple de lo prometido", "How much of the claims came true")
+    page.note(
+        "Medido en contactos con su probabilidad registrada: así no cuenta lo que movió a los gestores sin estar en "
+        "los datos.",
+        "Measured on contacts with a logged probability, so that what moved collectors and is not in the data does not "
+        "count.",
+    )
+    page.table(
         ["Canal / Channel", "Factor medido / Measured factor", "Factor usado / Used factor"],
         [
             [
@@ -163,3 +189,19 @@ def render(card: dict[str, Any]) -> str:
     for es, limit in zip(LIMITS_ES, card["limits"], strict=True):
         page.note(es, limit)
     return page.html()
+
+
+def _render_overlap(page: cards.Page, found: dict[str, Any]) -> None:
+    """What the log is worth for the planned contacts; a refusal says so."""
+    page.heading("Cuánto dice el registro del plan", "How much the log says about the plan")
+    refused = why_refused(found)
+    page.note(
+        f"Los {found['planned_count']:,} contactos del plan equivalen a {found['effective_sample']:,.0f} observados"
+        + ("; es muy poco: no se decide con esto." if refused else "."),
+        f"The {found['planned_count']:,} planned contacts are worth {found['effective_sample']:,.0f} observed ones"
+        + ("; too few: nothing is decided by them." if refused else "."),
+    )
+    page.table(
+        ["Canal / Channel", "Observados equivalentes / Worth observed"],
+        [[name, f"{worth:,.0f}"] for name, worth in found["by_channel"].items()],
+    )

@@ -21,7 +21,7 @@ from models.estimators import BoosterSettings, booster_from_text, booster_text, 
 from models.features import CUSTOMER_FEATURES, encode, number
 from puntual.errors import ModelError
 
-FORMAT = "contact_channel/1"
+FORMAT = "contact_channel/2"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ class ContactChannelSettings:
 
     ``least_attempts`` and ``least_reached``: below them a channel has no effect model of its own and its gain is 0.
     ``booster_rows``: a booster of a response is grown on at most so many rows, drawn; more do not make it better.
+    ``contest_rows``: what the learners by pseudo-outcome rest on is made for at most so many rows, drawn.
     ``spec``: the columns of the matrix, when they are not those of the feature table.
     ``support_propensity``: a member for whom the past chose a channel less often than this is not supported there.
     """
@@ -26,6 +27,7 @@ class ContactChannelSettings:
     support_rows: int = 40_000
     evaluation_rows: int = 120_000
     booster_rows: int = 80_000
+    contest_rows: int = 20_000
     weight_clip: float = 20.0
     bootstrap_draws: int = 400
     n_jobs: int = 2
@@ -36,6 +38,9 @@ class ContactChannelSettings:
         default_factory=lambda: BoosterSettings(
             rounds=80, learning_rate=0.05, feature_share=0.6, min_rows_in_leaf=200, l2=30.0
         )
+    )
+    difference: BoosterSettings = field(
+        default_factory=lambda: BoosterSettings(rounds=40, feature_share=0.6, min_rows_in_leaf=200, l2=30.0)
     )
     amount: BoosterSettings = field(default_factory=lambda: BoosterSettings(rounds=60, min_rows_in_leaf=200, l2=20.0))
     propensity: BoosterSettings = field(

@@ -11,17 +11,9 @@ import pandas as pd
 
 from models.contact_channel.card import build_card
 from models.contact_channel.evaluate import compare
-from models.contact_channel.learners import (
-    CONSTANT,
-    NONE,
-    THROUGH_REACH,
-    ChannelRows,
-    bin_rows,
-    draw,
-    fit_amount,
-    fit_learner,
-    fit_propensity,
-)
+from models.contact_channel.learners import THROUGH_REACH, fit_amount, fit_learner
+from models.contact_channel.nuisance import fit_propensity
+from models.contact_channel.rows import NONE, ChannelRows, bin_rows, draw
 from models.contact_channel.score import ChannelModelOff, ContactChannelModel
 from models.contact_channel.settings import ContactChannelSettings
 from models.datasets import training_rows
@@ -75,7 +67,7 @@ def train(
 
     binned = bin_rows(rows.matrix, settings, seed=seed)
     fit = fit_learner(
-        THROUGH_REACH if learner == CONSTANT else learner,
+        learner,
         rows,
         binned,
         channels,
@@ -87,8 +79,6 @@ def train(
         return ChannelModelOff(
             f"no channel has {settings.least_attempts} attempts with {settings.least_reached} people reached"
         )
-    if learner == CONSTANT:
-        fit = fit.only_constants()
     fit = replace(fit, scale={channel: judged.get("scale", {}).get(channel, 1.0) for channel in fit.constants})
     places = newest(rows, settings.support_rows, seed=seed)
     propensity = None

@@ -12,31 +12,19 @@ from scipy.special import expit
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from models.contact_channel.evaluate import (
-    Nuisance,
-    bootstrap_mean,
-    compare,
-    doubly_robust,
-    effective_sample,
-    plan_by_week,
-    r_gain,
-)
+from models.contact_channel.evaluate import compare
+from models.contact_channel.judge import bootstrap_mean, doubly_robust, overlap, r_gain
 from models.contact_channel.learners import (
-    CONSTANT,
     INTENTION_TO_TREAT,
-    NONE,
     THROUGH_REACH,
     ChannelFit,
-    ChannelRows,
     amount_offset,
-    bin_rows,
-    draw,
     fit_amount,
     fit_learner,
-    fit_propensity,
-    tuned,
-    with_channel,
 )
+from models.contact_channel.nuisance import Nuisance, fit_propensity
+from models.contact_channel.plans import plan_by_week
+from models.contact_channel.rows import NONE, ChannelRows, bin_rows, draw, tuned, with_channel
 from models.contact_channel.settings import ContactChannelSettings
 from models.datasets import member_fold
 from models.estimators import booster_text, contributions, probabilities, raw_score
@@ -133,10 +121,7 @@ class ContactEffect(FrameEstimator):
         self.learner_ = str(self.backtest_.get("chosen", usual))
         binned = bin_rows(rows.matrix, settings, seed=self.seed)
         amount = fit_amount(rows, binned, settings, seed=self.seed)
-        kind = usual if self.learner_ == CONSTANT else self.learner_
-        found = fit_learner(kind, rows, binned, self.channels_, settings, amount=amount, seed=self.seed)
-        if self.learner_ == CONSTANT:
-            found = found.only_constants()
+        found = fit_learner(self.learner_, rows, binned, self.channels_, settings, amount=amount, seed=self.seed)
         scale = self.backtest_.get("scale", {})
         self.fit_ = replace(found, scale={channel: scale.get(channel, 1.0) for channel in found.constants})
         some = draw(np.arange(len(rows)), settings.support_rows, seed=self.seed)
@@ -169,7 +154,7 @@ class ContactEffect(FrameEstimator):
         The plan makes as many contacts per channel and date as the rows did. Rows of the result, in money per row:
         ``habit`` (what was done), ``plan``, ``plan_against_habit``, and ``r_gain`` (how much better the gains explain
         what the contacts changed than no gains do; above 0 is good). ``attrs`` holds the overlap: ``supported_share``
-        by channel and ``effective_sample``, how many rows the log is worth for the plan.
+        by channel and ``effective_sample``, how many rows the log is worth for the plan's contacts.
         """
         frame, matrix = self._read(X)
         rows = self._rows(frame, matrix, y)
@@ -187,12 +172,14 @@ class ContactEffect(FrameEstimator):
         }
         found = pd.DataFrame(bootstrap_mean(samples, rows.member, draws=draws, seed=self.seed)).T
         found.index.name = "metric"
-        found.attrs["effective_sample"] = effective_sample(rows, nuisance, plan, clip=settings.weight_clip)
+        found.attrs["effective_sample"] = overlap(rows, nuisance, plan, self.channels_)["effective_sample"]
         found.attrs["supported_share"] = dict(zip(self.channels_, supported.mean(axis=0).tolist(), strict=True))
         return found
 
     def explain(self, X: pd.DataFrame, channel: str | None = None) -> pd.DataFrame:
-        """Exact tree SHAP values of the effect of a contact on the log odds of paying; the frame's index.
+        """Exact tree SHAP values of the effect of a contact as its learner grew it; the frame's index.
+
+        On the log odds of paying for the learners by odds and the responses (S, T), on its probability for X, R, DR.
 
         One column per feature, and ``channel``: what the channel itself adds to the mean over its trees. For the
         channel with the most gain over the rows when none is named.
@@ -207,7 +194,10 @@ class ContactEffect(FrameEstimator):
         if channel not in self.channels_ or not boosters:
             raise ValueError(f"{self.NAME}: {channel!r} has no effect by features; channels are {self.channels_}.")
         wide = with_channel(matrix, np.full(len(matrix), self.channels_.index(channel)))
-        values = sum(contributions(booster, wide, n_jobs=self.n_jobs) for booster in boosters) / len(boosters)
+        values = np.zeros(wide.shape)
+        for booster in boosters:
+            width = booster.num_feature()
+            values[:, :width] += contributions(booster, wide[:, :width], n_jobs=self.n_jobs) / len(boosters)
         return pd.DataFrame(values, columns=[*self.spec_.names, "channel"], index=frame.index)
 
     # --- pieces --------------------------------------------------------------------------------------------------
@@ -307,9 +297,9 @@ class ContactEffect(FrameEstimator):
             if len(here) and len(there) >= self.least_attempts:
                 booster = fit_propensity(rows, own, there, count, settings, seed=self.seed)
                 propensity[here] = probabilities(booster, rows.matrix[here], n_jobs=self.n_jobs)
-        logged = np.flatnonzero(~np.isnan(rows.propensity))
-        propensity[logged, rows.treatment[logged] + 1] = rows.propensity[logged]
-        return Nuisance(propensity, outcomes, money)
+        estimated = propensity[np.arange(len(rows)), rows.treatment + 1]
+        taken = np.where(np.isnan(rows.propensity), estimated, rows.propensity)
+        return Nuisance(propensity, outcomes, money, taken)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         check_is_fitted(self, "fit_")

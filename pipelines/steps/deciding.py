@@ -115,6 +115,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         ladder=load_ladder(POLICIES, day.home.policies),
         costs={name: channel.cost for name, channel in settings.channels.items()},
         exploration_share=settings.decision.exploration_share,
+        exploration_max_cost=settings.decision.exploration_max_cost,
         seed=settings.decision.seed,
         arms=taking_part.arms,
     )

@@ -19,7 +19,7 @@ import pandas as pd
 from puntual.decision import assign as assignment
 from puntual.decision.allocate import Allocation, allocate
 from puntual.decision.capacity import COLLECTOR_CHANNELS, Capacity, Layout, capacities, roster, zone_keys
-from puntual.decision.explore import Exploration, explore
+from puntual.decision.explore import Exploration, explore, worth_trying
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.policies import Ladder, PolicySet, as_json
 from puntual.decision.rules import evaluate
@@ -132,6 +132,7 @@ def decide(
     as_of: date,
     timezone: str,
     exploration_share: float,
+    exploration_max_cost: float | None = None,
     seed: int = 0,
     promise_grace_days: int = 2,
     arms: pd.DataFrame | None = None,
@@ -143,9 +144,10 @@ def decide(
        Channels that the model does not support for a member are left to exploration.
     3. Without ``channel_scores`` the written ladder decides: gains are NULL, and so are prices and bound; members are
        served by past-due days, then amount.
-    4. A share of the members gets a random permitted action (``is_exploration``); ``propensity`` is the probability of
-       the row's action: (1 - share) if it is the greedy one, plus share times its probability when drawing. NULL where
-       a draw met a full capacity (``exploration_overflow``): such a row is no evidence.
+    4. A share of the members gets a random permitted action (``is_exploration``), but none that would not pay for
+       itself at twice its estimated gain. ``propensity`` is the probability of the row's action: (1 - share) if it is
+       the greedy one, plus share times its probability when drawing. NULL where a draw met a full capacity
+       (``exploration_overflow``): such a row is no evidence.
     5. ``blocked_by`` of a member without contact: rule ids when every channel is blocked, else why nothing was chosen:
        ``no_positive_value``, ``no_support``, ``capacity``, ``not_on_the_ladder``, ``exploration_none``,
        ``exploration_overflow``. ``[]`` for a contact. ``experiment:<id>:hold_out`` for the held out, beside the rules.
@@ -178,6 +180,7 @@ def decide(
         as_of: contact day.
         timezone: the institution's zone.
         exploration_share: probability with which a member is explored.
+        exploration_max_cost: what the drawn contacts of the day may cost in expectation; None is no limit.
         seed: of the draws.
         promise_grace_days: whole days after a promise's due date before it counts as broken.
         arms: of the members of experiments, columns ``puntual.experiments.assign.ARM_COLUMNS``; None: there are none.
@@ -209,7 +212,17 @@ def decide(
     group = _Arms.of(people, arms, is_model=scores.is_model)
     by_ladder = _Scores.of(people, None, channels, ladder, cost) if group.ladder_probability.any() else None
     plan = _plan(
-        people, allowed, scores, by_ladder, group, offered, channels, share=exploration_share, seed=seed, as_of=as_of
+        people,
+        allowed,
+        scores,
+        by_ladder,
+        group,
+        offered,
+        channels,
+        share=exploration_share,
+        most_cost=exploration_max_cost,
+        seed=seed,
+        as_of=as_of,
     )
     chosen = plan.choice >= 0
     familiar = assignment.familiar_collectors(promises, interactions, as_of=as_of)
@@ -371,6 +384,7 @@ def _plan(
     channels: list[str],
     *,
     share: float,
+    most_cost: float | None,
     seed: int,
     as_of: date,
 ) -> _Plan:
@@ -380,7 +394,7 @@ def _plan(
     cell = layout.zone_codes(zone, len(people))
     exploration = explore(
         people["customer_id"],
-        allowed & layout.reachable[:, cell].T,
+        allowed & layout.reachable[:, cell].T & worth_trying(scores.gain, scores.cost, scores.supported),
         cell,
         layout.member,
         layout.is_pool,
@@ -388,6 +402,8 @@ def _plan(
         share=share,
         seed=seed,
         as_of=as_of,
+        cost=scores.cost,
+        most_cost=most_cost,
     )
     exploration = replace(exploration, is_explored=exploration.is_explored & ~arms.is_held)
     drawn = np.where(exploration.is_explored, exploration.drawn, -1)

@@ -17,6 +17,8 @@ import pandas as pd
 Floats = npt.NDArray[np.float64]
 _MOST_OF_A_CAPACITY = 0.5
 _TIMES_THE_SHARE = 2.0
+_DOUBT = 2.0
+"""An estimate of a gain is taken to be off by at most this factor: beyond it a draw would teach nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,19 @@ def explore(
     share: float,
     seed: int,
     as_of: date,
+    cost: Floats | None = None,
+    most_cost: float | None = None,
 ) -> Exploration:
     """Draws for a share of the members among their permitted actions, none included.
 
     1. A member with m permitted actions draws each with probability 1 / (m + 1), and none with what is left.
     2. The probabilities of a channel (and zone) are scaled down where the contacts expected from drawing would pass
        twice the share of a capacity, and never more than half of it: a scarce visit is worth too much to be drawn.
+    3. With ``most_cost``, what the drawn contacts are expected to cost is kept within it: the probability of a channel
+       is scaled so that a draw of it is expected to cost no more than one amount, the same for all channels, and the
+       dear ones give way first.
+
+    All of this is settled before anything is drawn, so the probabilities are exact.
 
     Args:
         customer_ids: one per row.
@@ -70,6 +79,8 @@ def explore(
         share: probability with which a member is explored.
         seed: of the institution.
         as_of: contact day.
+        cost: of one contact, by action.
+        most_cost: what the drawn contacts of the day may cost in expectation; None is no limit.
     """
     base = allowed / (allowed.sum(axis=1, keepdims=True) + 1.0)
     zones = member.shape[2]
@@ -80,6 +91,8 @@ def explore(
         expected, member, is_pool, min(_MOST_OF_A_CAPACITY, _TIMES_THE_SHARE * share) * counts.astype(np.float64)
     )
     action = base * scale[:, cell].T
+    if cost is not None and most_cost is not None:
+        action = action * affordable(share * action.sum(axis=0), cost, most_cost)
     none = 1.0 - action.sum(axis=1, keepdims=True)
     probability = np.hstack([action, none])
 
@@ -91,6 +104,44 @@ def explore(
     return Exploration(
         is_explored, drawn, probability, uniform(customer_ids, seed=seed, as_of=as_of, purpose="priority")
     )
+
+
+def worth_trying(gain: Floats, cost: Floats, supported: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Actions that a draw may teach something about: a contact that would not pay for itself even at twice its
+    estimated gain is left out; where there is no estimate to rely on, everything is worth trying.
+
+    >>> known = np.array([[True, True, True, False]])
+    >>> worth_trying(np.array([[1.0, 2.0, -1.0, -1.0]]), np.full(4, 3.0), known).tolist()
+    [[False, True, False, True]]
+    """
+    return ~supported | ~np.isfinite(gain) | (_DOUBT * gain > cost)
+
+
+def affordable(count: Floats, cost: Floats, most_cost: float) -> Floats:
+    """Factor per action so that ``count`` contacts at ``cost`` each come to at most ``most_cost`` together.
+
+    The factor is the same amount over the cost of the action, and never above 1.
+
+    >>> affordable(np.array([10.0, 10.0]), np.array([0.1, 4.5]), 46.0).tolist()
+    [1.0, 1.0]
+    >>> affordable(np.array([10.0, 10.0]), np.array([0.1, 4.5]), 10.0).round(6).tolist()
+    [1.0, 0.2]
+    >>> affordable(np.array([10.0, 10.0]), np.array([0.1, 4.5]), 0.0).tolist()
+    [0.0, 0.0]
+    """
+    factor = np.ones(len(cost))
+    if float(count @ cost) <= most_cost:
+        return factor
+    dear = cost > 0
+    for each in np.unique(cost[dear])[::-1]:
+        # those dearer than the amount come down to it; the cheaper ones stay
+        capped = dear & (cost >= each)
+        amount = (most_cost - float((count * cost)[~capped].sum())) / max(float(count[capped].sum()), 1e-300)
+        factor[capped] = np.clip(amount / cost[capped], 0.0, 1.0)
+        below = cost[dear & ~capped].max(initial=0.0)
+        if amount >= below:
+            break
+    return factor
 
 
 def _scale(expected: Floats, member: npt.NDArray[np.bool_], is_pool: npt.NDArray[np.bool_], most: Floats) -> Floats:

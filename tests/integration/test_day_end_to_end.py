@@ -50,7 +50,8 @@ def the_held_out_are_left_alone(snapshot: Snapshot) -> None:
     assert set(decisions["experiment_id"]) == {"reserva"} and set(held["action"]) == {"none"}
     assert held["blocked_by"].str.contains("experiment:reserva:hold_out").all()
     assert (decisions["action"] != "none").any()
-    for file in [*snapshot.folder.glob("campaigns/*.csv"), snapshot.folder / "worklists" / "all.csv"]:
+    campaigns = [file for file in snapshot.folder.glob("campaigns/*.csv") if not file.stem.endswith("_suppressed")]
+    for file in [*campaigns, snapshot.folder / "worklists" / "all.csv"]:
         assert not [member for member in held.index if member in file.read_text(encoding="utf-8-sig")], file
     said = pd.read_parquet(snapshot.table_path("rpt_experiments")).set_index("arm_code")
     assert said["exposed_count"].to_dict() == decisions["arm_code"].value_counts().to_dict()

@@ -1,0 +1,178 @@
+"""Judging a plan and its learner by what was logged, without the truth.
+
+R-loss says how well a learner's gains explain what the logged contacts changed; the doubly robust value says what a
+plan would have brought; the effective sample says whether the log can tell at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from models.contact_channel.learners import BEST_ARM, CANDIDATES, ChannelFit
+from models.contact_channel.nuisance import LEAST_PROPENSITY, Nuisance
+from models.contact_channel.rows import NONE, ChannelRows
+from models.estimators import raw_score
+
+LEAST_EFFECTIVE_SAMPLE = 100.0
+LEAST_EFFECTIVE_SHARE = 0.002
+"""Of the planned contacts; a log of two equally weighted rows in ten thousand is a refusal."""
+
+
+def doubly_robust(rows: ChannelRows, nuisance: Nuisance, plan: np.ndarray, *, clip: float) -> np.ndarray:
+    """Per row, the doubly robust value of doing what ``plan`` says (-1 = no contact), in money.
+
+    The mean outcome of the planned action, plus the surprise of those rows in which it was in fact taken, weighted by
+    one over its propensity and clipped at ``clip``. Its mean is right if either the propensities or the mean outcomes
+    are.
+    """
+    planned = nuisance.mean_amount[np.arange(len(rows)), plan + 1]
+    surprise = importance(rows, nuisance, plan, clip=clip) * (rows.paid_amount - planned)
+    return np.asarray(planned + surprise)
+
+
+def importance(rows: ChannelRows, nuisance: Nuisance, plan: np.ndarray, *, clip: float = np.inf) -> np.ndarray:
+    """One over the propensity of what was done where that is what the plan says, 0 elsewhere."""
+    weight = np.minimum(1.0 / np.maximum(nuisance.probability_taken(rows), LEAST_PROPENSITY), clip)
+    return np.where(plan == rows.treatment, weight, 0.0)
+
+
+def overlap(rows: ChannelRows, nuisance: Nuisance, plan: np.ndarray, channels: Sequence[str]) -> dict[str, Any]:
+    """How much the log says about the planned contacts: their effective sample, whole and by channel.
+
+    The effective sample is the number of equally weighted rows that the logged rows agreeing with the plan are worth;
+    weights are not clipped here, for clipping would hide that there are too few. Left alone by plan and in fact counts
+    for nothing: there is always plenty of that.
+    """
+    weight = importance(rows, nuisance, plan)
+    planned = plan != NONE
+    worth = _effective(weight[planned])
+    return {
+        "effective_sample": worth,
+        "planned_count": int(planned.sum()),
+        "share": worth / max(int(planned.sum()), 1),
+        "by_channel": {channel: _effective(weight[plan == place]) for place, channel in enumerate(channels)},
+    }
+
+
+def _effective(weight: np.ndarray) -> float:
+    return float(weight.sum() ** 2 / max((weight**2).sum(), 1e-12))
+
+
+def why_refused(found: dict[str, Any]) -> str:
+    """Why the log cannot tell anything about the plan, or an empty text."""
+    if found["effective_sample"] >= LEAST_EFFECTIVE_SAMPLE and found["share"] >= LEAST_EFFECTIVE_SHARE:
+        return ""
+    return (
+        f"the log says too little about the plan: of {found['planned_count']:,} planned contacts it is worth "
+        f"{found['effective_sample']:.0f}; contact a share of the members at random to learn about others"
+    )
+
+
+def r_gain(rows: ChannelRows, nuisance: Nuisance, gain: np.ndarray) -> np.ndarray:
+    """Per row, how much smaller the amount-weighted R-loss is with these gains than with none; larger is better.
+
+    The outcome is whether something was paid, and each row weighs the amount expected if so: the noise of amounts would
+    drown the differences between learners.
+    """
+    index = np.arange(len(rows))
+    money = np.maximum(nuisance.expected_amount, 0.01)
+    shift = gain / money[:, None]
+    rest = rows.paid - (nuisance.propensity * nuisance.mean_amount).sum(axis=1) / money
+    own = np.where(rows.treatment == NONE, 0.0, shift[index, np.maximum(rows.treatment, 0)])
+    told = own - (nuisance.propensity[:, 1:] * shift).sum(axis=1)
+    return money * (rest**2 - (rest - told) ** 2)
+
+
+def choose_learner(r_gains: Mapping[str, np.ndarray], members: np.ndarray, *, draws: int, seed: int) -> tuple[str, str]:
+    """The learner to use and why: the first candidate unless another's R-loss is smaller beyond doubt.
+
+    The order of ``CANDIDATES`` is the order of trust; R-loss on a few weeks ranks learners well but not finely. A
+    challenger must be better beyond doubt although the best of several is looked at, so the interval is widened to as
+    many comparisons (Bonferroni).
+    """
+    first, *rest = [name for name in CANDIDATES if name in r_gains]
+    others = {name: r_gains[name] - r_gains[first] for name in rest}
+    if others:
+        level = 1 - 0.05 / len(others)
+        paired = bootstrap_mean(others, members, draws=draws, seed=seed, level=level)
+        better = [name for name in others if paired[name]["low"] > 0]
+        if better:
+            chosen = max(better, key=lambda name: paired[name]["value"])
+            return chosen, f"its R-loss is smaller than that of {first} beyond doubt"
+    return first, "no other learner has a smaller R-loss beyond doubt"
+
+
+def or_best_arm(
+    chosen: str,
+    why: str,
+    by_value: Mapping[str, Mapping[str, float]],
+    by_loss: Mapping[str, Mapping[str, float]],
+) -> tuple[str, str]:
+    """The chosen learner, or the best arm when nothing shows beyond doubt that telling members apart is worth it.
+
+    Either of two paired intervals may show it: of the doubly robust value of the plans, or of the R-loss, which is the
+    sharper one (a plan's value counts only the rows that happened to be contacted as planned).
+    """
+    value, loss = by_value[chosen], by_loss[chosen]
+    if value["low"] > 0 or loss["low"] > 0:
+        return chosen, why
+    bounds = f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
+    return BEST_ARM, f"{chosen} is not surely better than one number per channel: {bounds} per member and week"
+
+
+def bootstrap_mean(
+    samples: Mapping[str, np.ndarray], members: np.ndarray, *, draws: int, seed: int, level: float = 0.95
+) -> dict[str, dict[str, float]]:
+    """Mean of every sample with its interval, members resampled, with the same draws for all samples."""
+    codes, names = pd.factorize(members)
+    count = np.bincount(codes, minlength=len(names)).astype(float)
+    sums = np.column_stack([np.bincount(codes, weights=v, minlength=len(names)) for v in samples.values()])
+    random = np.random.default_rng(seed)
+    weight = random.poisson(1.0, (draws, len(names))).astype(float)
+    drawn = (weight @ sums) / np.maximum(weight @ count, 1.0)[:, None]
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    total = count.sum()
+    return {
+        name: {"value": float(sums[:, i].sum() / total), "low": float(low[i]), "high": float(high[i])}
+        for i, name in enumerate(samples)
+    }
+
+
+def reach_check(rows: ChannelRows, fit: ChannelFit, channels: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Per channel, whether those tried and not reached paid like those left alone, beyond what the base expects.
+
+    A difference far from 0 says that not being reached tells something about paying that the features do not (or that
+    an attempt works without a contact), and the split through reach is not to be trusted for that channel.
+    """
+    expected = expit(raw_score(fit.base, rows.matrix, n_jobs=fit.n_jobs))
+    rest = rows.paid - expected
+    alone = rest[rows.treatment == NONE]
+    found: dict[str, dict[str, float]] = {}
+    for place, channel in enumerate(channels):
+        mine = rest[(rows.treatment == place) & ~rows.reached]
+        if len(mine) < 50 or len(alone) < 50:
+            continue
+        error = float(np.sqrt(mine.var() / len(mine) + alone.var() / len(alone)))
+        difference = float(mine.mean() - alone.mean())
+        found[channel] = {"difference": difference, "z": difference / max(error, 1e-9), "rows": len(mine)}
+    return found
+
+
+def decide_promotion(judged: dict[str, Any]) -> dict[str, Any]:
+    """Whether the chosen learner's plan may replace the present policy: only if it is better beyond doubt."""
+    if judged.get("split") is None:
+        return {"promote": False, "reason": f"not judged: {judged.get('reason', 'no held-out weeks')}"}
+    refused = why_refused(judged["overlap"])
+    if refused:
+        return {"promote": False, "reason": refused}
+    against = judged["against_habit"][judged["chosen"]]
+    bounds = f"({against['low']:.3f} to {against['high']:.3f})"
+    text = f"{against['value']:.3f} per member and week against the present habit {bounds}"
+    if against["low"] > 0:
+        return {"promote": True, "reason": f"{judged['chosen']}: {text}"}
+    return {"promote": False, "reason": f"{judged['chosen']}: not surely better, {text}"}
