@@ -126,7 +126,7 @@ def render(card: dict[str, Any]) -> str:
                 f"{row['attempt_count']:,}",
                 f"{row['reached_count']:,}",
                 "–" if row["reach_rate"] is None else f"{row['reach_rate']:.2f}",
-                "sin datos / no data" if row["mean_effect"] is None else f"{row['constant_log_odds']:+.3f}",
+                "sin datos / no data" if row["mean_effect"] is None else f"{row['mean_effect']:+.3f}",
             ]
             for row in card["channels"]
         ],
