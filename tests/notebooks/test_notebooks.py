@@ -102,11 +102,22 @@ def test_it_runs_from_top_to_bottom_and_changes_nothing(file, finished_home, tmp
     assert file.read_bytes() == source
 
 
+def only_published(finished_home: Path, home: Path) -> Path:
+    """A home that has nothing but a copy of what is published, to be changed; the folder of the copy."""
+    folder = home / "published" / "current"
+    shutil.copytree((finished_home / "published" / "current").resolve(), folder)
+    return folder
+
+
+def what_if(home: Path, work: Path) -> str:
+    """What the notebook on capacities says of a home."""
+    work.mkdir()
+    return text_of(executed(ROOT / "notebooks" / "04_capacity_and_policy.ipynb", home, work))
+
+
 def test_the_capacities_of_a_day_on_the_ladder_are_counted_without_money(finished_home, tmp_path):
     """With the channel model off there are no gains; the notebook says so and counts contacts."""
-    home = tmp_path / "home"
-    shutil.copytree((finished_home / "published" / "current").resolve(), home / "published" / "current")
-    folder = home / "published" / "current"
+    folder = only_published(finished_home, tmp_path / "home")
     for name in ("decision_details", "decisions", "prices"):
         file = folder / f"{name}.parquet"
         frame = pd.read_parquet(file)
@@ -118,13 +129,34 @@ def test_the_capacities_of_a_day_on_the_ladder_are_counted_without_money(finishe
     manifest["channel_model"] = {"status": "off", "reason": "no outbound contact is recorded"}
     manifest["summary"]["planned_value_amount"] = None
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    work = tmp_path / "cwd"
-    work.mkdir()
-    notebook = executed(ROOT / "notebooks" / "04_capacity_and_policy.ipynb", home, work)
-    said = text_of(notebook)
+    said = what_if(tmp_path / "home", tmp_path / "cwd")
     assert "El modelo de canal está apagado" in said
     assert "no outbound contact is recorded" in said
     assert "Primero el modelo" in said
+
+
+def test_members_whom_an_experiment_leaves_alone_are_no_part_of_the_plan(finished_home, tmp_path):
+    """Those whom nobody may contact anyway, so that the plan of the others is still the published one."""
+    folder = only_published(finished_home, tmp_path / "home")
+    details = pd.read_parquet(folder / "decision_details.parquet")
+    reachable = details.groupby("customer_id")["is_allowed"].any()
+    decisions = pd.read_parquet(folder / "decisions.parquet")
+    held = decisions["customer_id"].map(~reachable).to_numpy(dtype=bool) & ~decisions["is_exploration"].to_numpy(bool)
+    assert held.any()
+    decisions["experiment_id"] = pd.Series("reserva", index=decisions.index).where(held)
+    decisions["arm_code"] = pd.Series("sin_contacto", index=decisions.index).where(held)
+    decisions.to_parquet(folder / "decisions.parquet")
+    experiments = tmp_path / "home" / "experiments"
+    experiments.mkdir()
+    (experiments / "reserva.yaml").write_text(
+        "{id: reserva, title: {es: Reserva, en: Hold-out}, salt: s, control: sin_contacto, start: 2026-01-01,"
+        " end: 2026-12-31, arms: [{code: puntual, share: 0.9, policy: puntual},"
+        " {code: sin_contacto, share: 0.1, policy: hold_out}]}",
+        encoding="utf-8",
+    )
+    said = what_if(tmp_path / "home", tmp_path / "cwd")
+    assert f"{held.sum()} en otro brazo de un experimento" in said
+    assert "decisiones iguales a las publicadas: 100.00%" in said
 
 
 def test_without_a_home_it_says_what_to_set(tmp_path):
