@@ -177,6 +177,7 @@ def contact_table(
             window(start, end) for start, end in zip(rows["window_start_local"], rows["window_end_local"], strict=True)
         ],
         reasons=rows["reasons_en"] if language == "en" else rows["reasons"],
+        **{HOUR: rows[HOUR].replace("", None) if HOUR in rows else None},
     )
     text, figure = st.column_config.TextColumn, st.column_config.NumberColumn
     columns = {
@@ -199,7 +200,7 @@ def contact_table(
         "product": text(texts("column.product"), width=110),
         "branch": text(texts("column.branch"), width=130),
     }
-    if HOUR not in rows or rows[HOUR].isna().all():
+    if rows[HOUR].isna().all():
         del columns[HOUR]
     shown = rows[list(columns)]
     styled = shown.style.format(
@@ -228,7 +229,7 @@ def contact_detail(contact: pd.Series, texts: Texts, currency: str) -> None:
             contact["channel_label"],
             *([contact["contact_value_masked"]] if pd.notna(contact["contact_value_masked"]) else []),
             contact["window"],
-            *([f"{texts('column.suggested_hour_local')}: {contact[HOUR]}"] if pd.notna(contact.get(HOUR)) else []),
+            *([f"{texts('column.suggested_hour_local')}: {contact[HOUR]}"] if pd.notna(contact[HOUR]) else []),
             money(contact["arrears_amount"], language, currency, 2),
             f"{number(contact['past_due_days'], language)} {texts('unit.days')}",
         ]
