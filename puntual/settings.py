@@ -487,12 +487,16 @@ channels:                          # cost of one contact; calls and visits: capa
 decision:
   response_window_days: 7          # the gain of a contact is the extra money within this window
   exploration_share: 0.05          # share of members whose action is drawn, so that the next model can learn
+  exploration_max_cost: null       # what the drawn contacts of a day may cost in expectation; null: no limit
   reading: strict_default          # where sources of a rule differ: strict_default or alternative_reading
 
 default_risk:
   past_due_days: 90
   horizon_days: 182
-  retrain_after_days: 30
+  retrain_after_days: 30           # sooner after an alarm: policies/models/default_risk.yaml, retrain_after_alarm_days
+
+willingness:
+  weeks: 104                       # past weeks over which each member's willingness to pay is followed
 
 contact_channel:
   retrain_after_days: 30
@@ -500,7 +504,7 @@ contact_channel:
 
 expected_recovery:
   horizon_days: 30                 # what members should pay within so many days, with an interval
-  confidence: 0.9
+  confidence: 0.9                  # how sure that interval is
 
 arrears:
   tolerance: 0.01                  # open amounts up to this count as paid
@@ -524,6 +528,7 @@ reconciliation:                    # against loan_balances and control_totals, w
 
 registry:
   uri: ""                          # empty: HOME/artifacts/models/registry.db; or an MLflow server or its database
+  prefix: ""                       # before every model's name, where institutions share a server
 
 publish:
   keep_snapshots: 7
