@@ -145,7 +145,8 @@ def plan_value(values: KpiValues, card: Mapping[str, Any]) -> None:
     for code, block in (("K90", "value_per_member_week"), ("K90_AGAINST_HABIT", "against_habit")):
         value = judged[block][chosen]
         values.add_interval(code, (value["value"], value["low"], value["high"]))
-    values.add("K90_ESS", judged["effective_sample"], float(judged["test_rows"]))
+    worth = judged["overlap"]
+    values.add("K90_ESS", worth["effective_sample"], float(worth["planned_count"]))
     shares = judged["supported_share"]
     values.add("K90_OVERLAP", float(np.mean(list(shares.values()))))
     for channel, share in sorted(shares.items()):

@@ -348,16 +348,6 @@ def _loans(history: History, rng: np.random.Generator) -> pa.Table:
     )
 
 
-def _schedule_rows(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Loan, instalment number and flat position of every instalment now in force."""
-    book = history.world.book
-    length = book.last - book.first
-    loan = np.repeat(np.arange(book.count), length)
-    start = np.concatenate([[0], np.cumsum(length)])[:-1]
-    number = np.arange(len(loan)) - start[loan]
-    return loan, number + 1, book.first[loan] + number
-
-
 def _installments(history: History) -> Iterator[pa.Table]:
     book = history.world.book
     ends = np.cumsum(book.last - book.first)
@@ -553,6 +543,7 @@ BALANCE_DIFFERENCES = ("missing_payment", "off_by_one", "rounding", "unknown")
 """What the core's balances of the demo differ by, in the words of the seed ``reconciliation_causes``."""
 
 _RECENT_DAYS = 31
+_LOANS_AT_ONCE = 50_000
 
 
 def _core_figures(history: History, paid: np.ndarray, at_day: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -561,16 +552,21 @@ def _core_figures(history: History, paid: np.ndarray, at_day: int) -> tuple[np.n
     Fees, then interest, then principal, oldest instalment first.
     """
     book = history.world.book
-    due_loan, _, at = _schedule_rows(history)
-    before = book.cumulative_due[at] - book.total_due(at)
-    got = np.clip(paid[due_loan] - before, 0, book.total_due(at))
-    principal_got = np.maximum(got - book.fees_due[at] - book.interest_due[at], 0)
-    principal_paid = np.bincount(due_loan, weights=principal_got, minlength=book.count).astype(np.int64)
-    left = book.total_due(at) - got
-    past = (book.due_day[at] < at_day) & (left > TOLERANCE_CENTS)
-    arrears = np.bincount(due_loan, weights=np.where(past, left, 0), minlength=book.count).astype(np.int64)
+    principal_paid, arrears = np.zeros(book.count, np.int64), np.zeros(book.count, np.int64)
     oldest = np.full(book.count, 10**7)
-    np.minimum.at(oldest, due_loan[past], book.due_day[at][past])
+    for begin in range(0, book.count, _LOANS_AT_ONCE):
+        loans = slice(begin, begin + _LOANS_AT_ONCE)
+        first, length = book.first[loans], (book.last - book.first)[loans]
+        here = np.repeat(np.arange(len(first)), length)
+        at = np.arange(len(here)) + (first - (np.cumsum(length) - length))[here]
+        total = book.total_due(at)
+        got = np.clip(paid[loans][here] - (book.cumulative_due[at] - total), 0, total)
+        principal_got = np.maximum(got - book.fees_due[at] - book.interest_due[at], 0)
+        principal_paid[loans] = np.bincount(here, weights=principal_got, minlength=len(first))
+        left = total - got
+        past = (book.due_day[at] < at_day) & (left > TOLERANCE_CENTS)
+        arrears[loans] = np.bincount(here, weights=np.where(past, left, 0), minlength=len(first))
+        np.minimum.at(oldest[loans], here[past], book.due_day[at][past])
     return book.principal - principal_paid, arrears, np.where(oldest < 10**7, at_day - oldest, 0)
 
 

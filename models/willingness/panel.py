@@ -94,22 +94,28 @@ def weekly_panel(rows: pd.DataFrame) -> WeeklyPanel:
     if len(week) and ((np.diff(week) == 0) & (np.diff(member) == 0)).any():
         raise ModelError(f"willingness: a member stands twice in one week of {TABLE}; build it anew.")
     week_count = int(week[-1]) + 1 if len(week) else 0
-    values = rows.iloc[order]
-    owed = values["collectable_amount"].to_numpy(float)
-    installment = np.maximum(values["installment_amount"].to_numpy(float), 0.01)
-    day_of_month = (values["week_end_date"].astype("datetime64[us]") - pd.Timedelta(days=WEEK_DAYS)).dt.day
-    columns = (values["days_since_due"], owed / installment, day_of_month, values["owing_loan_count"])
-    groups = np.empty((len(values), len(EDGES)), dtype=np.int32)
+    week_ends = pd.DatetimeIndex(pd.Timestamp(first) + pd.to_timedelta(WEEK_DAYS * np.arange(week_count), unit="D"))
+    week_starts = week_ends - pd.Timedelta(days=WEEK_DAYS)
+
+    def column(name: str) -> np.ndarray:
+        return rows[name].to_numpy(dtype=np.float64)[order]
+
+    columns = (
+        column("days_since_due"),
+        column("collectable_amount") / np.maximum(column("installment_amount"), 0.01),
+        week_starts.day.to_numpy(dtype=np.float64)[week],
+        column("owing_loan_count"),
+    )
+    groups = np.empty((len(rows), len(EDGES)), dtype=np.int32)
     before = 0
-    for place, (edges, column) in enumerate(zip(EDGES, columns, strict=True)):
-        groups[:, place] = before + np.searchsorted(edges, np.asarray(column, dtype=float), side="right")
+    for place, (edges, values) in enumerate(zip(EDGES, columns, strict=True)):
+        groups[:, place] = before + np.searchsorted(edges, values, side="right")
         before += len(edges) + 1
-    week_ends = pd.Timestamp(first) + pd.to_timedelta(WEEK_DAYS * np.arange(week_count), unit="D")
     return WeeklyPanel(
         np.asarray(names, dtype=object),
         tuple(day.date() for day in week_ends),
         np.searchsorted(week, np.arange(week_count + 1)),
         member,
-        (values["paid_amount"].to_numpy(float) > 0).astype(np.float32),
+        (column("paid_amount") > 0).astype(np.float32),
         groups,
     )

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from models.features import PROTECTED
 from pipelines.bi_contract import CHANGELOG, CONTRACT_FILE, broken_promises, contract_of, objections
 from pipelines.steps.publishing import SCHEMA_VERSION
 from puntual.powerbi.diagram import IMAGES, images
@@ -82,3 +83,8 @@ def test_the_tables_of_parts_are_the_generated_ones() -> None:
 @pytest.mark.parametrize("name", sorted(images()))
 def test_the_pictures_are_drawn_from_the_model(name: str) -> None:
     assert (IMAGES / name).read_text(encoding="utf-8") == images()[name], "run: python -m puntual.powerbi.diagram"
+
+
+def test_no_protected_attribute_leaves_the_house(committed) -> None:
+    leaving = {name for table in committed["tables"].values() for name in table["columns"]}
+    assert not PROTECTED & leaving

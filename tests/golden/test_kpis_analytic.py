@@ -356,7 +356,7 @@ def test_k90_of_a_card_and_without_one() -> None:
     card = {
         "evaluation": {
             "split": "time", "chosen": "x", "value_per_member_week": {"x": interval}, "against_habit": {"x": interval},
-            "effective_sample": 670.0, "test_rows": 1340, "supported_share": {"call": 1.0, "sms": 0.5},
+            "overlap": {"effective_sample": 670.0, "planned_count": 1340}, "supported_share": {"call": 1.0, "sms": 0.5},
         }
     }  # fmt: skip
     plan_value(values, card)

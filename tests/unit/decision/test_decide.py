@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puntual.decision.checker import check, require_clean
@@ -553,6 +553,7 @@ def test_the_propensity_of_a_member_alone_counts_every_draw():
         assert row["propensity"] == pytest.approx(wanted)
 
 
+@settings(deadline=None)
 @given(
     st.floats(0, 1),
     st.floats(0, 1),

@@ -16,6 +16,7 @@ def whole(history):
 def test_the_size_of_the_parts_changes_nothing(history, monkeypatch):
     at_once = whole(history)
     monkeypatch.setattr(tables, "ROWS_AT_ONCE", 997)
+    monkeypatch.setattr(tables, "_LOANS_AT_ONCE", 97)
     in_parts = whole(history)
     assert list(in_parts) == list(at_once)
     for name, table in at_once.items():
