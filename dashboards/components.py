@@ -20,7 +20,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboards.formats import LANGUAGES, Language, long_date
+from dashboards.formats import LANGUAGES, MISSING, Language, long_date
 from dashboards.language import Texts, load_texts
 from puntual import clock
 from puntual.errors import PuntualError, UsageError
@@ -205,7 +205,9 @@ def table(frame: pd.DataFrame, formats: Formats, names: dict[str, str]) -> None:
     """The columns of ``names`` under those names, with figures written in the reader's language and still sortable."""
     shown = frame[list(names)]
     styled = shown.style.format({column: write for column, write in formats.items() if column in names})
-    st.dataframe(styled, hide_index=True, column_config={column: names[column] for column in names})
+    st.dataframe(
+        styled, hide_index=True, column_config={column: names[column] for column in names}, placeholder=MISSING
+    )
 
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:$<>&])")

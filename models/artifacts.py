@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from puntual.errors import ModelError
+
 VERSION_LENGTH = 16
 
 
@@ -30,6 +32,20 @@ def content_version(files: Mapping[str, bytes]) -> str:
 def json_bytes(data: Any) -> bytes:
     """JSON with sorted keys and a final newline; the same data gives the same bytes. NaN becomes null."""
     return (json.dumps(_plain(data), sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
+
+
+def read_head(files: Mapping[str, bytes], *, name: str, format_: str, schema_hash: str) -> dict[str, Any]:
+    """What ``model.json`` of a stored model holds, of the format and the columns that this release reads.
+
+    Raises:
+        ModelError: another release wrote it, or it was trained on other columns than the present ones.
+    """
+    head: dict[str, Any] = json.loads(files["model.json"])
+    if head["format"] != format_:
+        raise ModelError(f"{name}: the stored model has format {head['format']}, not {format_}; train again.")
+    if head["schema_hash"] != schema_hash:
+        raise ModelError(f"{name}: the stored model was trained on other columns than today's; train again.")
+    return head
 
 
 def _plain(value: Any) -> Any:

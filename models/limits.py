@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from puntual.errors import ModelError
 from puntual.paths import PROJECT_ROOT
+from puntual.strict import Strict, Words
 
 SHIPPED = PROJECT_ROOT / "data" / "models"
 OWN_FOLDER = "models"
@@ -25,18 +26,7 @@ Measure = Literal[
 ]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Words(_Data):
-    """A sentence in both languages."""
-
-    es: str = Field(min_length=1)
-    en: str = Field(min_length=1)
-
-
-class Level(_Data):
+class Level(Strict):
     """Beyond which values something is out of order; at least one end."""
 
     below: float | None = None
@@ -59,7 +49,7 @@ class Level(_Data):
         return None
 
 
-class AlarmLimit(_Data):
+class AlarmLimit(Strict):
     """One measure: from where it warns, from where it alarms, and what to do then."""
 
     measure: Measure
@@ -78,7 +68,7 @@ class AlarmLimit(_Data):
         return self
 
 
-class PromotionRule(_Data):
+class PromotionRule(Strict):
     """What a challenger must show; see :mod:`models.default_risk.promotion`."""
 
     proof: Literal["certain", "likely"] = "certain"
@@ -87,7 +77,7 @@ class PromotionRule(_Data):
     max_ece: float = Field(default=0.03, gt=0, le=1)
 
 
-class ModelLimits(_Data):
+class ModelLimits(Strict):
     """Everything in one file."""
 
     promotion: PromotionRule

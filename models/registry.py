@@ -102,7 +102,7 @@ class ModelRegistry:
         """Write the model with its card and return its version; a version that is there already is kept as it is.
 
         Args:
-            name: ``default_risk`` or ``contact_channel``.
+            name: name of the model, such as ``default_risk``.
             model: the trained model.
             card: its card; the model's own when None.
             files: further files for the folder (they do not change the version).

@@ -74,10 +74,11 @@ def list_(
 
     _, settings, registry = _opened(home)
     text = TEXTS[settings.institution.language]
-    rows = registry.list(model)
+    rows = registry.list()
     if not rows:
         say(text["none"].format(home=home))
         return
+    rows = rows if model is None else _of_name(registry, model)
     shown = [row | {"status_text": text[row["status"]]} for row in sorted(rows, key=lambda row: row["name"])]
     models_list(shown, data_up_to=text["data_up_to"], decided_on=text["decided_on"])
 
@@ -172,7 +173,12 @@ def _found(registry: ModelRegistry, name: str, version: str) -> dict[str, Any]:
 
 
 def _champion(registry: ModelRegistry, name: str) -> dict[str, Any]:
-    champion = next((row for row in _of_name(registry, name) if row["status"] == "champion"), None)
+    rows = _of_name(registry, name)
+    champion = next((row for row in rows if row["status"] == "champion"), None)
     if champion is None:
-        raise UsageError(f"{name} has no champion; choose one with: puntual models promote HOME {name} VERSION")
+        versions = ", ".join(row["version"] for row in rows)
+        raise UsageError(
+            f"{name} has no champion. Name one of its versions ({versions}), or make one the champion with: "
+            f"puntual models promote HOME {name} VERSION"
+        )
     return champion

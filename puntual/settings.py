@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from puntual.errors import UsageError
 from puntual.paths import Home
+from puntual.strict import Strict
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -27,11 +28,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Institution(_Settings):
+class Institution(Strict):
     """Who this is, and the calendar, money and language that it lives in."""
 
     name: str = Field(min_length=1)
@@ -50,7 +47,7 @@ class Institution(_Settings):
         return value
 
 
-class WarehouseSettings(_Settings):
+class WarehouseSettings(Strict):
     """Where the working tables live: ``duckdb:///path`` (relative to the home) or ``postgresql://...``."""
 
     url: str = "duckdb:///warehouse/puntual.duckdb"
@@ -63,7 +60,7 @@ class WarehouseSettings(_Settings):
         return value
 
 
-class LandingSettings(_Settings):
+class LandingSettings(Strict):
     """Where the institution puts its files, and how many bad rows a load may bring before it is stopped."""
 
     path: str = "landing"
@@ -80,14 +77,14 @@ def _known_channel(name: str) -> str:
 ChannelName = Annotated[str, AfterValidator(_known_channel)]
 
 
-class ChannelSettings(_Settings):
+class ChannelSettings(Strict):
     """Cost of one contact in the institution's currency, and what may be sent in a day (None: no limit of its own)."""
 
     cost: float = Field(ge=0)
     daily_capacity: int | None = Field(default=None, ge=0)
 
 
-class DecisionSettings(_Settings):
+class DecisionSettings(Strict):
     """How today's contacts are chosen.
 
     ``exploration_max_cost``: what the drawn contacts of a day may cost in expectation; empty is no limit.
@@ -100,7 +97,7 @@ class DecisionSettings(_Settings):
     seed: int = 0
 
 
-class DefaultRiskSettings(_Settings):
+class DefaultRiskSettings(Strict):
     """What default means, and when a model counts as old."""
 
     past_due_days: int = Field(default=90, ge=1)
@@ -119,13 +116,13 @@ class DefaultRiskSettings(_Settings):
         return value
 
 
-class WillingnessSettings(_Settings):
+class WillingnessSettings(Strict):
     """From how many past weeks each member's willingness to pay is followed."""
 
     weeks: int = Field(default=104, ge=8, le=520)
 
 
-class ContactChannelSettings(_Settings):
+class ContactChannelSettings(Strict):
     """How the effect of contacts is learnt, and what it takes to be believed.
 
     ``promotion``: ``certain`` wants the lower bound of the plan's value on later weeks above the institution's habit;
@@ -138,14 +135,14 @@ class ContactChannelSettings(_Settings):
     training_rows: int = Field(default=700_000, ge=1_000)
 
 
-class ExpectedRecoverySettings(_Settings):
+class ExpectedRecoverySettings(Strict):
     """Over how many days the expected recovery of a member is told, and how sure its interval is."""
 
     horizon_days: int = Field(default=30, ge=7, le=182)
     confidence: float = Field(default=0.9, ge=0.5, lt=1)
 
 
-class ArrearsSettings(_Settings):
+class ArrearsSettings(Strict):
     """How payments meet the schedule, and of which past dates the loans are kept.
 
     ``due_day_is_past_due``: whether the due date itself is past-due day 1 (maturity up to the date) or the day after it
@@ -168,7 +165,7 @@ class ArrearsSettings(_Settings):
         return value
 
 
-class KpiSettings(_Settings):
+class KpiSettings(Strict):
     """Choices that the KPI dictionary leaves open; each reading is tested.
 
     ``rating_table`` names a table of ``dbt_project/seeds/rating_tables.csv``: the institution must confirm it
@@ -209,7 +206,7 @@ class KpiSettings(_Settings):
         return value
 
 
-class ReconciliationSettings(_Settings):
+class ReconciliationSettings(Strict):
     """How far our figures may be from the core's own before nothing is published.
 
     ``amount_tolerance``: differences up to this are rounding. ``max_unexplained_share``: share of the compared loans
@@ -227,7 +224,7 @@ class ReconciliationSettings(_Settings):
     totals_tolerance: Decimal | None = Field(default=None, ge=0)
 
 
-class RegistrySettings(_Settings):
+class RegistrySettings(Strict):
     """Where it is written which model is champion; the models' files always stay in the home.
 
     ``uri``: empty for an MLflow store in the home (SQLite); else an MLflow server (``http://``, ``https://``) or its
@@ -247,13 +244,13 @@ class RegistrySettings(_Settings):
         return value
 
 
-class PublishSettings(_Settings):
+class PublishSettings(Strict):
     """How many snapshots stay on disk, the current one included."""
 
     keep_snapshots: int = Field(default=7, ge=1)
 
 
-class RuntimeSettings(_Settings):
+class RuntimeSettings(Strict):
     """What one run may use of the machine."""
 
     threads: int = Field(default=2, ge=1)
@@ -270,7 +267,7 @@ DEFAULT_CHANNELS: dict[str, ChannelSettings] = {
 }
 
 
-class Settings(_Settings):
+class Settings(Strict):
     """Everything that an institution decides, as one frozen value."""
 
     institution: Institution
@@ -487,12 +484,16 @@ channels:                          # cost of one contact; calls and visits: capa
 decision:
   response_window_days: 7          # the gain of a contact is the extra money within this window
   exploration_share: 0.05          # share of members whose action is drawn, so that the next model can learn
+  exploration_max_cost: null       # what the drawn contacts of a day may cost in expectation; null: no limit
   reading: strict_default          # where sources of a rule differ: strict_default or alternative_reading
 
 default_risk:
   past_due_days: 90
   horizon_days: 182
-  retrain_after_days: 30
+  retrain_after_days: 30           # sooner after an alarm: policies/models/default_risk.yaml, retrain_after_alarm_days
+
+willingness:
+  weeks: 104                       # past weeks over which each member's willingness to pay is followed
 
 contact_channel:
   retrain_after_days: 30
@@ -500,7 +501,7 @@ contact_channel:
 
 expected_recovery:
   horizon_days: 30                 # what members should pay within so many days, with an interval
-  confidence: 0.9
+  confidence: 0.9                  # how sure that interval is
 
 arrears:
   tolerance: 0.01                  # open amounts up to this count as paid
@@ -524,6 +525,7 @@ reconciliation:                    # against loan_balances and control_totals, w
 
 registry:
   uri: ""                          # empty: HOME/artifacts/models/registry.db; or an MLflow server or its database
+  prefix: ""                       # before every model's name, where institutions share a server
 
 publish:
   keep_snapshots: 7

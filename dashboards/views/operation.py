@@ -144,11 +144,11 @@ with st.container(horizontal=True, vertical_alignment="center"):
 alarms = pd.DataFrame(manifest.get("model_alarms", []))
 if not alarms.empty:
     severities = {code: texts(f"operation.{code}") for code in ("alarm", "warning")}
-    shown = alarms.assign(severity=alarms["severity"].map(severities), text=alarms[f"text_{language}"].map(plain))
+    shown = alarms.assign(severity=alarms["severity"].map(severities), alarm=alarms[f"text_{language}"])
     section(
         texts("operation.model_alarms"),
-        shown[["severity", "model_name", "text"]],
-        {"severity": texts("column.severity"), "model_name": texts("column.name"), "text": texts("column.text")},
+        shown,
+        {"severity": texts("column.severity"), "model_name": texts("column.model"), "alarm": texts("column.alarm")},
         texts,
     )
 

@@ -22,6 +22,8 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CSV = "text/csv"
 
 ALL = "*"  # a filter that keeps everything; None would show as a value to clear
+# Not every contact has one, and what an older release published has none.
+HOUR = "suggested_hour_local"
 # Kind of filter -> code -> name.
 Labels = dict[str, dict[str, str]]
 
@@ -175,6 +177,7 @@ def contact_table(
             window(start, end) for start, end in zip(rows["window_start_local"], rows["window_end_local"], strict=True)
         ],
         reasons=rows["reasons_en"] if language == "en" else rows["reasons"],
+        **{HOUR: rows[HOUR].replace("", None) if HOUR in rows else None},
     )
     text, figure = st.column_config.TextColumn, st.column_config.NumberColumn
     columns = {
@@ -182,6 +185,7 @@ def contact_table(
         "full_name": text(texts("column.full_name"), width=196),
         "channel_label": text(texts("column.channel_label"), width=132),
         "window": text(texts("column.window"), width=104),
+        HOUR: text(texts("column.suggested_hour_local"), width=116),
         "arrears_amount": figure(texts("column.arrears_amount", currency=currency), width=138),
         "past_due_days": figure(texts("column.past_due_days"), width=98),
         "reasons": text(texts("column.reasons"), width=390),
@@ -196,6 +200,8 @@ def contact_table(
         "product": text(texts("column.product"), width=110),
         "branch": text(texts("column.branch"), width=130),
     }
+    if rows[HOUR].isna().all():
+        del columns[HOUR]
     shown = rows[list(columns)]
     styled = shown.style.format(
         {
@@ -207,7 +213,7 @@ def contact_table(
     )
     event = st.dataframe(
         styled, hide_index=True, column_config=columns, key=f"contacts {contacts} {order} {page}",
-        height=min(38 + 35 * len(rows), 580), on_select="rerun", selection_mode="single-row",
+        height=min(38 + 35 * len(rows), 580), on_select="rerun", selection_mode="single-row", placeholder=MISSING,
     )  # fmt: skip
     selected = event.selection.rows
     if selected and selected[0] < len(rows):
@@ -223,6 +229,7 @@ def contact_detail(contact: pd.Series, texts: Texts, currency: str) -> None:
             contact["channel_label"],
             *([contact["contact_value_masked"]] if pd.notna(contact["contact_value_masked"]) else []),
             contact["window"],
+            *([f"{texts('column.suggested_hour_local')}: {contact[HOUR]}"] if pd.notna(contact[HOUR]) else []),
             money(contact["arrears_amount"], language, currency, 2),
             f"{number(contact['past_due_days'], language)} {texts('unit.days')}",
         ]
@@ -273,7 +280,7 @@ as_of_text = long_date(snapshot.as_of_date, texts.language)
 components.title(texts("today.title"), texts("today.subtitle", date=as_of_text))
 channel_model = snapshot.manifest["channel_model"]
 if channel_model["status"] != "on":
-    st.info(texts("today.channel_off", reason=plain(str(channel_model["reason"]))))
+    st.info(texts("today.channel_off", reason=plain(str(channel_model["reason"]).rstrip(". "))))
 options = queries.contact_options(folder)
 if options.empty:
     components.empty(texts("empty.no_contacts"), texts("empty.no_contacts_text", date=as_of_text))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -13,7 +12,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from models.artifacts import content_version, json_bytes
+from models.artifacts import content_version, json_bytes, read_head
 from models.calibration import Calibration
 from models.datasets import as_dates
 from models.default_risk.reasons import reasons
@@ -196,11 +195,7 @@ class DefaultRiskModel:
         Raises:
             ModelError: it was trained on other columns than the present ones.
         """
-        head = json.loads(files["model.json"])
-        if head["format"] != FORMAT:
-            raise ModelError(f"default_risk: the stored model has format {head['format']}, not {FORMAT}; train again.")
-        if head["schema_hash"] != LOAN_FEATURES.schema_hash():
-            raise ModelError("default_risk: the stored model was trained on other columns than today's; train again.")
+        head = read_head(files, name="default_risk", format_=FORMAT, schema_hash=LOAN_FEATURES.schema_hash())
         settings = head["settings"] | {"booster": BoosterSettings(**head["settings"]["booster"])}
         targets: dict[str, TargetModel] = {}
         for target, stored in head["targets"].items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -13,14 +12,13 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from models.artifacts import content_version, json_bytes
+from models.artifacts import content_version, json_bytes, read_head
 from models.calibration import Calibration
 from models.datasets import as_dates
 from models.estimators import BoosterSettings, booster_from_text, booster_text, raw_score
 from models.features import encode, number
 from models.kept_promise.columns import PROMISE_FEATURES
 from models.kept_promise.settings import KeptPromiseSettings
-from puntual.errors import ModelError
 
 FORMAT = "kept_promise/1"
 
@@ -103,11 +101,7 @@ class KeptPromiseModel:
         Raises:
             ModelError: it was trained on other columns than the present ones, or written by another release.
         """
-        head = json.loads(files["model.json"])
-        if head["format"] != FORMAT:
-            raise ModelError(f"kept_promise: the stored model has format {head['format']}, not {FORMAT}; train again.")
-        if head["schema_hash"] != PROMISE_FEATURES.schema_hash():
-            raise ModelError("kept_promise: the stored model was trained on other columns than today's; train again.")
+        head = read_head(files, name="kept_promise", format_=FORMAT, schema_hash=PROMISE_FEATURES.schema_hash())
         settings = head["settings"] | {"booster": BoosterSettings(**head["settings"]["booster"])}
         return cls(
             trained_as_of=date.fromisoformat(head["trained_as_of"]),

@@ -30,13 +30,12 @@ import pandas as pd
 from models.lab.judge import (
     Capacity,
     Pairs,
-    auc,
     best_choice,
-    expected_calibration_error,
     fill_in_order,
     largest_arrears_first,
     make_pairs,
 )
+from models.metrics import auc, brier, ece
 from puntual.errors import UsageError
 
 BUDGETS = (0.25, 0.08)
@@ -130,9 +129,9 @@ def risk_contest(scores: pd.DataFrame, truth: pd.DataFrame, *, past_due_days: in
         found[name] = {"loan_count": len(rows), "auc": ranked, "auc_share": ranked / best}
         if name != "past-due days alone":
             found[name] |= {
-                "brier": float(np.mean((score - label) ** 2)),
-                "ece": expected_calibration_error(label, score),
-                "ece_to_truth": expected_calibration_error(exact, score),
+                "brier": brier(label, score),
+                "ece": ece(label, score),
+                "ece_to_truth": ece(exact, score),
                 "mean_absolute_error": float(np.abs(score - exact).mean()),
             }
     return _long(RISK, "", math.nan, found)

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.optimize import linprog
 from scipy.sparse import csr_array, vstack
 
+from models.metrics import auc, brier, ece
 from puntual.errors import ModelError, PuntualError, UsageError
 
 #: The order in which a rule by amount fills the channels: the strongest first.
@@ -25,7 +26,6 @@ LADDER = ("visit", "call", "whatsapp", "sms", "ivr", "email")
 #: Made by people with a daily capacity, the others are sent; a visit is made in the collector's own zone.
 TEAM_CHANNELS = ("call", "visit")
 ZONED_CHANNEL = "visit"
-_CALIBRATION_BINS = 10
 #: Columns of text that the widest table takes; a narrower terminal wraps its lines instead of losing digits.
 _PRINTED_WIDTH = 124
 
@@ -42,11 +42,6 @@ class Capacity:
     channels: tuple[str, ...]
     zone: str | None
     count: int
-
-    @property
-    def is_team(self) -> bool:
-        """Whether people make these contacts."""
-        return bool(set(self.channels) & set(TEAM_CHANNELS))
 
 
 @dataclass(frozen=True)
@@ -317,8 +312,8 @@ def judge_default_risk(scores: pd.DataFrame, truth: pd.DataFrame, *, past_due_da
                 "score": name,
                 "loan_count": len(joined),
                 "auc": auc(label, probability),
-                "brier": float(np.mean((probability - label) ** 2)),
-                "ece": expected_calibration_error(label, probability),
+                "brier": brier(label, probability),
+                "ece": ece(label, probability),
                 "mean_probability": float(probability.mean()),
                 "default_rate": float(label.mean()),
                 "mean_absolute_error": float(np.abs(probability - exact).mean()),
@@ -328,30 +323,6 @@ def judge_default_risk(scores: pd.DataFrame, truth: pd.DataFrame, *, past_due_da
         {"score": "past-due days", "loan_count": len(joined), "auc": auc(label, joined["dpd"].to_numpy(float))}
     )
     return pd.DataFrame(lines)
-
-
-def auc(label: np.ndarray, score: np.ndarray) -> float:
-    """Probability that a positive is scored above a negative, ties counted half; NaN when one kind is missing.
-
-    >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
-    0.75
-    """
-    positive = label > 0.5
-    ups, downs = int(positive.sum()), int((~positive).sum())
-    if ups == 0 or downs == 0:
-        return float("nan")
-    ranks = pd.Series(score).rank(method="average").to_numpy()
-    return float((ranks[positive].sum() - ups * (ups + 1) / 2) / (ups * downs))
-
-
-def expected_calibration_error(label: np.ndarray, probability: np.ndarray, bins: int = _CALIBRATION_BINS) -> float:
-    """Mean distance between predicted and observed rate over ``bins`` groups of equal size by prediction."""
-    order = np.argsort(probability, kind="stable")
-    total = 0.0
-    for group in np.array_split(order, bins):
-        if len(group):
-            total += abs(probability[group].mean() - label[group].mean()) * len(group)
-    return float(total / max(len(label), 1))
 
 
 def _everything_allowed(decisions: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:

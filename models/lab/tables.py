@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.lab.book import CLOSED, COLLATERALS, OPEN, PRODUCTS, WRITTEN_OFF
+from models.lab.book import CLOSED, COLLATERALS, PRODUCTS, WRITTEN_OFF
 from models.lab.calendar import public_holidays
 from models.lab.columns import UNIT_COST, chosen, days, decimals_or_null, keys, moments, money, nothing
 from models.lab.contacts import OUTCOMES, O
@@ -640,8 +640,3 @@ def _control_totals(balances: pa.Table, loans: pa.Table) -> pa.Table:
             "arrears_amount": pc.cast(total["arrears_amount_sum"], kind),
         }
     )
-
-
-def open_loans(history: History) -> np.ndarray:
-    """Loans open on the as-of date."""
-    return np.flatnonzero(history.state.status == OPEN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -13,13 +12,12 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from models.artifacts import content_version, json_bytes
+from models.artifacts import content_version, json_bytes, read_head
 from models.estimators import BoosterSettings, booster_from_text, booster_text, probabilities
 from models.features import encode, number
 from models.recovery.columns import RECOVERY_FEATURES
 from models.recovery.conformal import SumSpread
 from models.recovery.settings import RecoverySettings
-from puntual.errors import ModelError
 
 FORMAT = "recovery/1"
 SMALLEST_OWED = 1.0
@@ -162,11 +160,7 @@ class RecoveryModel:
         Raises:
             ModelError: it was trained on other columns than the present ones, or written by another release.
         """
-        head = json.loads(files["model.json"])
-        if head["format"] != FORMAT:
-            raise ModelError(f"recovery: the stored model has format {head['format']}, not {FORMAT}; train again.")
-        if head["schema_hash"] != RECOVERY_FEATURES.schema_hash():
-            raise ModelError("recovery: the stored model was trained on other columns than today's; train again.")
+        head = read_head(files, name="recovery", format_=FORMAT, schema_hash=RECOVERY_FEATURES.schema_hash())
         settings = head["settings"] | {
             "correction_weights": tuple(head["settings"]["correction_weights"]),
             "mean": BoosterSettings(**head["settings"]["mean"]),

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from puntual.errors import PuntualError
+from puntual.strict import Strict
 
 TABLES = Path(__file__).parent / "tables"
 
@@ -43,11 +44,7 @@ class ContractError(PuntualError):
     """A file of the contract contradicts itself; the product was built wrongly."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ColumnContract(_Frozen):
+class ColumnContract(Strict):
     """One column: what it holds and which values it may take.
 
     Attributes:
@@ -88,7 +85,7 @@ class ColumnContract(_Frozen):
         return any(bound is not None for bound in (self.minimum, self.maximum, self.above))
 
 
-class RowRule(_Frozen):
+class RowRule(Strict):
     """``later`` may not be before ``earlier``, compared as local calendar days; nothing is said when one is missing.
 
     ``earlier`` is a column of the same table or ``<table>.<column>`` of a table that this one references.
@@ -108,7 +105,7 @@ class RowRule(_Frozen):
         return table, column
 
 
-class TableContract(_Frozen):
+class TableContract(Strict):
     """One landing table.
 
     Attributes:

@@ -13,7 +13,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from puntual.decision.capacity import ZONED_CHANNELS, serve, zone_keys
+from puntual.decision.capacity import ZONED_CHANNELS, serve
 from puntual.errors import RuleError
 
 _FAMILIAR_DAYS = 180
@@ -216,8 +216,3 @@ class _Table:
 def _number_within(group: np.ndarray) -> np.ndarray:
     """Position of each entry among the entries of its group, from 0, in order."""
     return pd.Series(group).groupby(group, sort=False).cumcount().to_numpy()
-
-
-def member_zones(customers: pd.DataFrame) -> np.ndarray:
-    """Zone key of each member: the province."""
-    return zone_keys(customers["province"])

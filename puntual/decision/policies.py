@@ -18,9 +18,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from puntual.errors import RuleError
+from puntual.strict import Strict
 
 CHANNELS = ("call", "ivr", "whatsapp", "sms", "email", "visit", "letter", "web_chat")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -34,11 +35,7 @@ _INTERVAL = re.compile(r"^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$")
 _MINUTES_A_DAY = 24 * 60
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Rule(_Data):
+class _Rule(Strict):
     id: str = Field(pattern=r"^[A-Z0-9][A-Z0-9_-]*/[a-z0-9_]+$")
     channels: tuple[Channel, ...]
     readings: tuple[Reading, ...] = Field(default=("strict_default", "alternative_reading"), min_length=1)
@@ -207,7 +204,7 @@ Rule = Annotated[
 ]
 
 
-class Obligation(_Data):
+class Obligation(Strict):
     """Something the policy asks for that no list can enforce, and why."""
 
     id: str = Field(pattern=r"^[A-Z0-9][A-Z0-9_-]*/[a-z0-9_]+$")
@@ -215,7 +212,7 @@ class Obligation(_Data):
     reason: str = Field(min_length=1)
 
 
-class Scope(_Data):
+class Scope(Strict):
     """Where a policy holds: one jurisdiction, one channel, one institution, or everywhere."""
 
     jurisdiction: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
@@ -230,7 +227,7 @@ class Scope(_Data):
         return self
 
 
-class Policy(_Data):
+class Policy(Strict):
     """One policy file."""
 
     id: str = Field(pattern=r"^[A-Z0-9][A-Z0-9_-]*$")
@@ -275,7 +272,7 @@ class Policy(_Data):
         )
 
 
-class NotEnforced(_Data):
+class NotEnforced(Strict):
     """A part of a policy that the engine does not see to, and why."""
 
     id: str
@@ -283,7 +280,7 @@ class NotEnforced(_Data):
     reason: str
 
 
-class EnforcedRule(_Data):
+class EnforcedRule(Strict):
     """A rule in force, with what it inherits from its policy."""
 
     policy_id: str
@@ -292,7 +289,7 @@ class EnforcedRule(_Data):
     rule: Rule
 
 
-class PolicySet(_Data):
+class PolicySet(Strict):
     """The rules in force for one country, day and reading, in a fixed order.
 
     ``has_jurisdiction`` False: no policy of the country is in force, and every contact is blocked by
@@ -499,7 +496,7 @@ def _looser_window(mine: WindowRule, theirs: WindowRule) -> str | None:
     return None
 
 
-class LadderStep(_Data):
+class LadderStep(Strict):
     """Channels in order for past-due days from ``min_days`` to ``max_days``, both included."""
 
     min_days: int = Field(ge=0)
@@ -507,7 +504,7 @@ class LadderStep(_Data):
     channels: tuple[Channel, ...] = Field(min_length=1)
 
 
-class Ladder(_Data):
+class Ladder(Strict):
     """The written order of channels by past-due days: used while no channel model is on."""
 
     id: str

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from puntual.errors import UsageError
 from puntual.settings import read_validated
+from puntual.strict import Strict, Words
 
 Policy = Literal["puntual", "ladder", "hold_out"]
 Metric = Literal["paid_amount", "paid_any"]
@@ -32,18 +33,7 @@ class ExperimentError(UsageError):
     """An experiment's file is not valid, or it changed after its experiment had begun."""
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Title(_Data):
-    """What the experiment is called, in both languages."""
-
-    es: str = Field(min_length=1)
-    en: str = Field(min_length=1)
-
-
-class Arm(_Data):
+class Arm(Strict):
     """One of the ways to treat a member: ``policy`` is what it does, ``share`` how many of the members get it.
 
     ``puntual``: the product's decision. ``ladder``: the written ladder by past-due days. ``hold_out``: no contact.
@@ -54,7 +44,7 @@ class Arm(_Data):
     policy: Policy
 
 
-class Population(_Data):
+class Population(Strict):
     """Whom the experiment is about, on the day on which a member enters it; an empty list is no condition.
 
     Past-due days are those of the member's worst loan, branch and product those of the main loan.
@@ -73,7 +63,7 @@ class Population(_Data):
         return self
 
 
-class MetricSpec(_Data):
+class MetricSpec(Strict):
     """What is measured of each member over the ``window_days`` after the day on which it entered.
 
     ``paid_amount``: money paid, reversals taken off, never below 0. ``paid_any``: 1 if there was any, else 0.
@@ -85,7 +75,7 @@ class MetricSpec(_Data):
     covariate_days: int = Field(default=91, ge=1, le=366)
 
 
-class Experiment(_Data):
+class Experiment(Strict):
     """One experiment file.
 
     Members enter from ``start`` until ``window_days`` before ``end``, so that everyone's window lies within; arms hold
@@ -93,7 +83,7 @@ class Experiment(_Data):
     """
 
     id: str = Field(pattern=CODE)
-    title: Title
+    title: Words
     enabled: bool = True
     unit: Literal["member"] = "member"
     layer: str = Field(default="main", pattern=CODE)

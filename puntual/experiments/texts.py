@@ -15,7 +15,7 @@ Language = Literal["es", "en"]
 TEXTS: dict[str, dict[str, str]] = {
     "es": {
         "none": "No hay experimentos en {folder}. docs/experiments.md dice cómo escribir uno.",
-        "valid": "{count} archivos de experimentos, todos válidos.",
+        "valid": "Archivos de experimentos: {count}, todos válidos.",
         "not_begun": "El experimento {name} no tiene medición al {date}: no había empezado o no se corrió el día.",
         "list_columns": "experimento|estado|fechas|capa|grupos",
         "report_columns": "grupo|qué hace|entraron|con ventana|media|diferencia|ajustada|en un vistazo|en todo momento",
@@ -39,7 +39,7 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "en": {
         "none": "There are no experiments in {folder}. docs/experiments.md says how to write one.",
-        "valid": "{count} files of experiments, all valid.",
+        "valid": "Files of experiments: {count}, all valid.",
         "not_begun": "The experiment {name} has no measure as of {date} yet: it had not begun, or the day was not run.",
         "list_columns": "experiment|status|dates|layer|arms",
         "report_columns": "arm|policy|entered|window over|mean|difference|adjusted|at one look|at every look",

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict
 
 from puntual.errors import UsageError
+from puntual.strict import Strict
 
 Language = Literal["es", "en"]
 LANGUAGES: tuple[Language, ...] = ("es", "en")
 _FOLDER = Path(__file__).resolve().parent
 
 
-class Offer(BaseModel):
+class Offer(Strict):
     """One thing that can be exported.
 
     Attributes:
@@ -30,8 +30,6 @@ class Offer(BaseModel):
         hidden: columns that come only when they are asked for.
         has_names: it names members or collectors; files of it must be kept like work lists.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     what: str
     title: dict[Language, str]

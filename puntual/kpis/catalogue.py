@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from puntual.errors import KpiError
 from puntual.paths import SEEDS
+from puntual.strict import Strict
 
 CATALOGUE_FILE = SEEDS / "kpi_catalog.csv"
 
@@ -26,11 +27,7 @@ Grain = Literal[
 ]  # fmt: skip
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Kpi(_Frozen):
+class Kpi(Strict):
     """One row of the catalogue. ``target``, ``amber`` and ``red`` are in the unit of the value: 0.05 is 5 %.
 
     ``numerator`` and ``denominator`` name measures of the semantic layer, or say in words what a model of its own
@@ -122,7 +119,7 @@ def load_catalogue(file: Path = CATALOGUE_FILE) -> tuple[Kpi, ...]:
     return tuple(sorted(kpis, key=lambda kpi: (kpi.kpi_rank, kpi.kpi_code)))
 
 
-class Measure(_Frozen):
+class Measure(Strict):
     """A column of a parts table that is summed. ``is_stock``: never over dates; the last day of a period counts."""
 
     name: str
@@ -133,7 +130,7 @@ class Measure(_Frozen):
     description: str
 
 
-class Metric(_Frozen):
+class Metric(Strict):
     """A KPI of the semantic layer: a sum of one measure, or the ratio of two; the denominator of a sum is None."""
 
     kpi_code: str

@@ -226,6 +226,7 @@ class SnapshotFactory:
                 "bucket_code": late["bucket_code"],
                 "window_start_local": "08:00",
                 "window_end_local": "18:00",
+                "suggested_hour_local": np.where(by_person, "10:00", ""),
                 "expected_gain_amount": gain,
                 "default_probability": np.round(random.beta(2, 6, count), 4),
                 "is_exploration": random.random(count) < 0.05,

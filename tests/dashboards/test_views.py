@@ -186,6 +186,15 @@ def test_today_filters_by_collector_channel_bucket_and_text(open_page, shared_ho
     assert not app.exception
 
 
+def test_today_shows_suggested_hours_where_a_contact_has_one(open_page, shared_home):
+    app = open_page(shared_home, "today")
+    app.selectbox(key="channel").set_value("call").run()
+    assert set(app.dataframe[0].value["suggested_hour_local"]) == {"10:00"}
+    app.selectbox(key="channel").set_value("sms").run()
+    assert "suggested_hour_local" not in app.dataframe[0].value
+    assert not app.exception
+
+
 def test_today_pages_through_a_long_list(open_page, shared_home):
     app = open_page(shared_home, "today")
     first = app.dataframe[0].value["customer_id"].tolist()
@@ -295,6 +304,7 @@ def test_operation_shows_the_alarms_of_the_models(open_page, own_home):
     app = open_page(own_home, "operation")
     assert not app.exception
     assert "Alarmas de los modelos" in [heading.value for heading in app.subheader]
+    assert any("PSI: 0,4. Revise." in frame.value.to_string() for frame in app.dataframe)  # as written, no Markdown
 
 
 def test_operation_checks_the_files_against_their_digests(open_page, own_home):

@@ -54,7 +54,7 @@ def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
 def test_a_new_home_has_an_example_that_is_valid_and_off(place, monkeypatch, capsys):
     assert [one.experiment.enabled for one in load_experiments(place.experiments)] == [False]
     code, text = called(monkeypatch, capsys, "check", str(place.root))
-    assert code == 0 and "1 archivos de experimentos, todos válidos" in text
+    assert code == 0 and "Archivos de experimentos: 1, todos válidos" in text
     code, text = called(monkeypatch, capsys, "list", str(place.root), "--language", "en")
     assert code == 0 and "Hold-out" in text and " off " in text
 

@@ -8,7 +8,6 @@ from models.lab.judge import (
     Capacity,
     best_choice,
     capacities_from_prices,
-    expected_calibration_error,
     judge,
     judge_default_risk,
     make_pairs,
@@ -166,9 +165,3 @@ def test_default_risk_is_judged_on_open_loans_below_the_threshold():
     assert result.at["model", "mean_absolute_error"] == pytest.approx((0.1 + 0.3 + 0.4) / 3)
     assert result.at["true probability", "auc"] == 1.0
     assert result.at["past-due days", "auc"] == 1.0
-
-
-def test_calibration_error_by_hand():
-    # two bins of two: predicted 0.1 and 0.9, observed 0.5 and 1 -> (0.4 * 2 + 0.1 * 2) / 4
-    error = expected_calibration_error(np.array([0, 1, 1, 1]), np.array([0.1, 0.1, 0.9, 0.9]), bins=2)
-    assert error == pytest.approx(0.25)

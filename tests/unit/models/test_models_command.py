@@ -56,11 +56,17 @@ def test_promote_and_go_back_in_one_command_each(made: tuple[Path, list[str]]) -
     assert "antes que la campeona" in said("promote", home, "default_risk", versions[0])
     assert versions[1] in said("rollback", home, "default_risk")
     assert registry.row_for("default_risk")["version"] == versions[1]
-    assert said("list", home, "--model", "contact_channel").startswith("Todavía no hay modelos")
+
+
+def test_a_home_without_models_says_how_to_train_them(tmp_path: Path) -> None:
+    Home(tmp_path).settings_file.write_text(settings_text(), encoding="utf-8")
+    assert said("list", tmp_path).startswith("Todavía no hay modelos")
 
 
 def test_what_does_not_exist_is_named(made: tuple[Path, list[str]]) -> None:
     home, versions = made
+    with pytest.raises(UsageError, match="no model 'contact_channel' in this home; there are: default_risk"):
+        said("list", home, "--model", "contact_channel")
     with pytest.raises(UsageError, match="no model 'horoscope' in this home; there are: default_risk"):
         said("rollback", home, "horoscope")
     with pytest.raises(UsageError, match=f"no version begins with 'zz': .*{versions[0]}"):
