@@ -84,6 +84,11 @@ class FeatureSpec:
         return tuple(column.name for column in self.columns if column.source == "table")
 
     @property
+    def willingness_names(self) -> tuple[str, ...]:
+        """The columns that the filter over past weeks gives, in order."""
+        return tuple(column.name for column in self.columns if column.source == "willingness")
+
+    @property
     def features(self) -> tuple[Feature, ...]:
         """The columns that a model learns from, in order."""
         return tuple(column for column in self.columns if column.role == "feature")
@@ -223,6 +228,24 @@ def _willingness(group: str, *, is_risk: bool) -> tuple[Feature, ...]:
         column("willingness_level", "how readily the member pays, as it stays", "who pays more readily is no riskier"),
         column("willingness_trouble", "how much that is off at present", "a trouble that lifts is no bad sign"),
         column("willingness_variance", "how little is known of the two"),
+    )
+
+
+def _record(channels: Sequence[str]) -> tuple[Feature, ...]:
+    """The record of a member's contacts, in the order of ``models.willingness.record.records``."""
+
+    def column(name: str, group: str, why: str) -> Feature:
+        return Feature(name, "number", why, leakage=ENDED_WEEKS, group=group, source="willingness")
+
+    return (
+        *(column(f"{name}_reach_score", "REACH", f"how often {name} reaches the member") for name in channels),
+        column("reach_score", "REACH", "how often any contact reaches the member"),
+        *(
+            column(f"{name}_response_score", "PAYING", f"what the member pays beyond expectation after {name}")
+            for name in channels
+        ),
+        column("response_score", "PAYING", "what the member pays beyond expectation after any contact"),
+        column("fatigue_score", "FATIGUE", "attempts, the fresher the more"),
     )
 
 
@@ -391,6 +414,7 @@ ALREADY_PAST_THRESHOLD = ReasonGroup(
 )
 
 CONTACT_CHANNELS = ("call", "ivr", "whatsapp", "sms", "email", "visit")
+RECORD_COLUMNS = tuple(column.name for column in _record(CONTACT_CHANNELS))
 
 
 def _channel_columns(channel: str) -> tuple[Feature, ...]:
@@ -468,6 +492,7 @@ CUSTOMER_FEATURES = FeatureSpec(
             leakage="the calendar is known",
         ),
         *_willingness("PAYING", is_risk=False),
+        *_record(CONTACT_CHANNELS),
     ),
     groups=(
         ReasonGroup("REACH", "Suele responder por este canal.", "Usually answers on this channel."),

@@ -105,7 +105,7 @@ class DefaultRiskSettings(Strict):
     early_past_due_days: int = Field(default=30, ge=1, validate_default=True)
     early_horizon_days: int = Field(default=91, ge=1)
     retrain_after_days: int = Field(default=30, ge=1)
-    training_rows: int = Field(default=250_000, ge=1_000)
+    training_rows: int = Field(default=400_000, ge=1_000)
 
     @field_validator("early_past_due_days")
     @classmethod
@@ -132,7 +132,7 @@ class ContactChannelSettings(Strict):
     promotion: Literal["certain", "likely"] = "certain"
     retrain_after_days: int = Field(default=30, ge=1)
     training_weeks: int = Field(default=78, ge=8)
-    training_rows: int = Field(default=700_000, ge=1_000)
+    training_rows: int = Field(default=1_500_000, ge=1_000)
 
 
 class ExpectedRecoverySettings(Strict):

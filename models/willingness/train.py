@@ -12,8 +12,9 @@ from scipy.sparse import csr_matrix
 from scipy.special import expit, logit
 
 from models.willingness.kalman import FilterParameters, shrinkage, walk
-from models.willingness.model import WillingnessModel
+from models.willingness.model import WillingnessModel, chances
 from models.willingness.panel import GROUP_COUNT, WeeklyPanel
+from models.willingness.record import Usual, WeeklyContacts, usual
 
 LEAST_WEEKS, LEAST_MEMBERS, LEAST_PAID_ROWS = 8, 100, 200
 SAMPLE_MEMBERS = 4_000
@@ -38,17 +39,19 @@ def why_off(panel: WeeklyPanel) -> str:
     return ""
 
 
-def fit(panel: WeeklyPanel, *, as_of: date) -> WillingnessModel:
+def fit(panel: WeeklyPanel, *, as_of: date, contacts: WeeklyContacts | None = None) -> WillingnessModel:
     """The willingness fitted on the panel, on a sample of members that is the same from run to run.
 
     1. A logistic pay model of what is owed and when, without anything about the person.
     2. The filter's parameters with the largest likelihood of every week given the weeks before it.
     3. The pay model again, on top of what the filter knew of the member before each week; then 2 again.
+    4. With ``contacts`` (of the panel), what is usual of a contact by channel.
 
     Pay model and parameters use all weeks up to ``as_of`` and stand for the whole book; what is known of one member on
     a date never uses a later week (:meth:`WillingnessModel.states`).
     """
-    sample = panel.of_members(sampled_members(panel.members, SAMPLE_MEMBERS))
+    chosen = sampled_members(panel.members, SAMPLE_MEMBERS)
+    sample = panel.of_members(chosen)
     design = _design(sample)
     beta = _fit_pay(design, sample.paid, np.zeros(len(sample.paid)), np.zeros(GROUP_COUNT + 1))
     parameters, losses = START, []
@@ -59,7 +62,10 @@ def fit(panel: WeeklyPanel, *, as_of: date) -> WillingnessModel:
         losses.append(-found.log_likelihood / len(sample.paid))
         if number < ROUNDS - 1:
             beta = _fit_pay(design, sample.paid, found.mean * shrinkage(found.variance), beta)
-    model = WillingnessModel(as_of, float(beta[-1]), tuple(map(float, beta[:-1])), parameters)
+    norm = Usual()
+    if contacts is not None:
+        norm = usual(sample, contacts.of_members(chosen, len(panel.members)), chances(expected, found))
+    model = WillingnessModel(as_of, float(beta[-1]), tuple(map(float, beta[:-1])), parameters, norm)
     return replace(model, card=_card(model, panel, sample, losses))
 
 

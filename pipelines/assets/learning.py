@@ -14,6 +14,7 @@ from pipelines.steps.willingness import follow_willingness
         ["features", "panel_customer__week"],
         ["features", "feat_loan__as_of"],
         ["features", "feat_customer__as_of"],
+        ["marts", "fct_interactions"],
     ],
     partitions_def=business_days,
     backfill_policy=one_day_a_run,
@@ -21,7 +22,7 @@ from pipelines.steps.willingness import follow_willingness
     owners=["team:risk"],
 )
 def member_willingness(context: dg.AssetExecutionContext, institution: Institution) -> dg.MaterializeResult:
-    """What a member's past weeks say about the will to pay. One row per member, date and version."""
+    """What past weeks say about the will to pay, and the record of contacts. One row per member, date and version."""
     return dg.MaterializeResult(metadata=follow_willingness(institution.day(context)))
 
 

@@ -1,10 +1,10 @@
-"""Rows that models read: a feature table beside the willingness of its members, joined in one place."""
+"""Rows that models read: a feature table beside its members' willingness and contact record, joined in one place."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from models.features import WILLINGNESS_COLUMNS, FeatureSpec
+from models.features import FeatureSpec
 from pipelines.day import Day
 
 MEMBER_WILLINGNESS = "ml.member_willingness"
@@ -17,7 +17,7 @@ def feature_rows(day: Day, spec: FeatureSpec, flag: str, willingness_version: st
     version that it was trained with (its ``willingness_version``): level and trouble of another are on another scale.
     """
     table = ", ".join(f"features.{name}" for name in spec.table_names)
-    found = ", ".join(f"followed.{name}" for name in WILLINGNESS_COLUMNS)
+    found = ", ".join(f"followed.{name}" for name in spec.willingness_names)
     keys = [column.name for column in spec.columns if column.role == "key"]
     order = [name for name in ("as_of_date", "loan_id", "customer_id") if name in keys][:2]
     return day.warehouse.read(

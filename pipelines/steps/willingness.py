@@ -1,16 +1,19 @@
-"""Follows every member's willingness to pay: fitted when a model that reads it is due, otherwise with what it was."""
+"""Follows the members' willingness and contacts: fitted when a model that reads them is due, else with what it was."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 
 from models.datasets import sample_threshold
 from models.willingness.model import WillingnessModel
-from models.willingness.panel import COLUMNS, TABLE, weekly_panel
+from models.willingness.panel import COLUMNS, TABLE, WEEK_DAYS, WeeklyPanel, weekly_panel
+from models.willingness.record import TABLE as CONTACTS
+from models.willingness.record import WeeklyContacts, weekly_contacts
 from models.willingness.train import SAMPLE_MEMBERS, fit, why_off
 from pipelines.day import Day
 from pipelines.steps.champions import FOLLOWING, WILLINGNESS_MODEL, champion
@@ -44,10 +47,11 @@ def follow_willingness(day: Day) -> dict[str, Any]:
         rows = _store(day, pd.DataFrame(columns=list(decided_columns(MEMBER_WILLINGNESS))))
         for condition in _slices(day) if versions else ():
             panel = weekly_panel(_panel_rows(day, condition))
+            contacts = _contacts(day, condition, panel)
             keys = _keys(day, condition)
             for version, followed in versions.items():
                 asked = keys if model else keys[keys["as_of_date"] == pd.Timestamp(day.as_of)]
-                found = followed.states(panel, asked)
+                found = followed.states(panel, asked, contacts)
                 known = found["willingness_level"].notna()
                 rows += _store(day, pd.concat([asked, found], axis=1)[known].assign(model_version=version))
     return {"status": reason, "versions": ", ".join(versions) or "none", "rows": rows} | (
@@ -77,11 +81,12 @@ def _fitted(day: Day) -> tuple[WillingnessModel | None, str]:
         return None, "kept: no model is due"
     members = day.warehouse.read(f"select count(distinct customer_id) as members from {TABLE}")["members"].iloc[0]
     threshold = sample_threshold(int(members), 1, SAMPLE_MEMBERS)
-    panel = weekly_panel(_panel_rows(day, f"substr(md5(customer_id), 1, 4) < '{threshold}'"))
+    sampled = f"substr(md5(customer_id), 1, 4) < '{threshold}'"
+    panel = weekly_panel(_panel_rows(day, sampled))
     reason = why_off(panel)
     if reason:
         return None, f"off: {reason}"
-    model = fit(panel, as_of=day.as_of)
+    model = fit(panel, as_of=day.as_of, contacts=_contacts(day, sampled, panel))
     version = day.registry.register(WILLINGNESS_MODEL, model)
     day.registry.promote(
         WILLINGNESS_MODEL, version, reason="what the models trained on this date learn from", decided_on=day.as_of
@@ -91,6 +96,17 @@ def _fitted(day: Day) -> tuple[WillingnessModel | None, str]:
 
 def _panel_rows(day: Day, condition: str) -> pd.DataFrame:
     return day.warehouse.read(f"select {', '.join(COLUMNS)} from {TABLE} where {condition}")
+
+
+def _contacts(day: Day, condition: str, panel: WeeklyPanel) -> WeeklyContacts:
+    """The attempts within the panel's weeks, counted in the database: one row per day, member and channel."""
+    found = day.warehouse.read(
+        "select occurred_date, customer_id, channel_code, count(*) as attempt_count,"
+        f" count(case when is_contact then 1 end) as contact_count from {CONTACTS}"
+        f" where is_attempt and occurred_date > {{}} and {condition} group by occurred_date, customer_id, channel_code",
+        [panel.week_ends[0] - timedelta(days=WEEK_DAYS) if panel.week_ends else day.as_of],
+    )
+    return weekly_contacts(found, panel)
 
 
 def _slices(day: Day) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from models.features import CUSTOMER_FEATURES, LOAN_FEATURES, WILLINGNESS_COLUMNS, FeatureSpec
+from models.features import CUSTOMER_FEATURES, LOAN_FEATURES, RECORD_COLUMNS, WILLINGNESS_COLUMNS, FeatureSpec
 from models.willingness.panel import COLUMNS, TABLE
 from pipelines.steps.decided import decided_columns
 
@@ -43,8 +43,9 @@ def test_the_spec_and_the_dbt_contract_have_the_same_columns(spec: FeatureSpec) 
 
 @pytest.mark.parametrize("spec", [LOAN_FEATURES, CUSTOMER_FEATURES], ids=lambda spec: spec.model)
 def test_the_columns_of_the_willingness_follow_those_of_the_table(spec: FeatureSpec) -> None:
-    assert spec.names == spec.table_names + WILLINGNESS_COLUMNS
-    assert {column.source for column in spec.columns if column.name in WILLINGNESS_COLUMNS} == {"willingness"}
+    followed = WILLINGNESS_COLUMNS + (RECORD_COLUMNS if spec is CUSTOMER_FEATURES else ())
+    assert spec.names == spec.table_names + followed
+    assert spec.willingness_names == followed
 
 
 def test_the_weekly_panel_has_the_columns_that_the_willingness_reads() -> None:
@@ -52,9 +53,9 @@ def test_the_weekly_panel_has_the_columns_that_the_willingness_reads() -> None:
 
 
 def test_the_stored_willingness_has_the_columns_of_the_features() -> None:
-    assert [name for name in decided_columns("ml.member_willingness") if name.startswith("willingness_")] == list(
-        WILLINGNESS_COLUMNS
-    )
+    keys = ["as_of_date", "customer_id", "model_version"]
+    stored = [name for name in decided_columns("ml.member_willingness") if name not in keys]
+    assert stored == [*WILLINGNESS_COLUMNS, *RECORD_COLUMNS]
 
 
 @pytest.mark.parametrize("spec", [LOAN_FEATURES, CUSTOMER_FEATURES], ids=lambda spec: spec.model)

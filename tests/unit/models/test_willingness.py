@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from models.features import WILLINGNESS_COLUMNS
+from models.features import CONTACT_CHANNELS, RECORD_COLUMNS, WILLINGNESS_COLUMNS
 from models.willingness.card import render
 from models.willingness.kalman import FilterParameters, walk
 from models.willingness.model import WillingnessModel
 from models.willingness.panel import COLUMNS, GROUP_COUNT, WeeklyPanel, weekly_panel
+from models.willingness.record import Usual, WeeklyContacts, records, usual, weekly_contacts
 from models.willingness.train import fit, why_off
 from puntual.errors import ModelError
 
@@ -237,6 +238,120 @@ def test_a_member_who_never_owed_has_no_willingness_and_keys_keep_their_order() 
 def test_a_panel_that_ends_too_early_is_refused() -> None:
     with pytest.raises(ModelError, match="too early"):
         flat_model().states(weekly_panel(week_rows(np.ones((3, 2)))), keys_on(LAST + timedelta(days=15), 2))
+
+
+# --- the record of contacts --------------------------------------------------------------------------------------
+
+
+def contact_rows(*rows: tuple[int, int, str, int, int]) -> pd.DataFrame:
+    """Days before LAST, member, channel, attempts and how many of them reached the member."""
+    return pd.DataFrame(
+        [
+            (pd.Timestamp(LAST - timedelta(days=d)), f"C{m:05d}", channel, tries, hits)
+            for d, m, channel, tries, hits in rows
+        ],
+        columns=["occurred_date", "customer_id", "channel_code", "attempt_count", "contact_count"],
+    )
+
+
+def call(value: float) -> tuple[float, ...]:
+    """A value for calls, 0 for the other channels."""
+    return (value, *(0.0,) * (len(CONTACT_CHANNELS) - 1))
+
+
+def test_a_record_worked_by_hand() -> None:
+    """One member, two weeks; a call reached in the first, when the member paid, two did not in the second.
+
+    Chance .6 in both weeks: the reached week has surprise 1 - .6 = .4 and information .6 x .4 = .24. A call is answered
+    half the time and shifts the log odds by .5 as a rule, so the member's own response is (.4 - .5 x .24) / (.24 + 1.5).
+    """
+    panel = weekly_panel(week_rows(np.array([[1.0], [0.0]])))
+    contacts = weekly_contacts(contact_rows((7, 0, "call", 1, 1), (6, 0, "call", 2, 0)), panel)
+    norm = Usual(call(0.5), call(0.5))
+    chance = np.array([0.6, 0.6])
+    found = records(panel, contacts, chance, norm, {0: np.array([0]), 1: np.array([0])})
+    first, second = (dict(zip(RECORD_COLUMNS, found[week][0], strict=True)) for week in (0, 1))
+    response = (0.4 - 0.5 * 0.24) / (0.24 + 1.5)
+    assert first["call_reach_score"] == pytest.approx((1 + 4 * 0.5) / 5)
+    assert first["reach_score"] == pytest.approx((1 - 0.5) / (0.25 + 1))
+    assert first["call_response_score"] == pytest.approx(response)
+    assert first["fatigue_score"] == pytest.approx(1.0)
+    assert second["call_reach_score"] == pytest.approx((1 + 4 * 0.5) / 7)
+    assert second["reach_score"] == pytest.approx((1 - 1.5) / (0.75 + 1))
+    assert second["call_response_score"] == second["response_score"] == pytest.approx(response)
+    assert second["fatigue_score"] == pytest.approx(0.7 + 2)
+    assert first["sms_reach_score"] == first["sms_response_score"] == 0.0
+
+
+def test_what_is_usual_worked_by_hand() -> None:
+    """Two members reached by a call in one week, one of whom paid: surprises .4 and -.6, information .24 each."""
+    panel = weekly_panel(week_rows(np.array([[1.0, 0.0]])))
+    contacts = weekly_contacts(contact_rows((0, 0, "call", 1, 1), (1, 1, "call", 3, 1)), panel)
+    found = usual(panel, contacts, np.array([0.6, 0.6]))
+    assert found.reach == pytest.approx(call(0.5))
+    assert found.response == pytest.approx(call(-0.2 / (0.48 + 1.5)))
+
+
+def test_contacts_of_other_members_channels_and_weeks_are_left_out_and_those_of_a_day_are_summed() -> None:
+    panel = weekly_panel(week_rows(np.ones((2, 2))))
+    rows = contact_rows(
+        (0, 0, "sms", 1, 1), (6, 0, "sms", 1, 0), (7, 1, "sms", 1, 0), (13, 1, "sms", 1, 1),
+        (14, 0, "sms", 1, 1), (-1, 0, "sms", 1, 1), (0, 7, "sms", 1, 1), (0, 0, "letter", 1, 1),
+    )  # fmt: skip
+    found = weekly_contacts(rows, panel)
+    assert found.starts.tolist() == [0, 1, 2]
+    assert (found.member.tolist(), found.tries.tolist(), found.hits.tolist()) == ([1, 0], [2, 2], [1, 1])
+    with pytest.raises(ModelError, match="lack"):
+        weekly_contacts(rows.drop(columns="contact_count"), panel)
+
+
+def test_a_contact_in_a_week_without_debt_says_nothing_of_the_response() -> None:
+    owed = np.array([[True, True], [True, False]])
+    panel = weekly_panel(week_rows(np.ones((2, 2)), owed))
+    contacts = weekly_contacts(contact_rows((0, 1, "call", 1, 1)), panel)
+    found = records(panel, contacts, np.full(3, 0.5), Usual(call(0.5)), {1: np.array([0, 1])})
+    named = pd.DataFrame(found[1], columns=list(RECORD_COLUMNS))
+    assert named["call_response_score"].tolist() == [0.0, 0.0]
+    assert named["call_reach_score"].tolist() == pytest.approx([0.5, (1 + 2) / 5])
+
+
+@given(cut=st.integers(1, 11), seed=st.integers(0, 5))
+@settings(max_examples=20, deadline=None)
+def test_later_weeks_and_contacts_change_no_record_before_them(cut: int, seed: int) -> None:
+    rows, _ = simulated(30, 12, PARAMETERS, seed=seed)
+    random = np.random.default_rng(seed)
+    made = contact_rows(
+        *(
+            (int(random.integers(0, 84)), int(random.integers(0, 30)), str(random.choice(CONTACT_CHANNELS)), 1, hit)
+            for hit in random.integers(0, 2, 300)
+        )
+    )
+    day = pd.Timestamp(LAST - timedelta(days=7 * (12 - cut)))
+    model = flat_model()
+
+    def known(panel_rows: pd.DataFrame, contacts: pd.DataFrame) -> pd.DataFrame:
+        panel = weekly_panel(panel_rows)
+        return model.states(panel, keys_on(day.date(), 30), weekly_contacts(contacts, panel))
+
+    whole = known(rows, made)
+    past = known(rows[rows["week_end_date"] <= day], made[made["occurred_date"] <= day])
+    pd.testing.assert_frame_equal(whole, past)
+    assert whole["fatigue_score"].gt(0).any()
+    assert list(whole.columns) == [*WILLINGNESS_COLUMNS, *RECORD_COLUMNS]
+
+
+def test_who_pays_after_contacts_has_the_higher_response() -> None:
+    """Two members who pay every second week; one of them in the weeks of the calls, the other in the rest."""
+    weeks = 30
+    paid = np.zeros((weeks, 2))
+    paid[::2, 0], paid[1::2, 1] = 1, 1
+    panel = weekly_panel(week_rows(paid))
+    calls = [(7 * (weeks - 1 - week), member, "call", 1, 1) for week in range(0, weeks, 2) for member in (0, 1)]
+    contacts: WeeklyContacts = weekly_contacts(contact_rows(*calls), panel)
+    found = flat_model().states(panel, keys_on(LAST, 2), contacts)
+    moved, unmoved = found["call_response_score"]
+    assert moved > 0.5
+    assert unmoved < -0.5
 
 
 # --- fitting -----------------------------------------------------------------------------------------------------

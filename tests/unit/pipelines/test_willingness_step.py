@@ -12,8 +12,9 @@ import pytest
 
 from models.default_risk.score import CurveTarget, DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
-from models.features import CUSTOMER_FEATURES, LOAN_FEATURES, WILLINGNESS_COLUMNS, FeatureSpec
+from models.features import CUSTOMER_FEATURES, LOAN_FEATURES, RECORD_COLUMNS, WILLINGNESS_COLUMNS, FeatureSpec
 from models.willingness.panel import TABLE
+from models.willingness.record import TABLE as CONTACTS
 from pipelines.day import Day
 from pipelines.steps import willingness
 from pipelines.steps.champions import OUTDATED, RISK_MODEL, WILLINGNESS_MODEL, champion, champion_row
@@ -47,6 +48,21 @@ def panel(as_of: date) -> pd.DataFrame:
     )
 
 
+def contacts(as_of: date) -> pd.DataFrame:
+    """A call to every member every week, which reaches every second one; the newest on the day before ``as_of``."""
+    days = [pd.Timestamp(as_of - timedelta(days=1 + 7 * week)) for week in range(WEEKS)]
+    rows = pd.DataFrame([(day, m) for day in days for m in range(MEMBERS)], columns=["occurred_date", "member"])
+    return pd.DataFrame(
+        {
+            "occurred_date": rows["occurred_date"],
+            "customer_id": rows["member"].map("C{:03d}".format),
+            "channel_code": "call",
+            "is_attempt": True,
+            "is_contact": rows["member"] % 2 == 0,
+        }
+    )
+
+
 def features(spec: FeatureSpec, as_of: date, flag: str) -> pd.DataFrame:
     """Today's rows and those of a training date; member C999 never owed anything."""
     frames = []
@@ -75,6 +91,7 @@ def begin(day: Day, *, trains: bool) -> None:
     )
     day.warehouse.replace_table("control.as_of_dates", dates)
     day.warehouse.replace_table(TABLE, panel(day.as_of))
+    day.warehouse.replace_table(CONTACTS, contacts(day.as_of))
     for spec, flag in ((LOAN_FEATURES, "is_risk_training"), (CUSTOMER_FEATURES, "is_channel_training")):
         day.warehouse.replace_table(spec.table, features(spec, day.as_of, flag))
 
@@ -130,6 +147,17 @@ def test_a_model_is_given_the_version_that_it_was_trained_with(day: Day) -> None
     begin(day, trains=False)
     follow_willingness(day)
     pd.testing.assert_frame_equal(feature_rows(day, LOAN_FEATURES, "is_score", first), then)
+
+
+def test_the_channel_reads_the_record_of_contacts_and_default_risk_does_not(day: Day) -> None:
+    follow_willingness(day)
+    rows = feature_rows(day, CUSTOMER_FEATURES, "is_score", training_version(day)).set_index("customer_id")
+    assert list(rows.columns)[-len(RECORD_COLUMNS) :] == list(RECORD_COLUMNS)
+    # Sixty calls each: all of the even ones answered, none of the odd, and half is usual.
+    assert rows.loc["C000", "call_reach_score"] == pytest.approx((60 + 4 * 0.5) / 64, abs=1e-6)
+    assert rows.loc["C001", "call_reach_score"] == pytest.approx(4 * 0.5 / 64, abs=1e-6)
+    assert rows.loc["C999", list(RECORD_COLUMNS)].isna().all()
+    assert not set(RECORD_COLUMNS) & set(feature_rows(day, LOAN_FEATURES, "is_score", training_version(day)))
 
 
 def test_too_little_history_leaves_the_columns_empty(day: Day) -> None:
