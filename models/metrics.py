@@ -116,7 +116,7 @@ def ece_interval(
 ) -> dict[str, float]:
     """:func:`ece` with a 95 % interval that a right probability leaves at 0.
 
-    Chance alone makes every group's rate differ from its probability, so the error is never 0 and resampling adds to it.
+    Chance alone parts every group's rate from its probability, so the error is never 0 and resampling adds to it.
     By the triangle inequality the measured error and the true one are no farther apart than the error that chance makes
     of right probabilities: of coin tosses with these, drawn ``draws`` times. Its 97.5 % point, widened by the root of
     the design effect where rows of one member move together, is taken off and put on.
@@ -134,9 +134,7 @@ def ece_interval(
     return {"value": value, "low": max(0.0, value - chance), "high": value + chance}
 
 
-def slope_interval(
-    outcome: np.ndarray, probability: np.ndarray, members: np.ndarray | None = None
-) -> dict[str, float]:
+def slope_interval(outcome: np.ndarray, probability: np.ndarray, members: np.ndarray | None = None) -> dict[str, float]:
     """The slope of :func:`calibration_line` with its 95 % interval.
 
     From the curvature of the likelihood, widened to that of the members' sums of scores (a sandwich) where that is

@@ -35,9 +35,7 @@ def test_risk_dates_are_matured_warm_and_evenly_spaced(horizon: int, history: in
     assert bool(dates) == (history >= horizon + WARM_UP_DAYS)
 
 
-@given(
-    early=st.integers(1, 400), late=st.integers(1, 400), history=st.integers(0, 1500), step=st.integers(1, 8)
-)
+@given(early=st.integers(1, 400), late=st.integers(1, 400), history=st.integers(0, 1500), step=st.integers(1, 8))
 def test_every_horizon_has_its_own_newest_date(early: int, late: int, history: int, step: int) -> None:
     start = AS_OF - timedelta(days=history)
     whole, newer = risk_dates_of_horizons(AS_OF, [early, late], start, step_weeks=step)

@@ -67,7 +67,9 @@ def test_a_broken_champion_is_found() -> None:
     found = []
     for _ in range(30):
         y, p = _book(600, random)
-        found.append({one.measure for one in alarms(LIMITS, "default_risk", "default", matured_measures(y, p / 3, None))})
+        found.append(
+            {one.measure for one in alarms(LIMITS, "default_risk", "default", matured_measures(y, p / 3, None))}
+        )
     assert sum("ece" in measures for measures in found) >= 27
 
 
@@ -102,7 +104,7 @@ def test_the_interval_of_the_slope_covers_one_and_ignores_copies() -> None:
         found = slope_interval(y, p)
         covered += found["low"] <= 1 <= found["high"]
         assert found["value"] == calibration_line(y, p)[1]
-    assert 0.92 * DRAWS <= covered
+    assert covered >= 0.92 * DRAWS
     once, same = slope_interval(y, p), slope_interval(np.tile(y, 4), np.tile(p, 4), np.tile(np.arange(300), 4))
     assert same["high"] - same["low"] == pytest.approx(once["high"] - once["low"], rel=0.15)
 
