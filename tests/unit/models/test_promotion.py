@@ -148,9 +148,17 @@ def test_the_newest_dates_are_judged_and_the_twin_knows_what_matured_before_them
 
 
 def test_nobody_is_recognized_by_the_twin(world) -> None:
-    """Labels that are a coin toss of the member, the same on every date, cannot be known of a member not seen."""
-    heads = pd.util.hash_array(world.labels["loan_id"].to_numpy(dtype=object), categorize=False) % 3 == 0
-    found = _found(world, _old(world, 0.33), world.labels.assign(is_default=heads, is_early_default=heads))
+    """Labels that are a coin toss of the member, the same on every date, cannot be known of a member not seen.
+
+    The amount of the loan names it: a twin that had learnt from the members whom it judges would know them.
+    """
+    rows = world.features.sort_values(["as_of_date", "loan_id"], ignore_index=True)
+    number = rows["loan_id"].str.slice(1).astype(int)
+    rows["principal_amount"] = 1_000.0 + number
+    named = SimpleNamespace(features=rows, labels=world.labels, as_of=world.as_of)
+    tossed = np.random.default_rng(0).random(700) < 0.4
+    labels = world.labels.assign(is_default=tossed[world.labels["loan_id"].str.slice(1).astype(int)])
+    found = _found(named, _old(world, 0.33), labels)
     assert found.challenger["auc"]["value"] == pytest.approx(0.5, abs=0.07)
 
 
