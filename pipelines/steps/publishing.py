@@ -24,6 +24,7 @@ from pipelines.steps.training_rows import publish_training_rows
 from puntual.lists.files import keep_private
 from puntual.publish import publish
 from puntual.snapshot import SCREEN_LIST
+from puntual.warehouse.connect import without_progress_bar
 from puntual.warehouse.serving import PublishedTable, staged_publication
 
 SCHEMA_VERSION = 2
@@ -215,6 +216,7 @@ def _write_database(folder: Path) -> None:
     with duckdb.connect(
         str(folder / "published.duckdb"), config={"storage_compatibility_version": "v1.5.0"}
     ) as connection:
+        without_progress_bar(connection)
         files = [*sorted((folder / "bi").glob("*.parquet")), *sorted(folder.glob("*.parquet"))]
         for file in files:
             source = str(file).replace("'", "''")
