@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from models.metrics import auc_of_ranks, interval_of, member_weights, ranks
+from models.metrics import auc_of_ranks, ece_interval, interval_of, member_weights, ranks
 
 GROUP_BINS = 5
 NOT_RECORDED = "not_recorded"
@@ -44,7 +44,6 @@ def calibration_by_group(
     names, code = _groups(groups, most)
     inside = code >= 0
     y, p, code, members = y[inside], p[inside], code[inside], np.asarray(members)[inside]
-    ece, drawn = _ece_by_group(y, p, code, len(names), members, draws=draws, seed=seed)
     critical = float(norm.ppf(1 - 0.025 / max(len(names), 1)))
     found: list[dict[str, Any]] = []
     for place, name in enumerate(names):
@@ -65,7 +64,7 @@ def calibration_by_group(
                 "event_count": seen,
                 "expected_count": expected,
                 "ratio": ratio,
-                "ece": interval_of(ece[place], [one[place] for one in drawn]),
+                "ece": ece_interval(y[here], p[here], members[here], bins=GROUP_BINS, draws=draws, seed=seed),
                 "verdict": verdict,
             }
         )
@@ -179,23 +178,3 @@ def _ratio(y: np.ndarray, p: np.ndarray, members: np.ndarray) -> tuple[dict[str,
     deviation = float(np.sqrt(max((sums**2).sum(), (p * (1 - p)).sum())) / expected)
     value = float(y.sum() / expected)
     return {"value": value, "low": max(0.0, value - 1.96 * deviation), "high": value + 1.96 * deviation}, deviation
-
-
-def _ece_by_group(
-    y: np.ndarray, p: np.ndarray, code: np.ndarray, count: int, members: np.ndarray, *, draws: int, seed: int
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The expected calibration error of every group over ``GROUP_BINS`` equal bins of its own, and its draws."""
-    order = np.lexsort((p, code))
-    sizes = np.bincount(code, minlength=count)
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    within = np.empty(len(p), dtype=np.int64)
-    within[order] = np.arange(len(p)) - starts[code[order]]
-    place = code * GROUP_BINS + within * GROUP_BINS // np.maximum(sizes[code], 1)
-
-    def measure(weight: np.ndarray) -> np.ndarray:
-        gap = np.abs(np.bincount(place, weights=weight * (y - p), minlength=count * GROUP_BINS))
-        total = np.bincount(code, weights=weight, minlength=count)
-        sums = gap.reshape(count, GROUP_BINS).sum(axis=1)
-        return np.divide(sums, total, out=np.full(count, np.nan), where=total > 0)
-
-    return measure(np.ones(len(p))), [measure(w) for w in member_weights(members, draws=draws, seed=seed)]

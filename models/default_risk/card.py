@@ -10,7 +10,7 @@ import pandas as pd
 
 from models.default_risk.backtest import backtest
 from models.default_risk.card_page import render
-from models.default_risk.evaluate import PROTECTED_COLUMNS, compare
+from models.default_risk.evaluate import DEFAULT_SEGMENTS, PROTECTED_COLUMNS, Segments, compare
 from models.default_risk.score import BoostedTarget, DefaultRiskModel
 from models.estimators import BinnedMatrix, BoosterSettings, contributions
 from models.features import LOAN_FEATURES
@@ -36,6 +36,7 @@ def build_card(
     fit: Callable[..., tuple[Any, dict[str, Any]]],
     seed: int,
     people: pd.DataFrame | None = None,
+    segments: Segments = DEFAULT_SEGMENTS,
 ) -> dict[str, Any]:
     """The card as data; :func:`models.default_risk.card_page.render` makes the page of it."""
     targets: dict[str, Any] = {}
@@ -55,7 +56,7 @@ def build_card(
         target = model.targets[name]
         if isinstance(target, BoostedTarget) and binned is not None:
             entry["evaluation"] = compare(
-                part, table, binned, booster, model.settings, fit=fit, seed=seed, people=people
+                part, table, binned, booster, model.settings, fit=fit, seed=seed, people=people, segments=segments
             )
             entry["backtest"] = backtest(part, binned, booster, model.settings, fit=fit, seed=seed)
             entry["features"] = _shapes(target, part, binned, model.settings.n_jobs)

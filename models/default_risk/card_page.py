@@ -7,6 +7,7 @@ from typing import Any
 
 from models import cards
 from models.charts import COLOURS, GREY, LINE, RED, Plot, bar_chart, interval_chart, line_chart
+from models.willingness.card import WILLINGNESS_CAVEAT
 
 TITLES = {
     "default": ("Incumplimiento", "Default"),
@@ -30,7 +31,7 @@ VERDICTS = {
     "moved": "se movió / moved",
 }
 SEGMENTS = {
-    "past_due_days": ("Por días de mora", "By past-due days"),
+    "past_due_days": ("Por segmento de mora", "By past-due segment"),
     "product_code": ("Por producto", "By product"),
     "branch_id": ("Por agencia", "By branch"),
 }
@@ -39,6 +40,7 @@ ATTRIBUTES = {
     "age_group": ("Edad", "Age"),
     "marital_state": ("Estado civil", "Marital state"),
 }
+EVIDENCE_MEASURES = (("log_loss", "Log loss"), ("auc", "AUC"), ("ece", "ECE"))
 NOT_RECORDED = "sin registro / not recorded"
 
 
@@ -61,6 +63,7 @@ def render(card: Mapping[str, Any]) -> str:
         decision = card["promotion"]
         page.heading("Decisión de ponerlo en uso", "Decision to put it to use")
         page.note(decision["reason_es"], decision["reason_en"])
+        _evidence(page, decision.get("evidence"))
     for name, entry in card["targets"].items():
         es, en = TITLES[name]
         page.heading(es, en)
@@ -91,9 +94,36 @@ def render(card: Mapping[str, Any]) -> str:
     return page.html()
 
 
+def _evidence(page: cards.Page, evidence: Mapping[str, Any] | None) -> None:
+    """Champion and twin side by side, both targets; nothing when neither was compared."""
+    both = {"default": evidence, "early_warning": evidence.get("early_warning")} if evidence else {}
+    compared = {name: one for name, one in both.items() if one and one["difference"]}
+    if not compared:
+        return
+    page.table(
+        ["", "Fechas / Dates", "Filas, eventos / Rows, events", "", *(name for _, name in EVIDENCE_MEASURES)],
+        [
+            [
+                " / ".join(TITLES[target]),
+                ", ".join(str(day) for day in one["dates"]),
+                f"{one['row_count']:,}, {one['event_count']:,}",
+                label,
+                *(cards.interval(one[who][code], 4) for code, _ in EVIDENCE_MEASURES),
+            ]
+            for target, one in compared.items()
+            for who, label in (
+                ("champion", "actual / present"),
+                ("challenger", "nuevo / new"),
+                ("difference", "nuevo – actual / new – present"),
+            )
+        ],
+    )
+
+
 def _quality(page: cards.Page, found: Mapping[str, Any]) -> None:
-    page.subheading("Calidad en fechas que no aprendió", "Quality on dates not learnt from")
+    page.subheading("Calidad en fechas cuyas etiquetas no aprendió", "Quality on dates whose labels were not learnt")
     page.note(found["split_es"], found["split_en"])
+    page.text(*WILLINGNESS_CAVEAT)
     page.table(
         ["Modelo / Model", *(name for _, name in MEASURES)],
         [

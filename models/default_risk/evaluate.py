@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,9 @@ from puntual.errors import ModelError
 if TYPE_CHECKING:
     from models.default_risk.train import TargetRows
 
+Segments = Sequence[tuple[str, int]]
+"""The institution's segments of past-due days: code and first day."""
+
 LEAST_TEST_EVENTS = 20
 BASELINE_ROWS = 30_000
 JUDGED_ROWS = 50_000
@@ -38,6 +41,8 @@ STABLE_BELOW, MOVED_FROM = 0.1, 0.25
 """How a population stability index is usually read; what raises an alarm is data, in data/models."""
 PROTECTED_COLUMNS = ("gender", "birth_date", "marital_state")
 """What the disparity report may be given about a member; none of it is ever a feature."""
+DEFAULT_SEGMENTS: Segments = (("preventive", 0), ("early", 1), ("middle", 31), ("late", 91), ("chronic", 181))
+"""The ladder of past-due days that the product ships: code and first day of each, in rising order."""
 LESS_IS_BETTER = {"auc": False, "brier": True, "ece": True, "log_loss": True}
 
 Fit = Callable[..., tuple[Any, dict[str, Any]]]
@@ -75,10 +80,12 @@ def compare(
     fit: Fit,
     seed: int,
     people: pd.DataFrame | None = None,
+    segments: Segments = DEFAULT_SEGMENTS,
 ) -> dict[str, Any]:
     """Metrics of the same training procedure stopped before the test dates, and of the baselines, on the same rows.
 
-    ``people`` (customer_id and protected attributes) is read for the disparity report alone.
+    ``people`` (customer_id and protected attributes) is read for the disparity report alone; ``segments`` are the
+    stages of past-due days whose calibration is shown.
 
     Returns ``metrics`` ({model: {measure: {value, low, high}}}), ``differences`` (Puntual less each other model on the
     same draws of members), ``ahead`` ({model: {measure: ahead, level or behind}}), ``calibration``, ``lift``,
@@ -117,7 +124,7 @@ def compare(
         "calibration": calibration_points(test.outcome, own, members, draws=draws, seed=seed),
         "lift": {name: lift_curve(test.outcome, score) for name, score in judged.scores.items()},
         "pr_auc": {name: average_precision(test.outcome, score) for name, score in judged.scores.items()},
-        "segments": _segments(judged, table, draws=draws, seed=seed),
+        "segments": _segments(judged, table, segments, draws=draws, seed=seed),
         "stability": _stability(learn, judged, binned, model, seed=seed),
         "disparity": disparity_report(judged, people, draws=draws, seed=seed),
     }
@@ -212,13 +219,26 @@ def by_date(judged: Judged, *, draws: int, seed: int) -> list[dict[str, Any]]:
     return found
 
 
-def _segments(judged: Judged, table: pd.DataFrame, *, draws: int, seed: int) -> list[dict[str, Any]]:
+def past_due_stage(past_due_days: np.ndarray, segments: Segments) -> np.ndarray:
+    """The code of the segment of every row; what lies before the first day of the ladder is in its first segment.
+
+    >>> past_due_stage(np.array([0, 7, 8, 60]), [("a", 0), ("b", 1), ("c", 8)]).tolist()
+    ['a', 'b', 'c', 'c']
+    """
+    ladder = sorted(segments, key=lambda one: one[1])
+    codes = np.array([code for code, _ in ladder], dtype=object)
+    place = np.searchsorted([first for _, first in ladder], past_due_days, side="right") - 1
+    return codes[np.maximum(place, 0)]
+
+
+def _segments(
+    judged: Judged, table: pd.DataFrame, segments: Segments, *, draws: int, seed: int
+) -> list[dict[str, Any]]:
     """Calibration by past-due stage, product and branch."""
     test = judged.test
     frame = table.iloc[test.rows]
-    stage = np.select([test.past_due_days <= 0, test.past_due_days <= 30], ["0", "1-30"], "31+")
     groups = {
-        "past_due_days": stage.astype(object),
+        "past_due_days": past_due_stage(test.past_due_days, segments),
         "product_code": frame["product_code"].to_numpy(dtype=object),
         "branch_id": frame["branch_id"].to_numpy(dtype=object),
     }

@@ -13,6 +13,7 @@ import pandas as pd
 from models.calibration import choose_calibration
 from models.datasets import member_fold, training_rows
 from models.default_risk.card import build_card
+from models.default_risk.evaluate import DEFAULT_SEGMENTS, Segments
 from models.default_risk.score import TARGETS, BoostedTarget, CurveTarget, DefaultRiskModel, TargetModel
 from models.default_risk.settings import DefaultRiskSettings
 from models.estimators import BinnedMatrix, BoosterSettings, fit_season, raw_score
@@ -72,6 +73,7 @@ def train(
     settings: DefaultRiskSettings | None = None,
     seed: int = 0,
     people: pd.DataFrame | None = None,
+    segments: Segments = DEFAULT_SEGMENTS,
 ) -> DefaultRiskModel:
     """Both targets trained on everything that has matured by ``as_of``, with a card that says how good they are.
 
@@ -82,6 +84,7 @@ def train(
         settings: thresholds, horizons and size of the model.
         seed: seed of everything drawn.
         people: customer_id with protected attributes, read for the card's disparity report and for nothing else.
+        segments: code and first past-due day of the institution's segments, for the card's calibration by group.
 
     A target is ``boosted`` when at least ``least_event_loans`` loans had the event; else a ``curve`` over past-due days
     drawn to a written prior; else, without any matured label, the ``prior`` alone. The card says which and why.
@@ -114,7 +117,9 @@ def train(
     for target, part in parts.items():
         targets[target], notes[target] = fit_target(part, binned, booster, settings, seed=seed)
     model = DefaultRiskModel(as_of, settings, categories, targets)
-    card = build_card(model, parts, notes, table, binned, booster, fit=fit_boosted, seed=seed, people=people)
+    card = build_card(
+        model, parts, notes, table, binned, booster, fit=fit_boosted, seed=seed, people=people, segments=segments
+    )
     return replace(model, card=card)
 
 

@@ -12,6 +12,7 @@ from models.estimators import contributions
 from models.recovery.columns import RECOVERY_FEATURES
 from models.recovery.conformal import conformal_quantile, conformity, sum_spread
 from models.recovery.score import RecoveryModel
+from models.willingness.card import WILLINGNESS_CAVEAT
 
 if TYPE_CHECKING:
     from models.recovery.train import HeldOut, RecoveryRows
@@ -162,9 +163,10 @@ def render(card: dict[str, Any]) -> str:
         ]
     )
     page.note(
-        "Cada fecha se predijo con un modelo que solo conocía lo cumplido hasta entonces.",
-        "Each date was predicted by a model that knew only what had matured by then.",
+        "Los montos de cada fecha se predijeron con un modelo que solo aprendió de montos cumplidos hasta entonces.",
+        "The amounts of each date were predicted by a model that learnt only from amounts that had matured by then.",
     )
+    page.text(*WILLINGNESS_CAVEAT)
     page.heading("Retroprueba del total", "Back-test of the total")
     names = [name for row in card["backtest"] for name in row["coverage"]]
     levels = sorted(set(names))

@@ -6,6 +6,14 @@ from typing import Any
 
 from models import cards
 
+WILLINGNESS_CAVEAT = (
+    "Salvedad: los parámetros de la disposición a pagar, unos pocos para toda la cartera, se ajustan con todas las "
+    "semanas, también las juzgadas; el estado de cada socio usa solo las semanas anteriores a la fecha.",
+    "Caveat: the parameters of the willingness to pay, a few for the whole book, are fitted on all weeks, the judged "
+    "ones too; each member's state uses only the weeks before the date.",
+)
+"""For the cards of models that read the willingness, in both languages."""
+
 
 def render(card: dict[str, Any]) -> str:
     """The card as one HTML page without any outside file; Spanish first, then English."""

@@ -33,6 +33,7 @@ def member_willingness(context: dg.AssetExecutionContext, institution: Instituti
         ["features", "feat_loan__as_of"],
         ["features", "label_loan__default"],
         ["marts", "dim_customers"],
+        ["reference", "segments"],
     ],
     partitions_def=business_days,
     backfill_policy=one_day_a_run,

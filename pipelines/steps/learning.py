@@ -56,7 +56,13 @@ def learn_default_risk(day: Day) -> dict[str, Any]:
     labels = day.warehouse.read_table("features.label_loan__default", order_by=["as_of_date", "loan_id"])
     keep_training_rows(day, RISK_MODEL, features, labels)
     model = train_default_risk(
-        features, labels, as_of=day.as_of, settings=settings, seed=day.settings.decision.seed, people=_people(day)
+        features,
+        labels,
+        as_of=day.as_of,
+        settings=settings,
+        seed=day.settings.decision.seed,
+        people=_people(day),
+        segments=_segments(day),
     )
     model = replace(model, willingness_version=willingness)
     verdict = _risk_verdict(day, model, labels, settings)
@@ -69,6 +75,12 @@ def _people(day: Day) -> pd.DataFrame:
     """Protected attributes of every member, as far as they are recorded: for the card's disparity report alone."""
     people = day.warehouse.read_table("marts.dim_customers", order_by=["customer_id"])
     return people[["customer_id", *(name for name in PROTECTED_COLUMNS if name in people.columns)]]
+
+
+def _segments(day: Day) -> list[tuple[str, int]]:
+    """The institution's segments of past-due days: code and first day."""
+    ladder = day.warehouse.read_table("reference.segments", ["segment_code", "min_days"], order_by=["min_days"])
+    return [(str(code), int(first)) for code, first in zip(ladder["segment_code"], ladder["min_days"], strict=True)]
 
 
 def _risk_verdict(

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from models.default_risk.card import render
+from models.default_risk.evaluate import DEFAULT_SEGMENTS
+from models.default_risk.promotion import Evidence, Verdict
 from models.default_risk.score import DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import fit_curve, prior_curve, target_rows, train
@@ -16,6 +18,7 @@ from models.estimators import BoosterSettings
 from models.features import LOAN_FEATURES
 from models.metrics import auc, ece
 from puntual.errors import ModelError
+from puntual.paths import PROJECT_ROOT
 
 FAST = DefaultRiskSettings(bootstrap_draws=10, backtest_cuts=2, n_jobs=1, booster=BoosterSettings(rounds=40))
 
@@ -227,6 +230,58 @@ def test_a_short_history_is_judged_by_members_and_says_so(loan_world: Callable) 
     judged = model.card["targets"]["default"]["evaluation"]
     assert judged["split"] == "members_without_gap"
     assert "Historia corta" in render(model.card)
+
+
+def test_calibration_is_by_the_institutions_own_segments(world, model: DefaultRiskModel) -> None:
+    def stages(one: DefaultRiskModel) -> dict[str, int]:
+        rows = one.card["targets"]["default"]["evaluation"]["segments"]
+        return {row["value"]: row["row_count"] for row in rows if row["segment"] == "past_due_days"}
+
+    assert set(stages(model)) == {"preventive", "early", "middle"}  # a default can only come below ninety days
+    own = train(
+        world.features, world.labels, as_of=world.as_of, settings=FAST, segments=[("b", 8), ("a", 0), ("c", 61)]
+    )
+    assert set(stages(own)) == {"a", "b", "c"}
+    assert sum(stages(own).values()) == sum(stages(model).values())
+    assert own.to_files() == model.to_files()
+
+
+def test_the_default_ladder_is_the_shipped_one() -> None:
+    seed = pd.read_csv(PROJECT_ROOT / "dbt_project" / "seeds" / "segments.csv")
+    assert list(zip(seed["segment_code"], seed["min_days"], strict=True)) == list(DEFAULT_SEGMENTS)
+
+
+def test_early_warning_takes_dates_that_default_cannot() -> None:
+    rows = pd.DataFrame(
+        {
+            "as_of_date": pd.to_datetime(["2025-12-30", "2026-03-31", "2026-04-01"]),
+            "loan_id": ["L1", "L2", "L3"],
+            "customer_id": ["C1", "C2", "C3"],
+            "past_due_days": 0,
+            "day_of_year": 1,
+            "is_below_threshold": True,
+            "is_default": False,
+            "is_matured": True,
+            "is_below_early": True,
+            "is_early_default": False,
+            "is_early_matured": True,
+        }
+    )
+    taken = {
+        target: target_rows(rows, target, as_of=date(2026, 6, 30), settings=DefaultRiskSettings()).loans.tolist()
+        for target in ("default", "early_warning")
+    }
+    assert taken == {"default": ["L1"], "early_warning": ["L1", "L2"]}
+
+
+def test_the_card_shows_what_was_compared_for_both_targets(model: DefaultRiskModel) -> None:
+    measures = {code: {"value": 0.1234, "low": 0.1, "high": 0.2} for code in ("log_loss", "auc", "ece")}
+    early = Evidence((date(2026, 3, 31),), 900, 80, measures, measures, measures)
+    whole = Evidence((date(2025, 12, 30),), 800, 70, measures, measures, measures, early)
+    page = render(model.card | {"promotion": Verdict(True, "newer", "es", "en", whole).to_card()})
+    assert "2025-12-30" in page and "900, 80" in page and "0.1234" in page
+    assert "actual / present" not in render(model.card | {"promotion": Verdict(True, "age", "es", "en").to_card()})
+    assert "también las juzgadas" in page
 
 
 def test_the_card_is_one_page_without_outside_addresses(model: DefaultRiskModel) -> None:

@@ -116,3 +116,11 @@ def test_stability_in_words() -> None:
     sample = np.array([0.0, 0.0, 1.0])
     twice = stability_index(reference, np.array([0.0, 0.0, 1.0, 1.0]))
     assert stability_index(reference, sample, np.array([1.0, 1.0, 2.0])) == pytest.approx(twice)
+
+
+def test_the_calibration_error_of_a_group_lies_within_its_interval() -> None:
+    y, p, members = _rows(2_000)
+    group = np.array(["north", "south"], dtype=object)[members % 2]
+    for row in calibration_by_group(y, p, group, members, draws=40):
+        assert row["ece"]["low"] <= row["ece"]["value"] <= row["ece"]["high"]
+        assert row["ece"]["low"] == pytest.approx(0.0, abs=0.01)
