@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.conditions import Condition
 from models.features import (
     CUSTOMER_FEATURES,
     LOAN_FEATURES,
@@ -39,6 +40,14 @@ def test_a_protected_attribute_is_refused_in_a_spec() -> None:
     gender = dataclasses.replace(LOAN_FEATURES.columns[-1], name="gender")
     with pytest.raises(ModelError, match="protected"):
         check_spec(dataclasses.replace(LOAN_FEATURES, columns=(*LOAN_FEATURES.columns, gender)))
+
+
+def test_evidence_reads_columns_that_there_are() -> None:
+    group = dataclasses.replace(LOAN_FEATURES.groups[0], evidence=("nothing_of_the_kind > 0",))
+    with pytest.raises(ModelError, match="nothing_of_the_kind"):
+        check_spec(dataclasses.replace(LOAN_FEATURES, groups=(group, *LOAN_FEATURES.groups[1:])))
+    with pytest.raises(ModelError, match="cannot be read"):
+        Condition.parse("past_due_days is high")
 
 
 def test_a_sign_needs_a_reason() -> None:
@@ -100,7 +109,7 @@ TOY = dataclasses.replace(
     ),
     groups=(
         ReasonGroup("ONE", "uno", "one"),
-        ReasonGroup("TWO", "dos", "two", evidence=("c",)),
+        ReasonGroup("TWO", "dos", "two", evidence=("c > 0",)),
         ReasonGroup("THREE", "tres", "three"),
     ),
 )
