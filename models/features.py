@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from models.conditions import Condition
+from models.protected import protected
 from puntual.errors import ModelError
 
 FeatureType = Literal["number", "boolean", "category"]
@@ -27,7 +28,6 @@ Source = Literal["table", "willingness"]
 KNOWN_AT_AS_OF = "only events with a local date on or before as_of_date"
 ENDED_WEEKS = "weeks that ended on or before as_of_date; pay model and filter parameters are those of the training date"
 STATIC_TERMS = "fixed in the contract of the loan before as_of_date"
-PROTECTED = frozenset({"gender", "sex", "birth_date", "age", "marital_state", "marital_status", "civil_status"})
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def learn_categories(spec: FeatureSpec, frame: pd.DataFrame, *, min_rows: int = 
 
 def check_no_protected(spec: FeatureSpec) -> None:
     """Raise unless no protected attribute is a column of the spec."""
-    found = sorted(PROTECTED & set(spec.names))
+    found = protected(spec.names)
     if found:
         raise ModelError(f"{spec.model}: {found} are protected attributes and may not be features.")
 
