@@ -11,11 +11,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from models.conditions import Condition
+from models.protected import protected
 from puntual.errors import ModelError
 
 FeatureType = Literal["number", "boolean", "category"]
@@ -25,7 +28,6 @@ Source = Literal["table", "willingness"]
 KNOWN_AT_AS_OF = "only events with a local date on or before as_of_date"
 ENDED_WEEKS = "weeks that ended on or before as_of_date; pay model and filter parameters are those of the training date"
 STATIC_TERMS = "fixed in the contract of the loan before as_of_date"
-PROTECTED = frozenset({"gender", "sex", "birth_date", "age", "marital_state", "marital_status", "civil_status"})
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,20 @@ class Feature:
 class ReasonGroup:
     """A group of features that people read as one reason.
 
-    The reason is given only when the group raised the score and, where ``evidence`` names columns, one of them is above
-    0: nobody is told of a broken promise that never was.
+    The reason is given only when the group raised the score and one of the conditions in ``evidence`` is true of the
+    row (:class:`models.conditions.Condition`): nobody is told of a broken promise that never was. A group without
+    evidence speaks of what the model learnt of many (a place, a season, the terms of loans), not of a fact of the row.
     """
 
     code: str
     es: str
     en: str
     evidence: tuple[str, ...] = ()
+
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The evidence, read."""
+        return tuple(Condition.parse(text) for text in self.evidence)
 
 
 @dataclass(frozen=True)
@@ -183,7 +191,7 @@ def learn_categories(spec: FeatureSpec, frame: pd.DataFrame, *, min_rows: int = 
 
 def check_no_protected(spec: FeatureSpec) -> None:
     """Raise unless no protected attribute is a column of the spec."""
-    found = sorted(PROTECTED & set(spec.names))
+    found = protected(spec.names)
     if found:
         raise ModelError(f"{spec.model}: {found} are protected attributes and may not be features.")
 
@@ -343,45 +351,49 @@ LOAN_FEATURES = FeatureSpec(
             "OVERDUE_NOW",
             "Tiene cuotas vencidas hoy.",
             "Has overdue instalments today.",
-            ("past_due_days",),
+            ("past_due_days > 0",),
         ),
         ReasonGroup(
             "LATE_RECORD",
-            "En los últimos meses ha pagado tarde.",
-            "Has paid late in recent months.",
-            ("late_installment_count_364d", "max_late_days_364d"),
+            "En el último año ha pagado tarde.",
+            "Has paid late in the last year.",
+            ("late_installment_count_364d > 0", "max_late_days_364d > 0"),
         ),
         ReasonGroup(
             "PAYING_LESS",
             "Últimamente entra menos dinero de lo que vence.",
             "Lately less money comes in than falls due.",
+            ("shortfall_28d_rate > 0", "shortfall_91d_rate > 0"),
         ),
         ReasonGroup(
             "WILLINGNESS",
             "Semana a semana paga menos de lo que se espera de quien debe lo mismo.",
             "Week by week pays less than is expected of somebody who owes the same.",
+            ("willingness_level < -1 * willingness_trouble",),
         ),
         ReasonGroup(
             "BROKEN_PROMISES",
             "Ha incumplido promesas de pago.",
             "Has broken promises to pay.",
-            ("broken_promise_count_182d",),
+            ("broken_promise_count_182d > 0",),
         ),
         ReasonGroup(
             "OTHER_LOANS",
             "Tiene otros créditos, o uno de ellos está más atrasado.",
             "Has other loans, or one of them is further behind.",
-            ("member_max_past_due_days",),
+            ("member_active_loan_count > 1",),
         ),
         ReasonGroup(
             "BURDEN",
             "La cuota pesa frente a sus ingresos.",
             "The instalment is heavy against the income.",
+            ("burden_rate >= 0.3",),
         ),
         ReasonGroup(
             "LOAN_AGE",
             "Lleva poco pagado de este crédito.",
             "Little of this loan has been paid so far.",
+            ("paid_principal_rate < 0.33",),
         ),
         ReasonGroup(
             "LOAN_TERMS",
@@ -392,13 +404,13 @@ LOAN_FEATURES = FeatureSpec(
             "RESTRUCTURED",
             "El crédito ya fue reestructurado.",
             "The loan was restructured before.",
-            ("is_restructured",),
+            ("is_restructured > 0",),
         ),
         ReasonGroup(
             "HARD_TO_REACH",
             "Se le ha buscado y responde poco.",
             "Was sought and seldom answers.",
-            ("attempt_91d_count",),
+            ("right_party_91d_count < 0.25 * attempt_91d_count",),
         ),
         ReasonGroup(
             "PLACE_WORK",
@@ -409,6 +421,7 @@ LOAN_FEATURES = FeatureSpec(
             "CALENDAR",
             "La fecha y la próxima cuota coinciden con semanas difíciles.",
             "The date and the next instalment fall in difficult weeks.",
+            ("next_due_in_days >= 0",),
         ),
     ),
 )
@@ -501,22 +514,34 @@ CUSTOMER_FEATURES = FeatureSpec(
         *_record(CONTACT_CHANNELS),
     ),
     groups=(
-        ReasonGroup("REACH", "Suele responder por este canal.", "Usually answers on this channel."),
-        ReasonGroup("FATIGUE", "Se le ha contactado poco últimamente.", "Was seldom contacted lately."),
+        ReasonGroup(
+            "REACH",
+            "Suele responder por uno de los canales.",
+            "Usually answers on one of the channels.",
+            tuple(f"{channel}_contact_rate_364d >= 0.5" for channel in CONTACT_CHANNELS),
+        ),
+        ReasonGroup(
+            "FATIGUE",
+            "Se le ha contactado poco últimamente.",
+            "Was seldom contacted lately.",
+            ("attempt_28d_count <= 2",),
+        ),
         ReasonGroup(
             "DEBT",
             "Por el monto y la etapa de la deuda, el contacto ayuda.",
             "Given amount and stage, a contact helps.",
+            ("collectable_amount > 0",),
         ),
         ReasonGroup(
             "PAYING",
             "Su ritmo de pago indica que un recordatorio sirve.",
             "The rhythm of payments says a reminder helps.",
+            ("payment_count_91d > 0",),
         ),
         ReasonGroup(
-            "PROMISES", "Tiene promesas de pago recientes.", "Has recent promises to pay.", ("promise_count_182d",)
+            "PROMISES", "Tiene promesas de pago recientes.", "Has recent promises to pay.", ("promise_count_182d > 0",)
         ),
-        ReasonGroup("MEANS", "Tiene con qué pagar.", "Has the means to pay."),
+        ReasonGroup("MEANS", "Tiene con qué pagar.", "Has the means to pay.", ("burden_rate < 0.3",)),
         ReasonGroup(
             "PLACE_WORK", "En su zona u ocupación el contacto rinde.", "A contact works in this area or occupation."
         ),
@@ -537,8 +562,8 @@ def explain_groups(
     """Per row, the codes of the groups that raised the score most, strongest first.
 
     ``contributions`` has one column per feature in the order of the spec, in log odds; those of a group are summed. A
-    group counts when its sum is at least ``least`` and its evidence, if it names any and ``uses_evidence``, is above 0.
-    Ties go to the spec's order.
+    group counts when its sum is at least ``least`` and, if it has evidence and ``uses_evidence``, one of the conditions
+    is true of the row. Ties go to the spec's order.
     """
     codes = [group.code for group in spec.groups]
     place = {code: index for index, code in enumerate(codes)}
@@ -547,10 +572,8 @@ def explain_groups(
         totals[:, place[feature.group]] += contributions[:, index]
     for index, group in enumerate(spec.groups):
         if group.evidence and uses_evidence:
-            seen = np.zeros(len(frame), dtype=bool)
-            for name in group.evidence:
-                seen |= np.nan_to_num(number(spec, frame[name]), nan=0.0) > 0
-            totals[~seen, index] = 0.0
+            seen = [condition.holds(lambda name: number(spec, frame[name])) for condition in group.conditions]
+            totals[~np.any(seen, axis=0), index] = 0.0
     order = np.argsort(-totals, axis=1, kind="stable")[:, :most]
     strong = np.take_along_axis(totals, order, axis=1) >= least
     names = np.array(codes, dtype=object)[order]
@@ -568,3 +591,7 @@ def check_spec(spec: FeatureSpec) -> None:
             raise ModelError(f"{spec.model}: feature {feature.name} has the unknown reason group {feature.group!r}.")
         if feature.monotone and not feature.monotone_reason:
             raise ModelError(f"{spec.model}: feature {feature.name} has a sign but no reason for it.")
+    for group in spec.groups:
+        unknown = sorted({name for one in group.conditions for name in one.columns} - set(spec.names))
+        if unknown:
+            raise ModelError(f"{spec.model}: the evidence of {group.code} reads {unknown}, no columns of {spec.table}.")

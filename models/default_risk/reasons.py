@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from models.conditions import Condition
 from models.estimators import contributions
 from models.features import ALREADY_PAST_THRESHOLD, LOAN_FEATURES, encode, explain_groups, number
 from models.limits import SHIPPED
@@ -49,9 +50,10 @@ def reasons(
     """One row per row of the checked feature table: the columns of :data:`COLUMNS`, lists as JSON text.
 
     1. ``raising_codes``: at most four groups that raised the probability, strongest first.
-    2. ``lowering_codes``: at most two that lowered it and of whose evidence there is none.
+    2. ``lowering_codes``: at most two that lowered it and whose sentence is true of the row.
     3. ``change_code``: ``CATCH_UP`` with instalments, amount and the probability after it, where paying the arrears
-       today would lower it; else the strongest raising group that has a sentence of its own; NULL without one.
+       today would lower it by what can be read in the percentages; else the strongest raising group that has a sentence
+       of its own which is true of the row; NULL without one.
 
     Rows that owe nothing now or soon and are below ``REASONED_FROM`` have empty lists; those past the threshold say so.
     """
@@ -70,14 +72,22 @@ def reasons(
         lowering[wanted] = [json.dumps(one) for one in _lowering(values, rows.iloc[wanted])]
     raising[wanted] = [json.dumps(one) for one in codes]
     found["raising_codes"], found["lowering_codes"] = raising, lowering
-    fixed = texts()["changes"]
+    fixed = _true_of("changes", rows.iloc[wanted])
     change = np.full(count, None, dtype=object)
-    change[wanted] = [next((code for code in one if code in fixed), None) for one in codes]
+    change[wanted] = [
+        next((code for code in one if code in fixed and code != CATCH_UP and fixed[code][place]), None)
+        for place, one in enumerate(codes)
+    ]
     installments, amount, changed = (np.full(count, np.nan) for _ in range(3))
     late = wanted[days[wanted] > 0]
     after = _caught_up(model, rows.iloc[late])
-    helps = late[after <= probability[late] - LEAST_FALL]
-    changed[helps] = after[after <= probability[late] - LEAST_FALL]
+    told = [
+        new <= old - LEAST_FALL and percent(new, "es") != percent(old, "es")
+        for new, old in zip(after, probability[late], strict=True)
+    ]
+    chosen = np.array(told, dtype=bool)
+    helps = late[chosen]
+    changed[helps] = after[chosen]
     amount[helps] = number(LOAN_FEATURES, rows["arrears_amount"].iloc[helps])
     installments[helps] = np.fmax(number(LOAN_FEATURES, rows["past_due_installment_count"].iloc[helps]), 1)
     change[helps] = CATCH_UP
@@ -147,7 +157,7 @@ def texts() -> dict[str, Any]:
     """The sentences of ``data/models/default_risk_reasons.yaml``, by kind, code and language.
 
     Raises:
-        ModelError: a sentence lacks a language, or its code is not a group of features.
+        ModelError: a sentence lacks a language, its code is not a group of features, or its condition cannot be read.
     """
     file = SHIPPED / "default_risk_reasons.yaml"
     content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -156,25 +166,35 @@ def texts() -> dict[str, Any]:
         for code, said in content[kind].items():
             if code not in known:
                 raise ModelError(f"{file}: {kind}.{code} is not a group of features; known are {sorted(known)}.")
-            if set(said) != set(LANGUAGES):
-                raise ModelError(f"{file}: {kind}.{code} needs {', '.join(LANGUAGES)} and nothing else.")
+            if set(said) - {"where"} != set(LANGUAGES):
+                raise ModelError(
+                    f"{file}: {kind}.{code} needs {', '.join(LANGUAGES)}, if wanted where, and nothing else."
+                )
+            said["where"] = [Condition.parse(text) for text in said.get("where", [])]
+            unknown = sorted({name for one in said["where"] for name in one.columns} - set(LOAN_FEATURES.names))
+            if unknown:
+                raise ModelError(f"{file}: {kind}.{code}: where reads {unknown}, no columns of {LOAN_FEATURES.table}.")
     return content
 
 
-def _lowering(values: np.ndarray, rows: pd.DataFrame) -> list[list[str]]:
-    """The groups that lowered the score most, among those with a sentence and without evidence to the contrary."""
-    codes = explain_groups(LOAN_FEATURES, -values, rows, most=len(LOAN_FEATURES.groups), uses_evidence=False)
-    against: dict[str, np.ndarray] = {
-        group.code: np.column_stack(
-            [np.nan_to_num(number(LOAN_FEATURES, rows[name]), nan=1.0) > 0 for name in group.evidence]
-        ).max(axis=1)
-        for group in LOAN_FEATURES.groups
-        if group.evidence
+def _true_of(kind: str, rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """By code, per row whether all that the sentence needs is so."""
+
+    def read(name: str) -> np.ndarray:
+        return number(LOAN_FEATURES, rows[name])
+
+    return {
+        code: np.logical_and.reduce([np.ones(len(rows), dtype=bool), *(one.holds(read) for one in said["where"])])
+        for code, said in texts()[kind].items()
     }
-    said = texts()["lowers"]
+
+
+def _lowering(values: np.ndarray, rows: pd.DataFrame) -> list[list[str]]:
+    """The groups that lowered the score most, among those with a sentence that is true of the row."""
+    codes = explain_groups(LOAN_FEATURES, -values, rows, most=len(LOAN_FEATURES.groups), uses_evidence=False)
+    said = _true_of("lowers", rows)
     return [
-        [code for code in one if code in said and not (code in against and against[code][place])][:MOST_LOWERING]
-        for place, one in enumerate(codes)
+        [code for code in one if code in said and said[code][place]][:MOST_LOWERING] for place, one in enumerate(codes)
     ]
 
 

@@ -49,6 +49,8 @@ class ContactEffect(FrameEstimator):
         none: the value of ``treatment`` for members who were left alone.
         response_window_days: how long after the date the money counts; the gap between learning and judging.
         least_attempts: a channel with fewer rows has no effect of its own and gains 0.
+        allow_protected: columns whose names speak of gender, age or marital state and that are learnt from all the
+            same; the note of every evaluation names them.
         n_jobs: threads.
         seed: of everything drawn; the same rows and seed give the same bytes.
 
@@ -61,7 +63,7 @@ class ContactEffect(FrameEstimator):
 
     ROLES: ClassVar[tuple[str, ...]] = ("treatment", "amount", "reached", "propensity", "date", "member")
     NAME = "ContactEffect"
-    FORMAT = "frame_contact_effect/1"
+    FORMAT = "frame_contact_effect/2"
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class ContactEffect(FrameEstimator):
         none: str = "none",
         response_window_days: int = 7,
         least_attempts: int = 200,
+        allow_protected: Sequence[str] | None = None,
         n_jobs: int = 1,
         seed: int = 0,
     ) -> None:
@@ -88,6 +91,7 @@ class ContactEffect(FrameEstimator):
         self.none = none
         self.response_window_days = response_window_days
         self.least_attempts = least_attempts
+        self.allow_protected = allow_protected
         self.n_jobs = n_jobs
         self.seed = seed
 
@@ -104,6 +108,7 @@ class ContactEffect(FrameEstimator):
             raise ValueError(
                 f"{self.NAME}: {int(codes.isna().sum())} rows have no {self.treatment!r}; give {self.none!r}."
             )
+        self.last_date_ = self._dates(frame).max() if self.date is not None else None
         self.channels_ = sorted(str(code) for code in codes.unique() if code != self.none)
         self.usual_size_ = self._median_size(frame)
         rows = self._rows(frame, matrix, y)
@@ -154,7 +159,9 @@ class ContactEffect(FrameEstimator):
         The plan makes as many contacts per channel and date as the rows did. Rows of the result, in money per row:
         ``habit`` (what was done), ``plan``, ``plan_against_habit``, and ``r_gain`` (how much better the gains explain
         what the contacts changed than no gains do; above 0 is good). ``attrs`` holds the overlap: ``supported_share``
-        by channel and ``effective_sample``, how many rows the log is worth for the plan's contacts.
+        by channel and ``effective_sample``, how many rows the log is worth for the plan's contacts; ``note`` says when
+        the rows begin before the money of the learnt ones had been counted, and which protected attributes were learnt
+        from.
         """
         frame, matrix = self._read(X)
         rows = self._rows(frame, matrix, y)
@@ -174,6 +181,7 @@ class ContactEffect(FrameEstimator):
         found.index.name = "metric"
         found.attrs["effective_sample"] = overlap(rows, nuisance, plan, self.channels_)["effective_sample"]
         found.attrs["supported_share"] = dict(zip(self.channels_, supported.mean(axis=0).tolist(), strict=True))
+        found.attrs["note"] = self._note(frame, self.response_window_days)
         return found
 
     def explain(self, X: pd.DataFrame, channel: str | None = None) -> pd.DataFrame:
@@ -236,6 +244,13 @@ class ContactEffect(FrameEstimator):
         reached = contacted if self.reached is None else frame[self.reached].fillna(False).to_numpy(dtype=bool)
         nothing = np.full(len(frame), np.nan)
         logged = nothing if self.propensity is None else frame[self.propensity].to_numpy(np.float64, na_value=np.nan)
+        wrong = np.flatnonzero((logged <= 0) | (logged > 1))
+        if len(wrong):
+            raise ValueError(
+                f"{self.NAME}: {len(wrong)} rows have a propensity outside (0, 1] in {self.propensity!r}, the first is "
+                f"{logged[wrong[0]]:g}. It is the probability with which the action taken was drawn; leave it empty "
+                "where nothing was drawn, and divide percentages by 100."
+            )
         size = self._size(frame)
         money = np.maximum(money, 0.0)
         return ChannelRows(
@@ -319,6 +334,7 @@ class ContactEffect(FrameEstimator):
             "effect_one": sorted(found.effect_one),
             "usual_size": self.usual_size_,
             "backtest": self.backtest_,
+            "last_date": None if self.last_date_ is None else self.last_date_.isoformat(),
         }
         return state, {f"{name}.txt": booster_text(b).encode() for name, b in boosters.items() if b is not None}
 
@@ -327,6 +343,7 @@ class ContactEffect(FrameEstimator):
         self.learner_ = state["learner"]
         self.usual_size_ = state["usual_size"]
         self.backtest_ = state["backtest"]
+        self.last_date_ = None if state["last_date"] is None else pd.Timestamp(state["last_date"])
         place: Sequence[str] = self.channels_
         self.fit_ = ChannelFit(
             learner=state["fitted"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -37,6 +37,8 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
         rounds: number of trees.
         learning_rate: weight of one tree.
         num_leaves: leaves of one tree.
+        allow_protected: columns whose names speak of gender, age or marital state and that are learnt from all the
+            same; the note of every evaluation names them.
         n_jobs: threads.
         seed: of everything drawn; the same rows and seed give the same bytes.
 
@@ -59,6 +61,7 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
         rounds: int = 120,
         learning_rate: float = 0.1,
         num_leaves: int = 7,
+        allow_protected: Sequence[str] | None = None,
         n_jobs: int = 1,
         seed: int = 0,
     ) -> None:
@@ -70,6 +73,7 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
         self.rounds = rounds
         self.learning_rate = learning_rate
         self.num_leaves = num_leaves
+        self.allow_protected = allow_protected
         self.n_jobs = n_jobs
         self.seed = seed
 
@@ -135,7 +139,8 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
         """AUC, Brier, ECE and log loss of rows that were not learnt from, one row each: value, low, high (95 %).
 
         Intervals resample members. ``attrs["calibration"]`` of the result is the table of expected and seen rates, and
-        ``attrs["note"]`` says when the rows begin before the labels of the learnt ones had ended.
+        ``attrs["note"]`` says when the rows begin before the labels of the learnt ones had ended, and which protected
+        attributes were learnt from.
         """
         frame, matrix = self._read(X)
         event = (self._outcome(frame, y) == self.classes_[1]).astype(float)
@@ -144,7 +149,7 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
         found = pd.DataFrame(metrics_with_interval(event, probability, members, draws=draws, seed=self.seed)).T
         found.index.name = "metric"
         found.attrs["calibration"] = calibration_table(event, probability).to_dict("records")
-        found.attrs["note"] = self._overlap(frame)
+        found.attrs["note"] = self._note(frame, self.horizon_days)
         return found
 
     def explain(self, X: Any) -> pd.DataFrame:
@@ -189,17 +194,6 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
     def _probability(self, frame: pd.DataFrame, matrix: np.ndarray) -> np.ndarray:
         day = self._dates(frame).dt.day_of_year.to_numpy(dtype=float)
         return self.target_.probability(matrix, np.zeros(len(frame)), day)
-
-    def _overlap(self, frame: pd.DataFrame) -> str:
-        if self.last_date_ is None or self.date not in frame.columns or len(frame) == 0:
-            return ""
-        ends, first = self.last_date_ + pd.Timedelta(days=self.horizon_days), self._dates(frame).min()
-        if first >= ends:
-            return ""
-        return (
-            f"The first judged date is {first.date()}, before the labels of the learnt rows had ended ({ends.date()}): "
-            "what is measured may be too good. Use backtest, or leave a gap as long as the horizon."
-        )
 
     def _state(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         state = {

@@ -18,9 +18,11 @@ def render(reach: pd.DataFrame, as_of: date) -> str:
     page = cards.Page("Mejor hora", "Best hour", str(as_of))
     page.note(
         "Tasa de contacto logrado, acercada a la del canal donde hay pocos intentos. No corrige a quién se buscó a "
-        "cada hora: si a una hora se buscó a quienes más responden, esa hora se ve mejor de lo que es.",
+        "cada hora: si a una hora se buscó a quienes más responden, esa hora se ve mejor de lo que es. Las horas son "
+        "las del huso del socio.",
         "Rate of people reached, drawn to the channel's where attempts are few. It does not correct for who was sought "
-        "when: an hour at which those who answer most were sought looks better than it is.",
+        "when: an hour at which those who answer most were sought looks better than it is. Hours are those of the "
+        "member's time zone.",
     )
     if reach.empty:
         page.note("Todavía no hay intentos de contacto.", "There is no attempt yet.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,7 @@ from pipelines.day import Day
 from pipelines.steps.champions import PROMISE_MODEL, RECOVERY_MODEL, champion
 from pipelines.steps.decided import decided_columns, store_decided
 from pipelines.steps.feature_rows import feature_rows
+from puntual.warehouse import Warehouse
 
 
 def score_promises(day: Day) -> dict[str, Any]:
@@ -73,25 +74,38 @@ def score_recovery(day: Day) -> dict[str, Any]:
 def estimate_reach_hours(day: Day) -> dict[str, Any]:
     """Reach by channel, occupation, weekday and hour from the attempts up to the date, into ``ml.reach_hours``."""
     settings = ReachSettings()
-    counts = day.warehouse.read(
-        """
-        select interactions.channel_code, coalesce(customers.occupation, '') as segment,
-            cast(extract(isodow from interactions.occurred_date) as bigint) as weekday,
-            interactions.occurred_hour as hour, count(*) as attempt_count,
-            count(case when interactions.is_contact then 1 end) as contact_count
-        from marts.fct_interactions as interactions
-        inner join marts.dim_customers as customers on interactions.customer_id = customers.customer_id
-        where interactions.is_attempt and interactions.occurred_date > {} and interactions.occurred_date <= {}
-        group by 1, 2, 3, 4
-        order by 1, 2, 3, 4
-        """,
-        [day.as_of - timedelta(days=settings.history_days), day.as_of],
-    )
+    counts = attempts_by_hour(day.warehouse, day.as_of, settings.history_days, day.settings.institution.timezone)
     if counts.empty:
         return _nothing(day, "ml.reach_hours", "nobody was contacted yet")
     reach = reach_by_hour(counts, settings).assign(as_of_date=day.as_of)
     rows = store_decided(day.warehouse, "ml.reach_hours", reach, day.as_of)
     return {"rows": rows, "status": "on", "attempts": int(reach["attempt_count"].sum())}
+
+
+def attempts_by_hour(warehouse: Warehouse, as_of: date, history_days: int, timezone: str) -> pd.DataFrame:
+    """Attempts and contacts by channel, occupation, weekday and hour on the member's own clock.
+
+    The hour is that of the member's time zone, ``timezone`` (the institution's) where it is not known: the hours of the
+    lists are looked up by the same clock (``puntual.lists.hours``). The days that count are the institution's.
+    """
+    return warehouse.read(
+        """
+        with attempts as (
+            select interactions.channel_code, coalesce(customers.occupation, '') as segment, interactions.is_contact,
+                (interactions.occurred_at at time zone 'UTC') at time zone coalesce(customers.timezone, {}) as local_at
+            from marts.fct_interactions as interactions
+            inner join marts.dim_customers as customers on interactions.customer_id = customers.customer_id
+            where interactions.is_attempt and interactions.occurred_date > {} and interactions.occurred_date <= {}
+        )
+        select channel_code, segment, cast(extract(isodow from local_at) as bigint) as weekday,
+            cast(extract(hour from local_at) as bigint) as hour, count(*) as attempt_count,
+            count(case when is_contact then 1 end) as contact_count
+        from attempts
+        group by 1, 2, 3, 4
+        order by 1, 2, 3, 4
+        """,
+        [timezone, as_of - timedelta(days=history_days), as_of],
+    )
 
 
 def _nothing(day: Day, table: str, why: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from models.features import PROTECTED
+from models.protected import protected
 from pipelines.bi_contract import CHANGELOG, CONTRACT_FILE, broken_promises, contract_of, objections
 from pipelines.steps.publishing import SCHEMA_VERSION
 from puntual.powerbi.diagram import IMAGES, images
@@ -87,4 +87,4 @@ def test_the_pictures_are_drawn_from_the_model(name: str) -> None:
 
 def test_no_protected_attribute_leaves_the_house(committed) -> None:
     leaving = {name for table in committed["tables"].values() for name in table["columns"]}
-    assert not PROTECTED & leaving
+    assert not protected(leaving)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from models.frames.base import ExtraColumnsWarning
+from models.frames.base import ExtraColumnsWarning, IdentifierWarning
 
 Check = Callable[[Any, pd.DataFrame, Any], None]
 
@@ -160,6 +161,12 @@ def check_columns_that_are_refused(estimator: Any, X: pd.DataFrame, y: Any) -> N
         ({"opened_on": pd.Timestamp("2026-01-01").date()}, "holds dates"),
         ({"national_id": [f"{place:08d}" for place in range(len(X))]}, "names rows"),
         ({"gender": "f"}, "protected"),
+        ({"opened_on": "2026-01-31"}, "holds dates"),
+        ({"opened_on": "31/01/2026"}, "holds dates"),
+        ({"opened_on": pd.Categorical(["2026-01-31"] * len(X))}, "holds dates"),
+        ({"opened_in": pd.Period("2026-01", freq="M")}, "holds dates"),
+        ({"phones": [["099", "098"]] * len(X)}, "holds lists"),
+        ({"extras": [{"a": 1}] * len(X)}, "holds lists"),
     ):
         with pytest.raises(ValueError, match=why):
             clone(estimator).fit(X.assign(**added), y)
@@ -185,6 +192,77 @@ def check_types_of_columns(estimator: Any, X: pd.DataFrame, y: Any) -> None:
     assert np.array_equal(told(fitted, other), told(fitted, X))
 
 
+def check_protected_attributes(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    """Refused in either language and however written, unless they are allowed by name, which every note then says."""
+    for name in (
+        "edad",
+        "Sexo",
+        "género",
+        "fecha_nacimiento",
+        "estado_civil",
+        "sexo_socio",
+        "gender_code",
+        "birthdate",
+    ):
+        with pytest.raises(ValueError, match=rf"'{name}' is a protected attribute.*allow_protected=\['{name}'\]"):
+            clone(estimator).fit(X.assign(**{name: 1.0}), y)
+    with_age = X.assign(edad=np.arange(len(X)) % 60 + 18.0, loan_age_days=np.arange(len(X)) % 700 * 1.0)
+    allowed = clone(estimator).set_params(allow_protected=["edad"]).fit(with_age, y)
+    assert allowed.protected_ == ["edad"]
+    assert "protected attributes, allowed by name: edad" in allowed.evaluate(with_age, y, draws=5).attrs["note"]
+    assert type(allowed).from_files(allowed.to_files()).protected_ == ["edad"]
+    assert clone(estimator).fit(X.assign(loan_age_days=np.arange(len(X)) % 700), y).protected_ == []
+    with pytest.raises(ValueError, match="allow_protected names"):
+        clone(estimator).set_params(allow_protected=["edad"]).fit(X, y)
+    with pytest.raises(ValueError, match="give a list"):
+        clone(estimator).set_params(allow_protected="edad").fit(with_age, y)
+
+
+def check_members_that_are_missing(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    for rows in (slice(None), slice(0, 3)):
+        holes = X.copy()
+        holes.loc[holes.index[rows], estimator.member] = None
+        with pytest.raises(ValueError, match=f"have no member in '{estimator.member}'.*member=None"):
+            clone(estimator).fit(holes, y)
+
+
+def check_dates_that_are_unclear(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    """The date column is a day, as date, timestamp or ISO text; whatever else is refused with a way out."""
+    name = estimator.date
+    days = pd.to_datetime(X[name])
+    fitted = clone(estimator).fit(X, y)
+    for same in (days.dt.strftime("%Y-%m-%d"), days.dt.date, days.astype("datetime64[ns]")):
+        assert clone(estimator).fit(X.assign(**{name: same}), y).to_files() == fitted.to_files()
+    for other, why in (
+        (days.dt.tz_localize("America/Guayaquil"), "time zone America/Guayaquil.*tz_localize"),
+        (days.dt.strftime("%Y-%m-%dT00:00:00+00:00"), "cannot be read as dates|time zone"),
+        (days.dt.to_period("M"), "periods.*to_timestamp"),
+        (days.dt.strftime("%d/%m/%Y"), "more than one way.*year-month-day"),
+        (days.dt.strftime("%Y%m%d").astype(int), "holds numbers"),
+        (pd.Series("soon", index=X.index), "no dates"),
+    ):
+        with pytest.raises(ValueError, match=f"date column '{name}'.*({why})"):
+            clone(estimator).fit(X.assign(**{name: other}), y)
+
+
+def check_keys_among_the_numbers(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    """Whole numbers that name rows or members are warned of; measures are not."""
+    for added in ({"row_number": np.arange(len(X))}, {"branch_id": np.arange(len(X)) // 4}):
+        with pytest.warns(IdentifierWarning, match=f"'{next(iter(added))}'.*parameter member.*astype"):
+            clone(estimator).fit(X.assign(**added), y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", IdentifierWarning)
+        clone(estimator).fit(X.assign(visits=np.arange(len(X)) % 90, balance=np.arange(len(X)) * 1.0), y)
+
+
+def check_rows_that_were_learnt_are_noted(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    fitted = clone(estimator).fit(X, y)
+    for one in (fitted, type(fitted).from_files(fitted.to_files())):
+        assert "too good" in one.evaluate(X, y, draws=5).attrs["note"]
+        later = X.assign(**{estimator.date: pd.to_datetime(X[estimator.date]) + pd.Timedelta(days=3650)})
+        assert one.evaluate(later, y, draws=5).attrs["note"] == ""
+
+
 CHECKS: tuple[Check, ...] = (
     check_clone_and_parameters,
     check_not_fitted,
@@ -200,4 +278,9 @@ CHECKS: tuple[Check, ...] = (
     check_files,
     check_columns_that_are_refused,
     check_types_of_columns,
+    check_protected_attributes,
+    check_members_that_are_missing,
+    check_dates_that_are_unclear,
+    check_keys_among_the_numbers,
+    check_rows_that_were_learnt_are_noted,
 )

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.conditions import Condition
 from models.features import (
     CUSTOMER_FEATURES,
     LOAN_FEATURES,
-    PROTECTED,
     FeatureSpec,
     ReasonGroup,
     check_spec,
@@ -18,6 +18,7 @@ from models.features import (
     explain_groups,
     learn_categories,
 )
+from models.protected import is_protected, protected
 from puntual.errors import ModelError
 
 SPECS = [pytest.param(spec, id=spec.model) for spec in (LOAN_FEATURES, CUSTOMER_FEATURES)]
@@ -32,7 +33,7 @@ def test_every_feature_says_why_it_may_be_used(spec: FeatureSpec) -> None:
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_no_protected_attribute_is_a_column(spec: FeatureSpec) -> None:
-    assert not PROTECTED & set(spec.names)
+    assert not protected(spec.names)
 
 
 def test_default_risk_learns_no_column_that_tells_its_few_dates_apart() -> None:
@@ -43,9 +44,43 @@ def test_default_risk_learns_no_column_that_tells_its_few_dates_apart() -> None:
 
 
 def test_a_protected_attribute_is_refused_in_a_spec() -> None:
-    gender = dataclasses.replace(LOAN_FEATURES.columns[-1], name="gender")
-    with pytest.raises(ModelError, match="protected"):
-        check_spec(dataclasses.replace(LOAN_FEATURES, columns=(*LOAN_FEATURES.columns, gender)))
+    for name in ("gender", "edad", "estado_civil", "sexo_socio"):
+        column = dataclasses.replace(LOAN_FEATURES.columns[-1], name=name)
+        with pytest.raises(ModelError, match=f"{name}.*protected"):
+            check_spec(dataclasses.replace(LOAN_FEATURES, columns=(*LOAN_FEATURES.columns, column)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("edad", "EDAD", "edad_socio", "edad2", "rango_edad", "age", "AgeBand", "memberAge", "age_at_loan", "ages"),
+        *("sexo", "sexo_socio", "Sex", "genero", "género", "GÉNERO", "gender_code", "es_mujer", "isMale"),
+        *("fecha_nacimiento", "FechaNacimiento", "fec_nac", "birthdate", "birth_date", "date of birth", "dob"),
+        *("estado_civil", "Estado Civil", "estadoCivil", "marital_status", "civil_status", "casado", "nombre_conyuge"),
+    ],
+)
+def test_protected_names_are_known_however_they_are_written(name: str) -> None:
+    assert is_protected(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("average", "percentage", "stage", "mortgage", "mortgage_age", "loan_age", "loanAge", "account_age_days"),
+        *("antiguedad", "edad_credito", "edad_del_prestamo", "edad_de_la_mora", "age_of_loan", "voltage", "language"),
+        *("responsabilidad_civil", "estado", "sextil", "sexagesimal", "generation", "general", "homemade", "package"),
+    ],
+)
+def test_innocent_names_are_not_refused(name: str) -> None:
+    assert not is_protected(name)
+
+
+def test_evidence_reads_columns_that_there_are() -> None:
+    group = dataclasses.replace(LOAN_FEATURES.groups[0], evidence=("nothing_of_the_kind > 0",))
+    with pytest.raises(ModelError, match="nothing_of_the_kind"):
+        check_spec(dataclasses.replace(LOAN_FEATURES, groups=(group, *LOAN_FEATURES.groups[1:])))
+    with pytest.raises(ModelError, match="cannot be read"):
+        Condition.parse("past_due_days is high")
 
 
 def test_a_sign_needs_a_reason() -> None:
@@ -107,7 +142,7 @@ TOY = dataclasses.replace(
     ),
     groups=(
         ReasonGroup("ONE", "uno", "one"),
-        ReasonGroup("TWO", "dos", "two", evidence=("c",)),
+        ReasonGroup("TWO", "dos", "two", evidence=("c > 0",)),
         ReasonGroup("THREE", "tres", "three"),
     ),
 )

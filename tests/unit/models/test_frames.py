@@ -266,6 +266,15 @@ def test_a_log_that_says_nothing_is_refused(change: dict[str, Any], why: str) ->
         effect().fit(contact_rows(members=100, weeks=4).assign(**change))
 
 
+@pytest.mark.parametrize("wrong", [0.0, -0.2, 1.5, 25.0, np.inf])
+def test_a_propensity_is_a_probability(wrong: float, learnt: ContactEffect) -> None:
+    rows = contact_rows(members=100, weeks=4)
+    rows.loc[rows.index[3], "drawn_with"] = wrong
+    for use in (effect().fit, learnt.evaluate):
+        with pytest.raises(ValueError, match=r"1 rows have a propensity outside \(0, 1\] in 'drawn_with'"):
+            use(rows)
+
+
 def test_an_unknown_channel_cannot_be_judged(learnt: ContactEffect) -> None:
     with pytest.raises(ValueError, match="pigeon"):
         learnt.evaluate(contact_rows(members=10, weeks=1).assign(channel="pigeon"))

@@ -13,6 +13,7 @@ from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import train
 from models.estimators import BoosterSettings
 from models.features import LOAN_FEATURES
+from puntual.lists.texts import LANGUAGES
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,8 @@ def model(world) -> DefaultRiskModel:
 def test_every_sentence_is_in_both_languages_and_holds_its_figures() -> None:
     said = texts()
     for code, by_language in said["changes"].items():
-        for language, forms in by_language.items():
+        for language in LANGUAGES:
+            forms = by_language[language]
             assert forms["one"].endswith(".")
             places = {"{amount}", "{before}", "{after}"}
             assert all(p in forms["one"] for p in places) == (code == CATCH_UP), (code, language)
@@ -46,7 +48,7 @@ def test_the_sentence_by_hand_in_both_languages() -> None:
         "changed_probability": 0.0231,
     }
     assert sentences(row, "es", "USD") == [
-        "No ha incumplido promesas de pago.",
+        "En el último medio año no ha incumplido promesas de pago.",
         "Ponerse al día con 2 cuotas (USD 1.184,20) bajaría el riesgo de 41 % a 2,3 %.",
     ]
     assert sentences(row | {"change_installment_count": 1.0, "lowering_codes": "[]"}, "en", "USD") == [
