@@ -116,6 +116,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         costs={name: channel.cost for name, channel in settings.channels.items()},
         exploration_share=settings.decision.exploration_share,
         exploration_max_cost=settings.decision.exploration_max_cost,
+        exploration_max_cost_share=settings.decision.exploration_max_cost_share,
         seed=settings.decision.seed,
         arms=taking_part.arms,
     )
