@@ -165,10 +165,10 @@ def decide(
     7. ``rank`` 1 is the contact of greatest net value in its list: the collector's, or the channel's for messages.
     8. Members of experiments follow their arm: no contact for a hold-out, the written ladder for a ladder, which gets
        of every capacity the part that its members are expected to be of all who are planned for. Exploration goes on in
-       all arms but hold-outs. ``propensity`` then counts the draw of the arm too: with probabilities h of a hold-out and l of a
-       ladder it is (1 - h) times that of the draw, plus (1 - share) times (1 - h - l) if the action is the product's
-       and l if it is the ladder's, plus h if it is none. What an arm's plan would have done for a member of another
-       is found as for the explored. Without a channel model the product is the ladder.
+       all arms but hold-outs. ``propensity`` then counts the draw of the arm too: with probabilities h of a hold-out
+       and l of a ladder it is (1 - h) times that of the draw, plus (1 - share) times (1 - h - l) if the action is the
+       product's and l if it is the ladder's, plus h if it is none. What an arm's plan would have done for a member of
+       another is found as for the explored. Without a channel model the product is the ladder.
 
     Args:
         features: feat_customer__as_of rows of ``as_of``.
