@@ -19,6 +19,8 @@ class WarehouseTranslator(DagsterDbtTranslator):
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """``[schema, table]``."""
+        if dbt_resource_props["resource_type"] == "source" and dbt_resource_props["source_name"] == "earlier":
+            return dg.AssetKey(["decisions", "earlier"])  # today's decisions are not among what they rest on
         if dbt_resource_props["resource_type"] == "source" and dbt_resource_props["schema"] == "decisions":
             return dg.AssetKey(["decisions", "decisions"])  # one asset writes all of its tables
         name = dbt_resource_props.get("alias") or dbt_resource_props["name"]

@@ -88,11 +88,14 @@ class DecisionSettings(Strict):
     """How today's contacts are chosen.
 
     ``exploration_max_cost``: what the drawn contacts of a day may cost in expectation; empty is no limit.
+    ``exploration_max_cost_share``: the same as a share of what the day's plan would cost if nobody were explored; empty
+    is no limit. The smaller of the two holds.
     """
 
     response_window_days: int = Field(default=7, ge=1, le=31)
     exploration_share: Share = 0.05
     exploration_max_cost: float | None = Field(default=None, ge=0)
+    exploration_max_cost_share: float | None = Field(default=0.1, ge=0)
     reading: Literal["strict_default", "alternative_reading"] = "strict_default"
     seed: int = 0
 
@@ -485,6 +488,7 @@ decision:
   response_window_days: 7          # the gain of a contact is the extra money within this window
   exploration_share: 0.05          # share of members whose action is drawn, so that the next model can learn
   exploration_max_cost: null       # what the drawn contacts of a day may cost in expectation; null: no limit
+  exploration_max_cost_share: 0.1  # the same, as a share of what the day's plan costs; the smaller of the two holds
   reading: strict_default          # where sources of a rule differ: strict_default or alternative_reading
 
 default_risk:

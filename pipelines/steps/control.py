@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pipelines.day import Day
+from pipelines.steps.decided import ensure_decided
 
 _TABLES = {
     "run_parameters": {
@@ -134,3 +135,5 @@ def _ensure_tables(day: Day) -> None:
                 day.warehouse.execute(f"drop table control.{name}")
             described = ", ".join(f"{column} {kind}" for column, kind in columns.items())
             day.warehouse.execute(f"create table if not exists control.{name} ({described})")
+        for table in ("decisions.decisions", "decisions.summaries"):
+            ensure_decided(day.warehouse, table)

@@ -41,6 +41,16 @@ def store_decided(warehouse: Warehouse, table: str, frame: pd.DataFrame, as_of: 
     return warehouse.replace_slice(table, typed, as_of_date=as_of, types=columns)
 
 
+def ensure_decided(warehouse: Warehouse, table: str) -> None:
+    """The table with all its described columns, empty if it was not there: it is read before anything is decided."""
+    columns = decided_columns(table)
+    with warehouse.connection():
+        _add_new_columns(warehouse, table, columns)
+        warehouse.execute(f"create schema if not exists {table.split('.')[0]}")
+        described = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        warehouse.execute(f"create table if not exists {table} ({described})")
+
+
 def _add_new_columns(warehouse: Warehouse, table: str, columns: dict[str, str]) -> None:
     there = warehouse.read(
         "select column_name from information_schema.columns where table_schema = {} and table_name = {}",

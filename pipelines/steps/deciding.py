@@ -116,6 +116,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         costs={name: channel.cost for name, channel in settings.channels.items()},
         exploration_share=settings.decision.exploration_share,
         exploration_max_cost=settings.decision.exploration_max_cost,
+        exploration_max_cost_share=settings.decision.exploration_max_cost_share,
         seed=settings.decision.seed,
         arms=taking_part.arms,
     )
@@ -162,10 +163,20 @@ def _broken_capacities(outcome: DecisionOutcome) -> str:
     return "; ".join(f"{row.capacity_name}: {row.used_count} of {row.capacity_count}" for row in over.itertuples())
 
 
+def _is_ahead(day: Day) -> bool:
+    """Whether no attempt of the day or later is known yet: a list that is made afterwards moved nobody."""
+    begins = pd.Timestamp(day.as_of, tz=day.settings.institution.timezone).tz_convert("UTC").tz_localize(None)
+    later = day.warehouse.read(
+        "select count(*) as later from raw.interactions where direction = 'outbound' and occurred_at >= {}",
+        [begins.to_pydatetime()],
+    )
+    return int(later["later"].iloc[0]) == 0
+
+
 def _store(day: Day, outcome: DecisionOutcome, policies: PolicySet, violation_count: int) -> None:
     added = {"rule_versions": policies.digests, "violation_count": violation_count}
     figures = json.dumps({**outcome.summary, **added}, sort_keys=True)
-    summary = pd.DataFrame({"as_of_date": [day.as_of], "summary": [figures]})
+    summary = pd.DataFrame({"as_of_date": [day.as_of], "summary": [figures], "is_ahead": [_is_ahead(day)]})
     with day.warehouse.connection():
         for name, frame in {
             "decisions": outcome.decisions,

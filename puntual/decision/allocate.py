@@ -35,6 +35,8 @@ class Allocation:
     ``choice``: column of the chosen action per row, -1 for none. ``dual_bound`` is at least the value of every feasible
     choice; ``gap`` = (bound - value) / bound. ``prices``: what one more unit of each capacity would add.
     ``price_of_choice``: the price of every row and action (its capacities together), for the decision log.
+    ``displaced``: channels x zones; what the others would lose if one more took the channel in the zone, infinite where
+    it has no place. With it the plan of one row more is exact without solving it. None when the choice is not optimal.
     """
 
     choice: Ints
@@ -45,6 +47,7 @@ class Allocation:
     used: Ints
     price_of_choice: Floats
     is_optimal: bool
+    displaced: Floats | None
 
 
 def allocate(
@@ -76,13 +79,14 @@ def allocate(
     choice = _repair(problem, prices)
     network = _Network.of(problem) if problem.is_network else None
     is_optimal = False
+    displaced = None
     if network is not None:
         choice, is_optimal = network.improve(choice)
         if is_optimal:
-            exact = network.prices()
+            exact, displaced = network.prices(), network.displaced()
             if problem.bound(exact) <= problem.bound(prices) * (1 + _RELATIVE_TOLERANCE):
                 prices = exact
-    return problem.result(choice, prices, is_optimal)
+    return problem.result(choice, prices, is_optimal, displaced)
 
 
 class _Problem:
@@ -172,7 +176,7 @@ class _Problem:
             counts[:, zone] = np.bincount(chosen[chosen >= 0], minlength=self.channels)
         return counts
 
-    def result(self, choice: Ints, prices: Floats, is_optimal: bool) -> Allocation:
+    def result(self, choice: Ints, prices: Floats, is_optimal: bool, displaced: Floats | None) -> Allocation:
         """The allocation in the caller's row order."""
         chosen = np.flatnonzero(choice >= 0)
         total = float(np.sum(self.worth[choice[chosen], chosen]))
@@ -195,7 +199,7 @@ class _Problem:
         for zone, rows in self.blocks:
             price[self.order[rows]] = cell[:, zone]
         gap = (bound - total) / bound if bound > 0 else 0.0
-        return Allocation(back, total, bound, gap, prices, used, price, is_optimal)
+        return Allocation(back, total, bound, gap, prices, used, price, is_optimal, displaced)
 
 
 def _best(worth: Floats, price: Floats, floor: float = 0.0) -> Floats:
@@ -377,6 +381,12 @@ class _Network:
                 prices[position] = max(0.0, here - beyond)
         return prices
 
+    def displaced(self) -> Floats:
+        """What one more in each cell would cost the members who are there: the cheapest way on from its node."""
+        distance, _ = self._longest(from_nothing=True, backwards=True)
+        cells = distance[1 : self.first_capacity].reshape(self.problem.channels, self.problem.zone_count)
+        return np.where(np.isfinite(cells), np.maximum(-cells, 0.0), np.inf)
+
     def _parent(self, position: int) -> int:
         """Node after a limit: the next larger one around it, or the far end."""
         inside = np.argwhere(self.problem.member[position])
@@ -421,7 +431,7 @@ class _Network:
         counts = problem.counts_by_cell(self.choice)
         linked = set()
         for channel in range(problem.channels):
-            for zone, _ in problem.blocks:
+            for zone in range(problem.zone_count):
                 node = self.cell(channel, zone)
                 used = int(counts[channel, zone])
                 if problem.pooled[channel]:
@@ -453,9 +463,16 @@ class _Network:
                 arcs.append((0, node, 0.0, -1, position, -1))
         return arcs
 
-    def _longest(self, *, from_nothing: bool) -> tuple[Floats, list[tuple[int, int, float, int, int, int]]]:
-        """Longest distances (from node 0, or from everywhere), or the arcs of a positive cycle if there is one."""
+    def _longest(
+        self, *, from_nothing: bool, backwards: bool = False
+    ) -> tuple[Floats, list[tuple[int, int, float, int, int, int]]]:
+        """Longest distances (from node 0, or from everywhere), or the arcs of a positive cycle if there is one.
+
+        ``backwards``: along the arcs' reverses, so that the distance from node 0 is the distance to it.
+        """
         arcs = self._all_arcs()
+        if backwards:
+            arcs = [(arc[1], arc[0], *arc[2:]) for arc in arcs]
         if not arcs:
             return np.zeros(self.nodes), []
         arcs.sort(key=lambda arc: arc[1])

@@ -6,6 +6,7 @@ per member and channel: verdict of the rules, value, price, what the greedy plan
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -94,7 +95,11 @@ _LARGE_ARREARS_SHARE = 0.9
 _LADDER_STEP_DOWN = 0.8
 _LONG_SILENCE_DAYS = 30
 
+_TIE = 1e-9
+"""Two actions nearer than this are alike: which of them a plan would take is not known without making it."""
+
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 
@@ -133,6 +138,7 @@ def decide(
     timezone: str,
     exploration_share: float,
     exploration_max_cost: float | None = None,
+    exploration_max_cost_share: float | None = None,
     seed: int = 0,
     promise_grace_days: int = 2,
     arms: pd.DataFrame | None = None,
@@ -146,8 +152,11 @@ def decide(
        served by past-due days, then amount.
     4. A share of the members gets a random permitted action (``is_exploration``), but none that would not pay for
        itself at twice its estimated gain. ``propensity`` is the probability of the row's action: (1 - share) if it is
-       the greedy one, plus share times its probability when drawing. NULL where a draw met a full capacity
-       (``exploration_overflow``): such a row is no evidence.
+       the greedy one, plus share times its probability when drawing: exact, given everybody else's draws. The greedy
+       action of a member who was drawn is what the plan would have chosen had that member not been: its place given
+       back, and everyone who would make room counted (``Allocation.displaced``). NULL where a draw met a full capacity
+       (``exploration_overflow``) and where that choice is not certain (a tie, or a plan without proof that it is the
+       best): such a row is no evidence.
     5. ``blocked_by`` of a member without contact: rule ids when every channel is blocked, else why nothing was chosen:
        ``no_positive_value``, ``no_support``, ``capacity``, ``not_on_the_ladder``, ``exploration_none``,
        ``exploration_overflow``. ``[]`` for a contact. ``experiment:<id>:hold_out`` for the held out, beside the rules.
@@ -155,11 +164,11 @@ def decide(
        loan, that of the largest arrears; ``default_probability`` is that of the member's worst loan.
     7. ``rank`` 1 is the contact of greatest net value in its list: the collector's, or the channel's for messages.
     8. Members of experiments follow their arm: no contact for a hold-out, the written ladder for a ladder, which gets
-       of every capacity the part that its members are of all who are planned for. Exploration goes on in all arms but
-       hold-outs. ``propensity`` then counts the draw of the arm too: with probabilities h of a hold-out and l of a
-       ladder it is (1 - h) times that of the draw, plus (1 - share) times (1 - h - l) if the action is the product's
-       and l if it is the ladder's, plus h if it is none. What an arm's plan would have done for a member of another
-       is its best action at that plan's prices, as for the explored. Without a channel model the product is the ladder.
+       of every capacity the part that its members are expected to be of all who are planned for. Exploration goes on in
+       all arms but hold-outs. ``propensity`` then counts the draw of the arm too: with probabilities h of a hold-out
+       and l of a ladder it is (1 - h) times that of the draw, plus (1 - share) times (1 - h - l) if the action is the
+       product's and l if it is the ladder's, plus h if it is none. What an arm's plan would have done for a member of
+       another is found as for the explored. Without a channel model the product is the ladder.
 
     Args:
         features: feat_customer__as_of rows of ``as_of``.
@@ -181,6 +190,8 @@ def decide(
         timezone: the institution's zone.
         exploration_share: probability with which a member is explored.
         exploration_max_cost: what the drawn contacts of the day may cost in expectation; None is no limit.
+        exploration_max_cost_share: the same as a share of what the day would cost if nobody were explored; the smaller
+            of the two limits holds.
         seed: of the draws.
         promise_grace_days: whole days after a promise's due date before it counts as broken.
         arms: of the members of experiments, columns ``puntual.experiments.assign.ARM_COLUMNS``; None: there are none.
@@ -221,6 +232,7 @@ def decide(
         channels,
         share=exploration_share,
         most_cost=exploration_max_cost,
+        most_cost_share=exploration_max_cost_share,
         seed=seed,
         as_of=as_of,
     )
@@ -372,6 +384,8 @@ class _Plan:
     allowed: Flags
     wanted: Flags
     arms: _Arms
+    exploration_cost: float
+    exploration_most: float | None
 
 
 def _plan(
@@ -385,6 +399,7 @@ def _plan(
     *,
     share: float,
     most_cost: float | None,
+    most_cost_share: float | None,
     seed: int,
     as_of: date,
 ) -> _Plan:
@@ -392,6 +407,17 @@ def _plan(
     zone = people["zone"].to_numpy(dtype=object)
     layout = Layout.of(offered, channels)
     cell = layout.zone_codes(zone, len(people))
+
+    def solved(mine: _Scores, rows: Flags, counts: Ints) -> Allocation:
+        part = [Capacity(one.name, one.cells, int(count), one.kind) for one, count in zip(offered, counts, strict=True)]
+        worth = np.where(np.isfinite(mine.worth), mine.worth, -np.inf)
+        return allocate(worth[rows], (allowed & mine.supported)[rows], part, channels=channels, zones=zone[rows])
+
+    if most_cost_share is not None and share > 0:
+        # of a plan that no draw enters, so that the probabilities do not depend on the draws
+        undrawn = solved(scores, np.ones(len(people), dtype=bool), layout.counts).choice
+        by_plan = most_cost_share * float(scores.cost[undrawn[undrawn >= 0]].sum())
+        most_cost = by_plan if most_cost is None else min(most_cost, by_plan)
     exploration = explore(
         people["customer_id"],
         allowed & layout.reachable[:, cell].T & worth_trying(scores.gain, scores.cost, scores.supported),
@@ -409,64 +435,94 @@ def _plan(
     drawn = np.where(exploration.is_explored, exploration.drawn, -1)
     kept, spent = _keep(layout, cell, drawn, exploration.priority)
     is_overflow = exploration.is_explored & (drawn >= 0) & ~kept
-    left = [int(capacity.count - spent[position]) for position, capacity in enumerate(offered)]
+    left = layout.counts - spent
     planned = ~exploration.is_explored & ~arms.is_held
     of_ladder = planned & arms.on_ladder
-    portion = of_ladder.sum() / planned.sum() if of_ladder.any() else 0.0
-    ladders = [int(count * portion) for count in left]
+    # by the probabilities of the arms, so that nobody's draw changes what is planned for the others
+    portion = arms.ladder_probability.sum() / max((1.0 - arms.held_probability).sum(), 1.0)
     rest = planned & ~arms.on_ladder
 
-    def greatest(mine: _Scores, rows: Flags, counts: list[int]) -> tuple[npt.NDArray[np.int64], Floats, Allocation]:
-        """The plan of ``rows``, its prices per member, and what it would have done for the others."""
-        usable = allowed & mine.supported
-        worth = np.where(np.isfinite(mine.worth), mine.worth, -np.inf)
-        part = [Capacity(one.name, one.cells, count, one.kind) for one, count in zip(offered, counts, strict=True)]
-        allocation = allocate(worth[rows], usable[rows], part, channels=channels, zones=zone[rows])
-        best_choice = np.full(len(people), -1, dtype=np.int64)
-        best_choice[rows] = allocation.choice
-        price = layout.cell_prices(allocation.prices)[:, cell].T
-        # what the others would have got: the best action at the prices of the plan
-        net = np.where(usable & (worth > 0), worth - price, -np.inf)[~rows]
-        if net.size:
-            best = net.argmax(axis=1)
-            best_choice[~rows] = np.where(net[np.arange(len(net)), best] > 0, best, -1)
-        return best_choice, price, allocation
+    def parts(room: Ints) -> tuple[Ints, Ints]:
+        """What of the capacities is for the product's plan, and what for the ladder's."""
+        of_steps = (room * portion).astype(np.int64) if by_ladder is not None else np.zeros_like(room)
+        return room - of_steps, of_steps
 
-    greedy, price, allocation = greatest(
-        scores, rest, [count - taken for count, taken in zip(left, ladders, strict=True)]
-    )
+    def instead(mine: _Scores, allocation: Allocation, rows: Flags) -> tuple[Ints, Flags]:
+        """What the plan would choose for each of ``rows``, had it to serve that one more, and whether that is sure."""
+        usable = (allowed & mine.supported & layout.reachable[:, cell].T)[rows] & (np.nan_to_num(mine.worth[rows]) > 0)
+        lost = layout.cell_prices(allocation.prices) if allocation.displaced is None else allocation.displaced
+        net = np.where(usable, mine.worth[rows] - lost[:, cell[rows]].T, -np.inf)
+        ranked = np.sort(np.column_stack([np.zeros(len(net)), net]), axis=1)
+        best = np.where((net > 0).any(axis=1), net.argmax(axis=1), -1).astype(np.int64)
+        lead = ranked[:, -1] - ranked[:, -2]
+        is_sure = (lead > _TIE * np.maximum(1.0, np.abs(ranked[:, -1]))) & (allocation.displaced is not None)
+        # whom no capacity holds back gets the best in any plan
+        free = np.where(usable, lost[:, cell[rows]].T, 0.0).max(axis=1, initial=0.0) == 0.0
+        return best, is_sure | free
+
+    def greatest(mine: _Scores, rows: Flags, which: int) -> tuple[Ints, Flags, Allocation]:
+        """The plan of ``rows`` within its part of what the draws leave, and what it would have chosen for the others.
+
+        For a member whose draw took a place: with that place given back.
+        """
+        counts = parts(left)[which]
+        allocation = solved(mine, rows, counts)
+        answer, is_sure = np.full(len(people), -1, dtype=np.int64), np.ones(len(people), dtype=bool)
+        answer[rows] = allocation.choice
+        answer[~rows], is_sure[~rows] = instead(mine, allocation, ~rows)
+        held_back = counts <= allocation.used
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for row in np.flatnonzero(kept):
+            if (layout.member[:, drawn[row], cell[row]] & held_back).any():
+                alike.setdefault(given_back(int(row)), []).append(int(row))
+        for room, members in alike.items():
+            place = np.isin(np.arange(len(people)), members)
+            if (parts(np.array(room))[which] != counts).any():
+                answer[place], is_sure[place] = instead(mine, solved(mine, rows, parts(np.array(room))[which]), place)
+        return answer, is_sure, allocation
+
+    @functools.cache
+    def of_cell(channel: int, where: int) -> tuple[int, ...]:
+        return without(int(np.flatnonzero(kept & (drawn == channel) & (cell == where))[0]))
+
+    def given_back(row: int) -> tuple[int, ...]:
+        """What would be left had the member of ``row`` not been explored; alike for equal draws where all fit."""
+        return without(row) if is_overflow.any() else of_cell(int(drawn[row]), int(cell[row]))
+
+    @functools.cache
+    def without(row: int) -> tuple[int, ...]:
+        others = np.where(np.arange(len(drawn)) == row, -1, drawn)
+        return tuple(int(count) for count in layout.counts - _keep(layout, cell, others, exploration.priority)[1])
+
+    greedy, is_sure, allocation = greatest(scores, rest, 0)
     used = allocation.used + spent
     by_product, by_steps = greedy, greedy
     wanted = allowed & scores.supported & (np.nan_to_num(scores.worth) > 0)
     if by_ladder is not None:
-        by_steps, _, ladder_plan = greatest(by_ladder, of_ladder, ladders)
+        by_steps, is_sure_of_steps, ladder_plan = greatest(by_ladder, of_ladder, 1)
+        is_sure = is_sure & (is_sure_of_steps | (arms.ladder_probability == 0.0))
         used = used + ladder_plan.used
         greedy = np.where(arms.on_ladder, by_steps, by_product)
         steps_wanted = allowed & by_ladder.supported & (np.nan_to_num(by_ladder.worth) > 0)
         wanted = np.where(arms.on_ladder[:, None], steps_wanted, wanted)
     choice = np.where(exploration.is_explored, np.where(kept, drawn, -1), np.where(arms.is_held, -1, greedy))
     propensity = _propensity(choice, by_product, by_steps, exploration, arms, share)
-    propensity[is_overflow] = np.nan
+    propensity[is_overflow | ~is_sure] = np.nan
+    price = layout.cell_prices(allocation.prices)[:, cell].T
     return _Plan(
         choice=choice,
         greedy=greedy,
         exploration=exploration,
         is_overflow=is_overflow,
         propensity=propensity,
-        allocation=Allocation(
-            greedy,
-            allocation.value,
-            allocation.dual_bound,
-            allocation.gap,
-            allocation.prices,
-            allocation.used,
-            price,
-            allocation.is_optimal,
-        ),
+        allocation=replace(allocation, choice=greedy, price_of_choice=price),
         used=used,
         allowed=allowed,
         wanted=wanted,
         arms=arms,
+        exploration_cost=share
+        * float((1.0 - arms.held_probability) @ (exploration.probability[:, : len(channels)] @ scores.cost)),
+        exploration_most=most_cost if share > 0 else None,
     )
 
 
@@ -803,7 +859,10 @@ def _summary(
         "exploration_share": share,
         "explored_count": int(explored.sum()),
         "explored_contact_count": int((explored & chosen).sum()),
+        "exploration_expected_cost_amount": round(plan.exploration_cost, 2),
+        "exploration_max_cost_amount": None if plan.exploration_most is None else round(plan.exploration_most, 2),
         "exploration_overflow_count": int(plan.is_overflow.sum()),
+        "propensity_unknown_count": int(np.isnan(plan.propensity).sum()),
         "held_out_count": int(plan.arms.is_held.sum()),
         "ladder_arm_count": int(plan.arms.on_ladder.sum()),
         "collectors_at_work": len(team),

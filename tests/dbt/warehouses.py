@@ -48,6 +48,7 @@ def source_columns() -> dict[str, dict[str, str]]:
         f"{source['name']}.{table['name']}": {column["name"]: column["data_type"] for column in table["columns"]}
         for source in sources
         for table in source["tables"]
+        if "identifier" not in table  # another name of a table that is described
     }
 
 

@@ -31,6 +31,46 @@ contacts as (
     where interactions.is_attempt
 ),
 
+first_contacts as (
+    select * from contacts where contact_rank = 1
+),
+
+-- The days of the week up to its first contact, as the product decided them. A day without a decision could have none.
+decided as (
+    select
+        marks.customer_id,
+        marks.as_of_date,
+        sum(
+            case
+                when not coalesce(summaries.is_ahead, false) or decisions.propensity is null then 1
+                when decisions.as_of_date = first_contacts.occurred_date then
+                    case when decisions.action = first_contacts.channel_code then 0 else 1 end
+                when decisions.action = 'none' then 0
+                else 1
+            end
+        ) as unexplained_count,
+        max(case when decisions.as_of_date = first_contacts.occurred_date then 1 else 0 end) as asked_count,
+        -- factor by factor in the order of the days: the same bytes on both engines
+        {% for day in range(1, window + 1) -%}
+        coalesce(max(case when decisions.as_of_date = {{ add_days('marks.as_of_date', day) }} then decisions.propensity end), 1)
+        {%- if not loop.last %} * {% endif %}
+        {% endfor -%}
+        as propensity
+    from marks
+    cross join {{ source('control', 'run_parameters') }} as run
+    left join first_contacts
+        on marks.customer_id = first_contacts.customer_id
+        and marks.as_of_date = first_contacts.as_of_date
+    inner join {{ source('earlier', 'earlier_decisions') }} as decisions
+        on marks.customer_id = decisions.customer_id
+        and decisions.as_of_date > marks.as_of_date
+        and decisions.as_of_date <= {{ add_days('marks.as_of_date', window) }}
+        and decisions.as_of_date <= run.as_of_date
+        and (first_contacts.occurred_date is null or decisions.as_of_date <= first_contacts.occurred_date)
+    left join {{ source('earlier', 'earlier_summaries') }} as summaries on decisions.as_of_date = summaries.as_of_date
+    group by marks.customer_id, marks.as_of_date
+),
+
 payments as (
     select
         marks.customer_id,
@@ -51,16 +91,25 @@ select
     contacts.occurred_date as contacted_date,
     coalesce(contacts.is_contact, false) as was_reached,
     cast(coalesce(contacts.contact_count, 0) as bigint) as contact_count,
-    contacts.propensity,
+    -- what the institution says of its own draw comes first
+    coalesce(
+        contacts.propensity,
+        case
+            when decided.unexplained_count = 0 and (contacts.channel_code is null or decided.asked_count = 1)
+                then decided.propensity
+        end
+    ) as propensity,
     {{ money('coalesce(payments.paid_amount, 0)') }} as paid_7d_amount,
     coalesce(payments.paid_amount, 0) > 0 as has_paid_7d,
     {{ add_days('marks.as_of_date', window) }} <= run.as_of_date as is_matured
 from marks
 cross join {{ source('control', 'run_parameters') }} as run
-left join contacts
+left join first_contacts as contacts
     on marks.customer_id = contacts.customer_id
     and marks.as_of_date = contacts.as_of_date
-    and contacts.contact_rank = 1
+left join decided
+    on marks.customer_id = decided.customer_id
+    and marks.as_of_date = decided.as_of_date
 left join payments
     on marks.customer_id = payments.customer_id
     and marks.as_of_date = payments.as_of_date

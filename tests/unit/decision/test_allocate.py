@@ -94,6 +94,29 @@ def test_prices_are_what_one_more_unit_adds():
         assert base.prices[position] == pytest.approx(more.value - base.value, abs=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_what_one_more_row_would_get_is_told_without_solving_for_it(seed: int):
+    random = np.random.default_rng(seed)
+    value, zones = random.gamma(1.0, 5.0, (90, 4)), random.choice(["a", "b", "c"], 90).astype(object)
+    channels = ["call", "visit", "sms", "email"]
+    capacities = [
+        Capacity("call", (Cell("call"),), 12, "pool"),
+        Capacity("both", (Cell("call"), Cell("visit", "a")), 6, "pool"),
+        Capacity("visit-b", (Cell("visit", "b"),), 3, "pool"),
+        Capacity("sms", (Cell("sms"),), 8),
+        Capacity("messages", (Cell("sms"), Cell("email")), 20),
+    ]
+    size = 80
+    base = allocate(value[:size], everyone(value[:size]), capacities, channels=channels, zones=zones[:size])
+    assert base.is_optimal and base.displaced is not None
+    for row in range(size, 90):
+        rows = [*range(size), row]
+        full = allocate(value[rows], everyone(value[rows]), capacities, channels=channels, zones=zones[rows])
+        net = value[row] - base.displaced[:, ["a", "b", "c"].index(zones[row])]  # c: elsewhere
+        assert full.choice[-1] == (net.argmax() if net.max() > 0 else -1)
+        assert full.value == pytest.approx(base.value + max(0.0, net.max()))
+
+
 def test_crossing_limits_keep_a_bound_and_every_capacity():
     # {sms, whatsapp} and {whatsapp, email} overlap without nesting: no longer a network
     random = np.random.default_rng(4)

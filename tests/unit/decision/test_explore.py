@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from puntual.decision import decide as deciding
 from puntual.decision.explore import affordable, explore, worth_trying
-from tests.unit.decision.test_decide import COSTS, book, run, team
+from tests.unit.decision.test_decide import COSTS, book, in_arms, run, team
 from tests.unit.decision.worlds import TUESDAY
 
 CHANNELS = list(COSTS)
@@ -39,8 +42,9 @@ def test_the_logged_propensity_is_recomputed_from_the_log(seed: int, most_cost: 
     assert told.sum() > 100
     np.testing.assert_allclose(logged[told], recomputed(found, share)[told], atol=1e-12)
     assert ((logged[told] > 0) & (logged[told] <= 1 + 1e-12)).all()
-    # What has no propensity met a full capacity and is no evidence.
-    assert (found.decisions.loc[~told, "blocked_by"] == '["exploration_overflow"]').all()
+    # What has no propensity met a full capacity or a tie and is no evidence.
+    assert found.decisions.loc[~told, "is_exploration"].all()
+    assert (~told).sum() <= found.summary["exploration_overflow_count"] + 1
 
 
 def test_over_seeds_each_action_is_taken_as_often_as_logged() -> None:
@@ -64,6 +68,91 @@ def test_over_seeds_each_action_is_taken_as_often_as_logged() -> None:
     assert abs(z.mean()) < 0.25
     assert 0.8 < (z**2).mean() < 1.2
     assert abs(taken.sum(axis=0) - chance.sum(axis=0) * runs).max() < 4 * np.sqrt(variance.sum(axis=0).max())
+
+
+SCARCE = dict.fromkeys(COSTS, 6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_plan_would_have_done_for_the_explored_is_what_it_does_if_they_are_not(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = book(100, seed=seed)
+    options = {"exploration_share": 0.25, "daily_capacity": SCARCE, "seed": seed}
+    found = run(inputs, **options)
+    greedy = found.details[found.details["greedy_action"]].set_index("customer_id")["channel_code"]
+    known = np.flatnonzero(found.decisions["is_exploration"] & found.decisions["propensity"].notna())
+    assert len(known) > 10
+    for place in known[:8]:
+
+        def left_alone(*given, place=place, **named):
+            drawn = explore(*given, **named)
+            others = drawn.is_explored & (np.arange(len(drawn.drawn)) != place)
+            return replace(drawn, is_explored=others)
+
+        monkeypatch.setattr(deciding, "explore", left_alone)
+        row = run(inputs, **options).decisions.iloc[place]
+        assert row["action"] == greedy.get(row["customer_id"], "none")
+
+
+def test_what_an_arm_would_have_done_for_a_member_of_another_is_what_it_does_if_it_is_its_own() -> None:
+    inputs = book(60, seed=2)
+    names = inputs["features"]["customer_id"].tolist()
+    shares = {"held": 0.3, "ladder": 0.3}
+    policies = [("hold_out", "ladder", "puntual")[place % 3] for place in range(60)]
+    rows = run(inputs, arms=in_arms(*zip(names, policies, strict=True), **shares), daily_capacity=SCARCE)
+    checked = 0
+    for place in range(0, 60, 4):
+        chance = {"hold_out": ("none", 0.3)}
+        for policy, weight in (("puntual", 0.4), ("ladder", 0.3)):
+            moved = [policy if row == place else other for row, other in enumerate(policies)]
+            other = run(inputs, arms=in_arms(*zip(names, moved, strict=True), **shares), daily_capacity=SCARCE)
+            chance[policy] = (other.decisions["action"].iloc[place], weight)
+        row = rows.decisions.iloc[place]
+        if not np.isnan(row["propensity"]):
+            checked += 1
+            assert row["propensity"] == pytest.approx(
+                sum(p for action, p in chance.values() if action == row["action"])
+            )
+    assert checked >= 12
+
+
+@pytest.mark.slow
+def test_over_seeds_one_over_the_logged_propensity_counts_everybody_once_where_capacity_is_scarce() -> None:
+    """Each action that can be drawn is taken, weighted by one over its logged propensity, once per member and run."""
+    share, runs, size = 0.3, 80, 60
+    # chances of drawing are kept within .5 of a capacity: 12 of 60 leave few draws without a place
+    limits = dict.fromkeys(COSTS, 12)
+    inputs = book(size, seed=4) | {"collectors": team({"daily_capacity": 12}, {"channels": "visit"})}
+    total = dict.fromkeys(("none", *COSTS), 0.0)
+    unknown, chances = 0, {}
+    for seed in range(runs):
+        found = run(inputs, exploration_share=share, daily_capacity=limits, seed=seed)
+        told = found.decisions[found.decisions["propensity"].notna()]
+        unknown += size - len(told)
+        for action, weights in (1.0 / told["propensity"].astype(float)).groupby(told["action"]):
+            total[action] += weights.sum()
+        chances = found.details.groupby("channel_code")["explore_probability"].agg(["min", lambda p: (p > 0).sum()])
+    assert unknown <= 0.01 * runs * size
+    assert total["none"] / runs == pytest.approx(size, rel=0.1)
+    for action, (_, possible) in chances.iterrows():
+        assert total[action] / runs == pytest.approx(possible, rel=0.25), action
+
+
+def test_the_default_keeps_the_cost_of_exploration_to_a_share_of_the_plan() -> None:
+    inputs = book(400, seed=5)
+    plan = run(inputs, exploration_share=0.0).decisions["contact_cost_amount"].sum()
+    found = run(inputs, exploration_share=0.3, exploration_max_cost_share=0.1)
+    assert found.summary["exploration_max_cost_amount"] == pytest.approx(0.1 * plan, abs=0.006)
+    details = found.details
+    expected = 0.3 * (details["explore_probability"] * details["cost_amount"]).sum()
+    assert found.summary["exploration_expected_cost_amount"] == pytest.approx(expected, abs=0.006)
+    assert expected == pytest.approx(0.1 * plan)
+    tighter = run(inputs, exploration_share=0.3, exploration_max_cost_share=0.1, exploration_max_cost=1.0)
+    assert tighter.summary["exploration_max_cost_amount"] == 1.0
+    unbound = run(inputs, exploration_share=0.3)
+    assert unbound.summary["exploration_max_cost_amount"] is None
+    assert unbound.summary["exploration_expected_cost_amount"] > 0.1 * plan
 
 
 def test_the_draw_itself_follows_its_probabilities() -> None:
