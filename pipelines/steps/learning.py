@@ -119,7 +119,8 @@ def learn_contact_channel(day: Day) -> dict[str, Any]:
     if isinstance(model, ChannelModelOff):
         _note_off(day, CHANNEL_MODEL, model.reason)
         return {"status": "off", "reason": model.reason}
-    model = replace(model, willingness_version=willingness)
+    card = model.card | {"currency": day.settings.institution.currency}
+    model = replace(model, willingness_version=willingness, card=card)
     likely = day.settings.contact_channel.promotion == "likely" and _beats_habit(model.card)
     return _registered(day, CHANNEL_MODEL, model, promote=model.promote or likely, why=model.decision)
 
