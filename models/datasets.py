@@ -37,6 +37,30 @@ def risk_training_dates(
     return [newest - timedelta(weeks=step_weeks * k) for k in range(max(count, 0))][::-1]
 
 
+def risk_dates_of_horizons(
+    as_of: date, horizons: Sequence[int], history_start: date, step_weeks: int = 4
+) -> tuple[list[date], list[date]]:
+    """The dates of the longest horizon, and the newer ones on which only shorter horizons have matured, oldest first.
+
+    The newer ones are the :func:`risk_training_dates` of each shorter horizon that lie at least half a step after every
+    date already taken: without them early warning would learn nothing of its own newest labels.
+
+    >>> risk_dates_of_horizons(date(2026, 6, 30), [182, 91], date(2025, 11, 1))
+    ([datetime.date(2025, 12, 30)], [datetime.date(2026, 2, 3), datetime.date(2026, 3, 3), datetime.date(2026, 3, 31)])
+    """
+    longest, *shorter = sorted(set(horizons), reverse=True)
+    whole = risk_training_dates(as_of, longest, history_start, step_weeks)
+    newer: list[date] = []
+    for horizon in shorter:
+        least = max([*whole, *newer], default=date.min)
+        newer += [
+            day
+            for day in risk_training_dates(as_of, horizon, history_start, step_weeks)
+            if least == date.min or 2 * (day - least).days >= 7 * step_weeks
+        ]
+    return whole, newer
+
+
 def channel_training_dates(as_of: date, weeks: int = 78, history_start: date | None = None) -> list[date]:
     """The as-of dates from which the channel model learns, oldest first.
 

@@ -322,7 +322,13 @@ LOAN_FEATURES = FeatureSpec(
         _number("attempt_91d_count", "HARD_TO_REACH", "how much effort was spent"),
         _number("right_party_91d_count", "HARD_TO_REACH", "whether the member answers"),
         _number("no_answer_91d_count", "HARD_TO_REACH", "whether the member avoids contact"),
-        _number("day_of_month", "CALENDAR", "pay days"),
+        Feature(
+            "day_of_month",
+            "number",
+            "not learnt from: with few training dates it names the date",
+            role="context",
+            leakage="the calendar is known",
+        ),
         Feature(
             "day_of_year",
             "number",

@@ -72,8 +72,10 @@ class PromotionRule(Strict):
     """What a challenger must show; see :mod:`models.default_risk.promotion`."""
 
     proof: Literal["certain", "likely"] = "certain"
-    least_events: int = Field(default=20, ge=1)
-    max_age_days: int = Field(default=120, ge=1)
+    least_events: int = Field(default=50, ge=1)
+    tolerance: float = Field(default=0.01, ge=0, le=1)
+    prefer_newer_after_days: int = Field(default=28, ge=1)
+    max_age_days: int = Field(default=90, ge=1)
     max_ece: float = Field(default=0.03, gt=0, le=1)
 
 

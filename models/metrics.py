@@ -75,7 +75,7 @@ def compared_with_interval(
 
     Returns ``{model: {measure: {value, low, high}}}`` and, for every model but the first, the paired difference (the
     first less the other) of each measure, also with its interval: both are measured on the same draws of members, so
-    what is hard for both does not blur it.
+    what is hard for both does not blur it. The calibration error alone has :func:`ece_interval`.
     """
     y = np.asarray(outcome, dtype=float)
     measured = {name: _measures(y, np.asarray(score, dtype=float)) for name, score in scores.items()}
@@ -88,6 +88,7 @@ def compared_with_interval(
     first = next(iter(scores))
     metrics = {
         name: {code: interval_of(values[name][code], drawn[name][code]) for code in codes}
+        | {"ece": ece_interval(y, np.asarray(scores[name], dtype=float), members, draws=draws, seed=seed)}
         for name, codes in measured.items()
     }
     differences = {
@@ -102,6 +103,56 @@ def compared_with_interval(
         if name != first
     }
     return metrics, differences
+
+
+def ece_interval(
+    outcome: np.ndarray,
+    probability: np.ndarray,
+    members: np.ndarray | None = None,
+    *,
+    bins: int = 10,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> dict[str, float]:
+    """:func:`ece` with a 95 % interval that a right probability leaves at 0.
+
+    Chance alone parts every group's rate from its probability, so the error is never 0 and resampling adds to it.
+    By the triangle inequality the measured error and the true one are no farther apart than the error that chance makes
+    of right probabilities: of coin tosses with these, drawn ``draws`` times. Its 97.5 % point, widened by the root of
+    the design effect where rows of one member move together, is taken off and put on.
+    """
+    y, p = np.asarray(outcome, dtype=float), np.asarray(probability, dtype=float)
+    index, random = _equal_bins(p, bins), np.random.default_rng(seed)
+    value = _ece_from_bins(y, p, index, None) if len(p) else float("nan")
+    tossed = [_ece_from_bins(random.random(len(p)) < p, p, index, None) for _ in range(draws if len(p) else 0)]
+    if not tossed:
+        return {"value": value, "low": float("nan"), "high": float("nan")}
+    chance = float(np.quantile(tossed, 0.975))
+    if members is not None:
+        sums = np.bincount(pd.factorize(np.asarray(members))[0], weights=y - p)
+        chance *= float(np.sqrt(max(1.0, (sums**2).sum() / max(((y - p) ** 2).sum(), 1e-12))))
+    return {"value": value, "low": max(0.0, value - chance), "high": value + chance}
+
+
+def slope_interval(outcome: np.ndarray, probability: np.ndarray, members: np.ndarray | None = None) -> dict[str, float]:
+    """The slope of :func:`calibration_line` with its 95 % interval.
+
+    From the curvature of the likelihood, widened to that of the members' sums of scores (a sandwich) where that is
+    wider. NaN without both outcomes or with one probability alone.
+    """
+    y = np.asarray(outcome, dtype=float)
+    intercept, slope = calibration_line(y, probability)
+    if np.isnan(slope):
+        return {"value": slope, "low": slope, "high": slope}
+    p = np.clip(np.asarray(probability, dtype=float), 1e-6, 1 - 1e-6)
+    x = np.column_stack([np.ones(len(y)), np.log(p / (1 - p))])
+    fitted = 1.0 / (1.0 + np.exp(-np.clip(x @ np.array([intercept, slope]), -30, 30)))
+    inverse = np.linalg.inv((x * (fitted * (1 - fitted))[:, None]).T @ x + 1e-3 * np.eye(2))
+    codes = np.arange(len(y)) if members is None else pd.factorize(np.asarray(members))[0]
+    sums = np.column_stack([np.bincount(codes, weights=x[:, k] * (y - fitted)) for k in range(2)])
+    variance = max(inverse[1, 1], (inverse @ (sums.T @ sums) @ inverse)[1, 1])
+    width = 1.96 * float(np.sqrt(variance))
+    return {"value": slope, "low": slope - width, "high": slope + width}
 
 
 def member_weights(members: np.ndarray, *, draws: int, seed: int) -> Iterator[np.ndarray]:

@@ -13,11 +13,20 @@ import numpy as np
 import pandas as pd
 
 from models.features import FeatureSpec, encode
-from models.metrics import quality, reference_bins, stability_index
+from models.metrics import (
+    ece_interval,
+    metrics_with_interval,
+    quality,
+    reference_bins,
+    slope_interval,
+    stability_index,
+)
 from puntual.kpis.values import KpiValues
 
 Measured = tuple[str, str | None, float]
 LEAST_EVENTS = 20
+ALARM_EVENTS = 50
+"""Fewer matured events, or rows without one, are shown as figures and raise no alarm."""
 QUALITY_CODES = {
     "auc": "K86",
     "pr_auc": "K86_PR_AUC",
@@ -119,15 +128,30 @@ def risk_measures(
     return found
 
 
-def matured_measures(outcome: np.ndarray, probability: np.ndarray, card: Mapping[str, Any] | None) -> list[Measured]:
-    """``ece``, ``calibration_slope`` and ``auc_drop`` (card's less this) of matured scores; none with few events."""
+def matured_measures(
+    outcome: np.ndarray,
+    probability: np.ndarray,
+    card: Mapping[str, Any] | None,
+    members: np.ndarray | None = None,
+) -> list[Measured]:
+    """What matured scores surely show, for the limits of the model; none under ``ALARM_EVENTS`` events or others.
+
+    Each is the end of its 95 % interval that lies nearest to being in order, so that chance alone raises no alarm:
+    ``ece`` the least calibration error, ``calibration_slope`` the slope nearest to 1, ``auc_drop`` the least that was
+    lost against the card. Rows of one of ``members`` are one piece of evidence; without them every row is one.
+    """
     events = float(np.sum(outcome))
-    if min(events, len(outcome) - events) < LEAST_EVENTS:
+    if min(events, len(outcome) - events) < ALARM_EVENTS:
         return []
-    seen = quality(outcome, probability)
-    found: list[Measured] = [("ece", None, seen["ece"]), ("calibration_slope", None, seen["slope"])]
+    who = np.arange(len(outcome)) if members is None else members
+    slope = slope_interval(outcome, probability, who)
+    found: list[Measured] = [
+        ("ece", None, ece_interval(outcome, probability, who)["low"]),
+        ("calibration_slope", None, float(np.clip(1.0, slope["low"], slope["high"]))),
+    ]
     if card and card.get("auc") is not None:
-        found.append(("auc_drop", None, float(card["auc"]) - seen["auc"]))
+        ranked = metrics_with_interval(outcome, probability, who)["auc"]
+        found.append(("auc_drop", None, max(0.0, float(card["auc"]) - ranked["high"])))
     return found
 
 

@@ -304,7 +304,7 @@ def own_section(
         ladder = cells["detail_code"].isin(place).all()
         cells = cells.assign(place=cells["detail_code"].map(place) if ladder else -cells["value"])
         cells = cells.sort_values(["place", "detail_code"], na_position="last")
-        names = [labels.get(one, one) for one in cells["detail_code"]]
+        names = [labels.get(one) or texts.label("kpi_detail", one) for one in cells["detail_code"]]
         values = [None if value != value else value for value in cells["value"]]
         figure = kpi_charts.bars(names, values, write=write, texts=texts)
     components.chart(figure, key="kpi_own", description=str(kpi[f"label_{texts.language}"]))

@@ -36,7 +36,7 @@ class ContactChannelSettings:
     reach: BoosterSettings = field(default_factory=lambda: BoosterSettings(rounds=60, min_rows_in_leaf=100, l2=20.0))
     effect: BoosterSettings = field(
         default_factory=lambda: BoosterSettings(
-            rounds=80, learning_rate=0.05, feature_share=0.6, min_rows_in_leaf=200, l2=30.0
+            rounds=200, learning_rate=0.03, feature_share=0.3, min_rows_in_leaf=600, l2=30.0
         )
     )
     difference: BoosterSettings = field(

@@ -240,7 +240,7 @@ def _stability(
     count = len(judged.test.rows)
     places = np.sort(random.choice(count, min(STABILITY_ROWS, count), replace=False))
     old, new = binned.matrix[before.rows], binned.matrix[judged.test.rows[places]]
-    skipped = set(LOAN_FEATURES.category_names) | {"day_of_month"}
+    skipped = set(LOAN_FEATURES.category_names)
     columns = {
         name: (old[:, place].astype(float), new[:, place].astype(float))
         for place, name in enumerate(LOAN_FEATURES.feature_names)

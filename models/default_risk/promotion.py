@@ -3,13 +3,19 @@
 1. Without a champion the first model is put to use, and likewise when the champion no longer fits the columns.
 2. A model that stands on more (trees before a curve, a curve before the written prior) replaces one that stands on
 less, and never the other way round; of two without trees the newer one is used.
-3. A champion that was trained on the same date gives way: its data were corrected. One older than ``max_age_days`` is
+3. A champion that was trained on the same date gives way: its data were corrected. One as old as ``max_age_days`` is
    replaced.
-4. Otherwise both are judged on the dates whose labels matured after the champion was trained. The champion has not
-   learnt from them; in the challenger's place stands its twin, the same procedure trained without them. A champion
-   whose calibration error is surely above ``max_ece`` there is replaced, and so is one whose log loss is above the
-   twin's by the paired interval (``certain``) or by the estimate (``likely``).
-5. In every other case the champion stays.
+4. Otherwise both are judged on the newest dates that matured since the champion was trained. In the challenger's place
+   stands its twin: today's training on every date before those judged. It knows the dates that matured between the
+   champion's training and those judged, which the frozen champion does not; that is what a newer model is for. The
+   labels of neighbouring dates share most of their window, so each half of the members is judged by a twin that learnt
+   from the other half: nobody is recognized. The champion has met the members: what is uncertain counts for it.
+5. A champion whose calibration error is surely above ``max_ece`` there is replaced.
+6. A twin that is surely worse at early warning keeps the champion in use.
+7. A twin with less log loss of default, by the paired interval (``certain``) or by the estimate (``likely``), wins.
+8. A champion of at least ``prefer_newer_after_days`` gives way to an equal: a twin that is not surely worse and whose
+   log loss is at most the share ``tolerance`` above the champion's.
+9. In every other case the champion stays.
 
 The limits are data: ``data/models/default_risk.yaml``.
 """
@@ -23,21 +29,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.datasets import training_rows
-from models.default_risk.score import DefaultRiskModel
+from models.datasets import member_fold, training_rows
+from models.default_risk.score import TARGETS, DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
-from models.default_risk.train import fit_target, target_rows
+from models.default_risk.train import TargetRows, fit_target, target_rows
 from models.estimators import BinnedMatrix
 from models.features import LOAN_FEATURES, encode, learn_categories
 from models.limits import PromotionRule
 from models.metrics import compared_with_interval
 
+TWIN_SALT = 2
+"""The training folds its members by another salt, so each half of them is split anew within."""
 STANDS_ON = {"prior": 0, "curve": 1, "boosted": 2}
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Champion and challenger's twin on dates that neither has learnt from."""
+    """Champion and challenger's twin on dates that neither has learnt from; ``difference`` is the twin less it.
+
+    That of default carries that of the second target as ``early_warning``.
+    """
 
     dates: tuple[date, ...]
     row_count: int
@@ -45,6 +56,7 @@ class Evidence:
     champion: dict[str, dict[str, float]] = field(default_factory=dict)
     challenger: dict[str, dict[str, float]] = field(default_factory=dict)
     difference: dict[str, dict[str, float]] = field(default_factory=dict)
+    early_warning: Evidence | None = None
 
 
 @dataclass(frozen=True)
@@ -77,9 +89,10 @@ def matured_evidence(
     least_events: int,
     seed: int = 0,
 ) -> Evidence:
-    """Both models on the dates that matured since the champion was trained; without figures when there are few events.
+    """Both models and both targets on the newest dates that matured since the champion was trained.
 
-    A date counts as new when its label window ends after the champion's training date.
+    A date counts as new when its label window ends after the champion's training date. Of the new dates the newest are
+    judged, as few as hold ``least_events`` events (and rows without one); with fewer in all there are no figures.
     """
     rows = training_rows(
         LOAN_FEATURES.check(features),
@@ -89,24 +102,52 @@ def matured_evidence(
         as_of=as_of,
         model="default_risk",
     )
-    part = target_rows(rows, "default", as_of=as_of, settings=settings)
-    window_end = part.dates + pd.Timedelta(days=settings.horizon_days)
-    is_new = (window_end > pd.Timestamp(champion.trained_as_of)).to_numpy()
-    judged, known = part.take(np.flatnonzero(is_new)), part.take(np.flatnonzero(~is_new))
-    dates = tuple(pd.Timestamp(day).date() for day in np.sort(judged.dates.unique()))
+    found = {
+        target: _evidence(
+            champion,
+            rows,
+            target_rows(rows, target, as_of=as_of, settings=settings),
+            settings,
+            least_events=least_events,
+            seed=seed,
+        )
+        for target in TARGETS
+    }
+    return replace(found["default"], early_warning=found["early_warning"])
+
+
+def judged_dates(part: TargetRows, trained_as_of: date, least_events: int) -> np.ndarray:
+    """The newest dates that matured after ``trained_as_of``, as few as hold enough events and rows without one."""
+    new = part.dates[part.dates + pd.Timedelta(days=part.horizon_days) > pd.Timestamp(trained_as_of)]
+    days, values = np.sort(new.unique()), part.dates.to_numpy()
+    for count in range(1, len(days) + 1):
+        outcome = part.outcome[values >= days[-count]]
+        if min(outcome.sum(), len(outcome) - outcome.sum()) >= least_events:
+            return days[-count:]
+    return days
+
+
+def _evidence(
+    champion: DefaultRiskModel,
+    rows: pd.DataFrame,
+    part: TargetRows,
+    settings: DefaultRiskSettings,
+    *,
+    least_events: int,
+    seed: int,
+) -> Evidence:
+    days = judged_dates(part, champion.trained_as_of, least_events)
+    is_judged = np.isin(part.dates.to_numpy(), days)
+    judged = part.take(np.flatnonzero(is_judged))
+    earlier = part.take(np.flatnonzero(~is_judged))
+    dates = tuple(pd.Timestamp(day).date() for day in days)
     events = int(judged.outcome.sum())
-    if min(events, len(judged.outcome) - events) < least_events or len(known.outcome) == 0:
+    if min(events, len(judged.outcome) - events) < least_events or len(earlier.outcome) == 0:
         return Evidence(dates, len(judged.outcome), events)
     table = rows.loc[:, list(LOAN_FEATURES.names)]
-    booster = replace(settings.booster, seed=seed, n_jobs=settings.n_jobs)
-    categories = learn_categories(LOAN_FEATURES, table.iloc[known.rows])
-    binned = BinnedMatrix(
-        encode(LOAN_FEATURES, table, categories), LOAN_FEATURES.feature_names, LOAN_FEATURES.category_names, booster
-    )
-    twin, _ = fit_target(known, binned, booster, settings, seed=seed)
     scores = {
-        "challenger": twin.probability(binned.matrix[judged.rows], judged.past_due_days, judged.day_of_year),
-        "champion": champion.targets["default"].probability(
+        "challenger": _twin_scores(earlier, judged, table, settings, seed=seed),
+        "champion": champion.targets[part.name].probability(
             encode(LOAN_FEATURES, table.iloc[judged.rows], champion.categories),
             judged.past_due_days,
             judged.day_of_year,
@@ -118,6 +159,25 @@ def matured_evidence(
     return Evidence(
         dates, len(judged.outcome), events, metrics["champion"], metrics["challenger"], differences["champion"]
     )
+
+
+def _twin_scores(
+    earlier: TargetRows, judged: TargetRows, table: pd.DataFrame, settings: DefaultRiskSettings, *, seed: int
+) -> np.ndarray:
+    """Probabilities of the judged rows, each by today's training on the other half of the members before them."""
+    booster = replace(settings.booster, seed=seed, n_jobs=settings.n_jobs)
+    categories = learn_categories(LOAN_FEATURES, table.iloc[earlier.rows])
+    binned = BinnedMatrix(
+        encode(LOAN_FEATURES, table, categories), LOAN_FEATURES.feature_names, LOAN_FEATURES.category_names, booster
+    )
+    learnt, asked = (member_fold(one.members, 2, salt=TWIN_SALT) for one in (earlier, judged))
+    found = np.empty(len(judged.rows))
+    for half in (0, 1):
+        places = np.flatnonzero(asked == half)
+        some = judged.take(places)
+        twin, _ = fit_target(earlier.take(np.flatnonzero(learnt != half)), binned, booster, settings, seed=seed)
+        found[places] = twin.probability(binned.matrix[some.rows], some.past_due_days, some.day_of_year)
+    return found
 
 
 def decide(
@@ -164,7 +224,7 @@ def decide(
             "Se entrenó de nuevo con los datos de la misma fecha.",
             "It was trained again on the data of the same date.",
         )
-    if age > rule.max_age_days:
+    if age >= rule.max_age_days:
         return Verdict(
             True,
             "age",
@@ -183,40 +243,64 @@ def decide(
             "nothing to compare them by; the present one stays.",
             evidence,
         )
-    return _compared(evidence, rule)
+    return _compared(evidence, rule, age)
 
 
-def _compared(evidence: Evidence, rule: PromotionRule) -> Verdict:
+def _compared(evidence: Evidence, rule: PromotionRule, age: int) -> Verdict:
     error = evidence.champion["ece"]
     if error["low"] > rule.max_ece:
         return Verdict(
             True,
             "calibration",
-            f"El error de calibración del actual en datos nuevos es {_es(error['value'])}, sobre el límite de "
-            f"{_es(rule.max_ece)}.",
-            f"The present one's calibration error on new data is {error['value']:.4f}, above the limit of "
+            f"El error de calibración del actual en datos nuevos es {_es(error['value'])}, con seguridad sobre el "
+            f"límite de {_es(rule.max_ece)}.",
+            f"The present one's calibration error on new data is {error['value']:.4f}, surely above the limit of "
             f"{rule.max_ece}.",
             evidence,
         )
+    early = evidence.early_warning.difference.get("log_loss") if evidence.early_warning else None
+    if early is not None and early["low"] > 0:
+        es, en = _interval(early)
+        return Verdict(
+            False,
+            "early_worse",
+            f"En la alerta temprana es peor con seguridad: diferencia de log loss {es}; el actual sigue.",
+            f"It is surely worse at early warning: difference of log loss {en}; the present one stays.",
+            evidence,
+        )
     less = evidence.difference["log_loss"]
-    wins = less["high"] < 0 if rule.proof == "certain" else less["value"] < 0
-    interval_es = f"{_es(less['value'])} ({_es(less['low'])} a {_es(less['high'])})"
-    interval_en = f"{less['value']:.4f} ({less['low']:.4f} to {less['high']:.4f})"
-    if wins:
+    es, en = _interval(less)
+    if less["high"] < 0 if rule.proof == "certain" else less["value"] < 0:
         return Verdict(
             True,
             "better",
-            f"Mejor en datos que ninguno había visto: diferencia de log loss {interval_es}.",
-            f"Better on data that neither had seen: difference of log loss {interval_en}.",
+            f"Mejor en datos que ninguno había visto: diferencia de log loss {es}.",
+            f"Better on data that neither had seen: difference of log loss {en}.",
+            evidence,
+        )
+    is_equal = less["low"] <= 0 and less["value"] <= rule.tolerance * evidence.champion["log_loss"]["value"]
+    if is_equal and age >= rule.prefer_newer_after_days:
+        return Verdict(
+            True,
+            "newer",
+            f"Iguales en datos que ninguno había visto (diferencia de log loss {es}), y el actual tiene {age} días: se "
+            "usa el de calibración más nueva.",
+            f"Equal on data that neither had seen (difference of log loss {en}), and the present one is {age} days "
+            "old: the one with the newer calibration is used.",
             evidence,
         )
     return Verdict(
         False,
         "not_better",
-        f"No es mejor en datos que ninguno había visto: diferencia de log loss {interval_es}; el actual sigue.",
-        f"Not better on data that neither had seen: difference of log loss {interval_en}; the present one stays.",
+        f"No es mejor en datos que ninguno había visto: diferencia de log loss {es}; el actual sigue.",
+        f"Not better on data that neither had seen: difference of log loss {en}; the present one stays.",
         evidence,
     )
+
+
+def _interval(found: dict[str, float]) -> tuple[str, str]:
+    value, low, high = found["value"], found["low"], found["high"]
+    return f"{_es(value)} ({_es(low)} a {_es(high)})", f"{value:.4f} ({low:.4f} to {high:.4f})"
 
 
 def _es(value: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from models.datasets import channel_training_dates, risk_training_dates, sample_threshold
+from models.datasets import channel_training_dates, risk_dates_of_horizons, sample_threshold
 from models.limits import load_limits
 from pipelines.day import Day
 from pipelines.dbt import Dbt
@@ -57,12 +57,12 @@ def plan_day(day: Day) -> DayPlan:
     _check_there_is_a_loan(day.as_of, first_loan)
     first_payment = day.warehouse.read("select min(paid_at) as first_day from raw.payments")["first_day"].iloc[0]
     history_start = _first_known_day(day.as_of, first_loan, first_payment)
-    horizon = max(settings.default_risk.horizon_days, settings.default_risk.early_horizon_days)
+    horizons = (settings.default_risk.horizon_days, settings.default_risk.early_horizon_days)
     followed_from = day.as_of - timedelta(days=1, weeks=settings.willingness.weeks)
     # Before the weeks that are followed a member's willingness is not known, and the economy was another one.
-    risk_dates = risk_training_dates(day.as_of, horizon, max(history_start, followed_from))
-    trains_risk, why_risk = _is_risk_due(day, has_dates=bool(risk_dates))
-    risk_dates = risk_dates if trains_risk else []
+    whole, newer = risk_dates_of_horizons(day.as_of, horizons, max(history_start, followed_from))
+    trains_risk, why_risk = _is_risk_due(day, has_dates=bool(whole or newer))
+    risk_dates = [*whole, *newer] if trains_risk else []
     trains_channel, why_channel = _is_due(day, CHANNEL_MODEL, settings.contact_channel.retrain_after_days)
     channel_dates = channel_training_dates(day.as_of, settings.contact_channel.training_weeks) if trains_channel else []
     channel_dates = [when for when in channel_dates if when >= history_start]
@@ -70,7 +70,8 @@ def plan_day(day: Day) -> DayPlan:
     thresholds = [
         sample_threshold(customers, len(dates), rows)
         for dates, rows in (
-            (risk_dates, settings.default_risk.training_rows),
+            # The dates of the longest horizon set the sample: the newer ones take no rows from it.
+            ((whole or newer) if trains_risk else [], settings.default_risk.training_rows),
             (channel_dates, settings.contact_channel.training_rows),
         )
         if dates

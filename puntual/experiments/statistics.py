@@ -33,7 +33,7 @@ class Difference:
         """The interval that holds the truth with probability 1 - alpha at one look, planned beforehand.
 
         >>> tuple(round(end, 2) for end in Difference(2.0, 1.0, 100).fixed(0.05))
-        (0.040036015459945..., 3.959963984540054...)
+        (0.04, 3.96)
         """
         half = float(stats.norm.ppf(1 - alpha / 2)) * self.error
         return self.value - half, self.value + half

@@ -321,6 +321,7 @@ def test_a_late_payment_changes_its_loan_from_its_day_on_and_nothing_else(
     assert min(days) >= paid_on
 
 
+@pytest.mark.slow
 def test_what_a_crashed_run_left_is_put_right_by_the_next(
     tmp_path_factory: pytest.TempPathFactory, anew: Callable[[Book], Rows], on_duckdb: object
 ) -> None:

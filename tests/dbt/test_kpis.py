@@ -106,6 +106,7 @@ def same(row: dict[str, Any], value: Any) -> bool:
     return row["value"] is not None and abs(row["value"] - float(value)) <= 1e-9 * max(1.0, abs(float(value)))
 
 
+@pytest.mark.slow
 def test_metricflow_says_the_same_on_duckdb(duckdb_kpis: Warehouse) -> None:
     found, compared = differences(duckdb_kpis)
     assert found == []
@@ -178,6 +179,7 @@ def rebuilt(warehouse: Warehouse, folder: Path, project: Path) -> Warehouse:
     return Warehouse(query, folder / "target", "duckdb", file)
 
 
+@pytest.mark.slow
 def test_a_ratio_of_known_measures_needs_a_metric_and_a_row_only(duckdb_kpis: Warehouse, tmp_path: Path) -> None:
     metric = NEW_METRIC.format(kind="ratio", parameters="{numerator: overdue_amount, denominator: arrears_amount}")
     row = {"kpi_code": "K99_NEW", "grains": "total|branch", "kpi_rank": "9900", "denominator": "arrears_amount"}
@@ -191,6 +193,7 @@ def test_a_ratio_of_known_measures_needs_a_metric_and_a_row_only(duckdb_kpis: Wa
         assert line["value"] == pytest.approx(overdue["value"] / arrears["value"])
 
 
+@pytest.mark.slow
 def test_a_ratio_of_two_families_lays_them_side_by_side(duckdb_kpis: Warehouse, tmp_path: Path) -> None:
     metric = NEW_METRIC.format(kind="ratio", parameters="{numerator: expected_loss_amount, denominator: gross_amount}")
     row = {"kpi_code": "K99_NEW", "kpi_rank": "9900", "numerator": "expected_loss_amount"}

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
 from tests.dbt.book import AS_OF, Book
 from tests.dbt.test_point_in_time import delivered_on
 from tests.dbt.warehouses import Built, row_differences
@@ -14,6 +16,7 @@ GRACE, HORIZON = timedelta(days=2), timedelta(days=30)
 Rebuild = Callable[[Book], Built]
 
 
+@pytest.mark.slow
 def test_a_look_at_a_promise_is_what_that_day_would_have_scored(book: Book, on_duckdb: Built, rebuild: Rebuild) -> None:
     """Built with nothing that happened later, the row that is scored on the day is the row that is learnt from."""
     looks = on_duckdb.rows("features.feat_promise__as_of", is_score=False)

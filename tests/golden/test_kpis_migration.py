@@ -164,6 +164,7 @@ def test_k14_cured_and_stays(kpi: Callable[..., Parts]) -> None:
     assert kpi("K14_LOOSE", MAY, grain="segment", key="early") == (2, 5)
 
 
+@pytest.mark.slow
 def test_k14_without_a_stay_is_the_loose_reading(build: Callable[..., Callable[..., Parts]]) -> None:
     figure = build(cure_stay_days=0, default_past_due_days=30, first_payment_days=20, redefault_days=120)
     assert figure("K14_STRICT", MAY) == figure("K14_LOOSE", MAY) == (2, 5)

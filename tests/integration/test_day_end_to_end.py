@@ -246,6 +246,7 @@ def test_a_missing_required_table_publishes_nothing(finished_home, tmp_path):
     assert not list((home / "published").glob(".building*"))
 
 
+@pytest.mark.slow
 def test_a_cooperative_without_contact_history_still_gets_its_day(demo_home, tmp_path, as_of):
     home = copy_of(demo_home, tmp_path / "home")
     for name in ("interactions", "promises", "message_events"):

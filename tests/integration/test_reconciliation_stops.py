@@ -81,6 +81,7 @@ def test_a_broken_feed_stops_the_run_and_says_what_to_do(finished_home, as_of, t
     assert int(decided["n"].iloc[0]) == 0
 
 
+@pytest.mark.slow
 def test_a_file_of_zeros_that_was_cut_off_does_not_explain_itself(finished_home, as_of, tmp_path):
     place = copied(finished_home, tmp_path)
     balances = pd.read_parquet(place.root / "landing" / "loan_balances.parquet")
@@ -108,6 +109,7 @@ def test_balances_of_the_last_month_end_are_young_enough(finished_home, as_of):
     assert verdict.metadata["status"] == "passed"
 
 
+@pytest.mark.slow
 def test_without_files_of_the_core_the_day_goes_through_and_says_so(demo_home, as_of, tmp_path):
     place = copied(demo_home, tmp_path)
     for name in ("loan_balances", "control_totals"):

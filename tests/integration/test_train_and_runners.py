@@ -25,6 +25,7 @@ def home(finished_home, tmp_path) -> Home:
     return Home(tmp_path / "home")
 
 
+@pytest.mark.slow
 def test_training_alone_registers_models_and_publishes_nothing(home, as_of):
     before = Snapshot.current(home.root)
     result = run_day(home, as_of, force_training=True, until="models")

@@ -54,6 +54,7 @@ def test_five_weeks_after_the_first_loan_the_prior_scores_the_day(young_home, yo
     assert scores["default_probability"].between(0, 1).all()
 
 
+@pytest.mark.slow
 def test_the_same_young_day_again_changes_nothing(young_home, young, tmp_path):
     before = ModelRegistry(Home(young_home).models).list()
     home, result = run_copy(young_home, tmp_path / "home", young)

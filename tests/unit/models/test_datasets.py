@@ -14,6 +14,7 @@ from models.datasets import (
     channel_training_dates,
     member_fold,
     member_split,
+    risk_dates_of_horizons,
     risk_training_dates,
     sample_threshold,
     time_split,
@@ -32,6 +33,29 @@ def test_risk_dates_are_matured_warm_and_evenly_spaced(horizon: int, history: in
     assert all(day >= start + timedelta(days=WARM_UP_DAYS) for day in dates)
     assert all((b - a).days == 7 * step for a, b in pairwise(dates))
     assert bool(dates) == (history >= horizon + WARM_UP_DAYS)
+
+
+@given(early=st.integers(1, 400), late=st.integers(1, 400), history=st.integers(0, 1500), step=st.integers(1, 8))
+def test_every_horizon_has_its_own_newest_date(early: int, late: int, history: int, step: int) -> None:
+    start = AS_OF - timedelta(days=history)
+    whole, newer = risk_dates_of_horizons(AS_OF, [early, late], start, step_weeks=step)
+    assert whole == risk_training_dates(AS_OF, max(early, late), start, step_weeks=step)
+    dates = [*whole, *newer]
+    assert all(2 * (b - a).days >= 7 * step for a, b in pairwise(dates))
+    assert all(day + timedelta(days=min(early, late)) <= AS_OF for day in newer)
+    own = risk_training_dates(AS_OF, min(early, late), start, step_weeks=step)
+    if own:
+        # Less than half a step of its matured labels is left out at most.
+        assert 2 * (own[-1] - dates[-1]).days < 7 * step
+    else:
+        assert not dates
+
+
+def test_early_warning_learns_from_the_thirteen_weeks_that_default_cannot() -> None:
+    whole, newer = risk_dates_of_horizons(AS_OF, [182, 91], date(2025, 6, 1))
+    assert whole[-1] == AS_OF - timedelta(days=182)
+    assert newer == [AS_OF - timedelta(days=days) for days in (147, 119, 91)]
+    assert risk_dates_of_horizons(AS_OF, [182, 182], date(2025, 6, 1)) == (whole, [])
 
 
 def test_the_newest_channel_week_ended_yesterday() -> None:

@@ -35,6 +35,13 @@ def test_no_protected_attribute_is_a_column(spec: FeatureSpec) -> None:
     assert not PROTECTED & set(spec.names)
 
 
+def test_default_risk_learns_no_column_that_tells_its_few_dates_apart() -> None:
+    """Every loan of a date has the same day: on some twenty dates it is the date itself."""
+    of_the_date = {"day_of_month", "day_of_year"}
+    assert of_the_date <= set(LOAN_FEATURES.names)
+    assert not of_the_date & set(LOAN_FEATURES.feature_names)
+
+
 def test_a_protected_attribute_is_refused_in_a_spec() -> None:
     gender = dataclasses.replace(LOAN_FEATURES.columns[-1], name="gender")
     with pytest.raises(ModelError, match="protected"):

@@ -9,25 +9,39 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.default_risk.promotion import Evidence, decide, matured_evidence
+from models.default_risk.promotion import Evidence, decide, judged_dates, matured_evidence
 from models.default_risk.score import CurveTarget, DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
+from models.default_risk.train import target_rows
 from models.estimators import BoosterSettings
 from models.limits import PromotionRule
 
 AS_OF = date(2026, 6, 30)
-RULE = PromotionRule(proof="certain", least_events=20, max_age_days=120, max_ece=0.03)
+RULE = PromotionRule(
+    proof="certain", least_events=20, tolerance=0.01, prefer_newer_after_days=28, max_age_days=90, max_ece=0.03
+)
+LIKELY = RULE.model_copy(update={"proof": "likely"})
 
 
 def _champion(kind: str = "boosted", age: int = 30) -> Any:
     return SimpleNamespace(kind=kind, trained_as_of=AS_OF - timedelta(days=age))
 
 
-def _evidence(low: float, value: float, high: float, ece_low: float = 0.001) -> Evidence:
+def _evidence(
+    low: float, value: float, high: float, ece_low: float = 0.001, early: tuple[float, float, float] | None = None
+) -> Evidence:
+    """The champion's log loss is .2: within a tolerance of .01 lies what is at most .002 above it."""
     ece = {"value": ece_low + 0.01, "low": ece_low, "high": ece_low + 0.02}
-    return Evidence(
-        (AS_OF,), 1_000, 50, {"ece": ece}, {"ece": ece}, {"log_loss": {"value": value, "low": low, "high": high}}
-    )
+    seen = {"ece": ece, "log_loss": {"value": 0.2, "low": 0.1, "high": 0.3}}
+    second = None
+    if early is not None:
+        second = Evidence(
+            (AS_OF,), 1_000, 50, seen, seen, {"log_loss": dict(zip(("low", "value", "high"), early, strict=True))}
+        )
+    return Evidence((AS_OF,), 1_000, 50, seen, seen, {"log_loss": {"value": value, "low": low, "high": high}}, second)
+
+
+WORSE, LEVEL = (0.001, 0.002, 0.003), (-0.001, 0.002, 0.003)
 
 
 @pytest.mark.parametrize(
@@ -38,14 +52,22 @@ def _evidence(low: float, value: float, high: float, ece_low: float = 0.001) -> 
         ("stands_on_more", True, "boosted", _champion("curve"), None, RULE),
         ("stands_on_more", True, "curve", _champion("curve"), None, RULE),
         ("same_date", True, "boosted", _champion(age=0), None, RULE),
-        ("age", True, "boosted", _champion(age=121), _evidence(0.01, 0.02, 0.03), RULE),
-        ("few_events", False, "boosted", _champion(age=120), None, RULE),
+        ("age", True, "boosted", _champion(age=90), _evidence(0.01, 0.02, 0.03), RULE),
+        ("few_events", False, "boosted", _champion(age=89), None, RULE),
         ("few_events", False, "boosted", _champion(), Evidence((AS_OF,), 100, 3), RULE),
         ("calibration", True, "boosted", _champion(), _evidence(0.01, 0.02, 0.03, ece_low=0.031), RULE),
-        ("better", True, "boosted", _champion(), _evidence(-0.03, -0.02, -0.01), RULE),
-        ("not_better", False, "boosted", _champion(), _evidence(-0.03, -0.01, 0.001), RULE),
-        ("better", True, "boosted", _champion(), _evidence(-0.03, -0.01, 0.001), PromotionRule(proof="likely")),
-        ("not_better", False, "boosted", _champion(), _evidence(-0.01, 0.001, 0.03), PromotionRule(proof="likely")),
+        ("calibration", True, "boosted", _champion(), _evidence(-0.03, -0.02, -0.01, 0.031, WORSE), RULE),
+        ("early_worse", False, "boosted", _champion(), _evidence(-0.03, -0.02, -0.01, early=WORSE), RULE),
+        ("early_worse", False, "boosted", _champion(), _evidence(-0.03, -0.01, 0.001, early=WORSE), RULE),
+        ("better", True, "boosted", _champion(age=5), _evidence(-0.03, -0.02, -0.01), RULE),
+        ("better", True, "boosted", _champion(age=5), _evidence(-0.03, -0.02, -0.01, early=LEVEL), RULE),
+        ("not_better", False, "boosted", _champion(age=27), _evidence(-0.03, -0.01, 0.001), RULE),
+        ("better", True, "boosted", _champion(age=5), _evidence(-0.03, -0.01, 0.001), LIKELY),
+        ("not_better", False, "boosted", _champion(age=27), _evidence(-0.01, 0.001, 0.03), LIKELY),
+        ("newer", True, "boosted", _champion(age=28), _evidence(-0.03, -0.01, 0.001), RULE),
+        ("newer", True, "boosted", _champion(age=28), _evidence(-0.01, 0.0019, 0.03), RULE),
+        ("not_better", False, "boosted", _champion(age=28), _evidence(-0.01, 0.0021, 0.03), RULE),
+        ("not_better", False, "boosted", _champion(age=28), _evidence(0.0001, 0.001, 0.002), RULE),
     ],
 )
 def test_every_branch_of_the_rule(
@@ -77,7 +99,9 @@ def world(loan_world: Callable):
 def _old(world, probability: float, age: int = 60) -> DefaultRiskModel:
     """A champion that says the same of everybody."""
     level = CurveTarget((0.0, 90.0), (probability, probability))
-    return DefaultRiskModel(AS_OF - timedelta(days=age), SMALL, {n: [] for n in _categories()}, {"default": level})
+    return DefaultRiskModel(
+        AS_OF - timedelta(days=age), SMALL, {n: [] for n in _categories()}, {"default": level, "early_warning": level}
+    )
 
 
 def _categories() -> tuple[str, ...]:
@@ -86,19 +110,72 @@ def _categories() -> tuple[str, ...]:
     return LOAN_FEATURES.category_names
 
 
-def test_they_are_compared_on_dates_that_neither_has_learnt_from(world) -> None:
+def _found(world, champion: DefaultRiskModel, labels: pd.DataFrame | None = None, least_events: int = 20) -> Evidence:
+    return matured_evidence(
+        champion,
+        world.features,
+        world.labels if labels is None else labels,
+        as_of=world.as_of,
+        settings=SMALL,
+        least_events=least_events,
+    )
+
+
+def test_the_newest_dates_are_judged_and_the_twin_knows_what_matured_before_them(world) -> None:
     champion = _old(world, 0.5)
-    found = matured_evidence(champion, world.features, world.labels, as_of=world.as_of, settings=SMALL, least_events=20)
-    first_new = champion.trained_as_of - timedelta(days=182)
-    days = pd.to_datetime(world.features["as_of_date"]).dt.date
-    assert found.dates == tuple(sorted({day for day in days if day > first_new}))
+    found = _found(world, champion)
+    days = sorted({day for day in pd.to_datetime(world.features["as_of_date"]).dt.date})
+    new = [day for day in days if day > champion.trained_as_of - timedelta(days=182)]
+    assert len(new) > 1
+    assert found.dates == tuple(new[-1:])  # it has more than twenty events
     assert found.difference["log_loss"]["high"] < 0
-    # Labels that the champion could have known change the twin, those of the judged dates do not.
-    known = world.labels["as_of_date"].dt.date <= first_new
-    flipped = world.labels.assign(is_default=np.where(known, ~world.labels["is_default"], world.labels["is_default"]))
-    other = matured_evidence(champion, world.features, flipped, as_of=world.as_of, settings=SMALL, least_events=20)
-    assert other.champion == found.champion
-    assert other.challenger["auc"]["value"] < 0.5 < found.challenger["auc"]["value"]
+    early = found.early_warning
+    assert early is not None and early.dates == () and early.difference == {}  # the newest matured for it before
+    older = _found(world, _old(world, 0.5, age=120)).early_warning
+    assert older is not None and older.difference["log_loss"]["high"] < 0
+    # Labels that matured after the champion's training, before those judged, change the twin; the judged ones do not.
+    when = world.labels["as_of_date"].dt.date
+    between = when.isin(new[:-1])
+    turned = {
+        name: world.labels.assign(is_default=np.where(mask, ~world.labels["is_default"], world.labels["is_default"]))
+        for name, mask in (("between", between), ("judged", when == new[-1]))
+    }
+    assert _found(world, champion, turned["between"]).challenger["log_loss"] != found.challenger["log_loss"]
+    assert _found(world, champion, turned["between"]).champion == found.champion
+    # Turned outcomes of the same scores: the AUC is the rest.
+    other = _found(world, champion, turned["judged"])
+    assert other.challenger["auc"]["value"] == pytest.approx(1 - found.challenger["auc"]["value"])
+
+
+def test_nobody_is_recognized_by_the_twin(world) -> None:
+    """Labels that are a coin toss of the member, the same on every date, cannot be known of a member not seen.
+
+    The amount of the loan names it: a twin that had learnt from the members whom it judges would know them.
+    """
+    rows = world.features.sort_values(["as_of_date", "loan_id"], ignore_index=True)
+    number = rows["loan_id"].str.slice(1).astype(int)
+    rows["principal_amount"] = 1_000.0 + number
+    named = SimpleNamespace(features=rows, labels=world.labels, as_of=world.as_of)
+    tossed = np.random.default_rng(0).random(700) < 0.4
+    labels = world.labels.assign(is_default=tossed[world.labels["loan_id"].str.slice(1).astype(int)])
+    found = _found(named, _old(world, 0.33), labels)
+    assert found.challenger["auc"]["value"] == pytest.approx(0.5, abs=0.07)
+
+
+def test_more_dates_are_judged_when_the_newest_has_few_events(world) -> None:
+    champion = _old(world, 0.5)
+    part = target_rows(
+        world.features.merge(world.labels, on=["as_of_date", "loan_id"]),
+        "default",
+        as_of=world.as_of,
+        settings=SMALL,
+    )
+    events = pd.Series(part.outcome).groupby(part.dates.to_numpy()).sum().sort_index()
+    days = judged_dates(part, champion.trained_as_of, int(events.iloc[-1]) + 1)
+    assert list(days) == list(events.index[-2:])
+    assert list(judged_dates(part, champion.trained_as_of, int(events.iloc[-1]))) == list(events.index[-1:])
+    assert len(judged_dates(part, champion.trained_as_of, 10**9)) == 3  # all that matured in the sixty days
+    assert len(judged_dates(part, AS_OF, 1)) == 0
 
 
 def test_few_events_give_no_figures(world) -> None:
