@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -85,6 +86,25 @@ class Page:
             f"<!doctype html><html lang='es'><head><meta charset='utf-8'><title>{escape(self._title)}</title>"
             f"<style>{STYLE}</style></head><body>{''.join(self._parts)}</body></html>\n"
         )
+
+
+def number(value: float, digits: int = 0, language: str = "es") -> str:
+    """A figure with the language's signs.
+
+    >>> number(1234.5, 2), number(1234.5, 2, "en"), number(-0.001, 1)
+    ('1.234,50', '1,234.50', '0,0')
+    """
+    text = f"{round(value, digits) + 0.0:,.{digits}f}"
+    return text.translate(str.maketrans(",.", ".,")) if language == "es" else text
+
+
+def with_commas(svg: str) -> str:
+    """The picture with the decimal commas of Spanish in its texts, and no other change.
+
+    >>> with_commas("<text x='1.5'>0.25</text>")
+    "<text x='1.5'>0,25</text>"
+    """
+    return re.sub(r">[^<]+<", lambda found: re.sub(r"(?<=\d)\.(?=\d)", ",", found[0]), svg)
 
 
 def interval(measure: dict[str, float | None], digits: int = 3) -> str:

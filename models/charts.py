@@ -80,6 +80,8 @@ class Plot:
             names = [(value, tick(value)) for value in self._ticks(self.x)]
         for value, name in names:
             a, _ = self.at(value, self.y[0])
+            half = 3.5 * len(str(name))  # a letter is about 7 pixels wide: a name at the edge must not be cut
+            a = min(max(a, half), self.width - half)
             axes.append(f"<text x='{a:.1f}' y='{bottom + 15}' text-anchor='middle'>{escape(str(name))}</text>")
         middle = (LEFT + right) / 2
         axes.append(
@@ -135,12 +137,17 @@ def interval_chart(
     *,
     reference: float = 1.0,
     width: int = 620,
+    least: float = 0.0,
     most: float = 3.0,
+    left: int = 190,
 ) -> str:
-    """One row per group: name, value, low, high, and whether it is flagged; a line at ``reference``."""
-    low = min([reference, *(max(row[2], 0.0) for row in rows)])
+    """One row per group: name, value, low, high, and whether it is flagged; a line at ``reference``.
+
+    Ends of intervals beyond ``least`` and ``most`` are drawn there; ``left`` is the room of the names in pixels.
+    """
+    low = min([reference, *(max(row[2], least) for row in rows)])
     high = min(max([reference, *(row[3] for row in rows)]) * 1.05, most)
-    left, right, height = 190, width - 150, 20 * len(rows) + 34
+    right, height = width - 160, 20 * len(rows) + 34
 
     def place(value: float) -> float:
         return left + (min(max(value, low), high) - low) / ((high - low) or 1.0) * (right - left)

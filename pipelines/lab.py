@@ -14,6 +14,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,13 +24,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from models.lab.baselines import response_scores
+from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
+from models.lab.baselines import response_scores, risk_scores
 from models.lab.contest import BUDGETS, contest
 from models.lab.settings import FAMILIES
 from models.lab.write import write_demo
 from pipelines.day import Day
 from pipelines.run import run_day
-from pipelines.steps.champions import CHANNEL_MODEL
+from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL, champion
+from pipelines.steps.feature_rows import feature_rows
+from pipelines.steps.learning import risk_settings
 from pipelines.steps.scoring import score_contact_channel, score_default_risk
 from puntual.decision.capacity import COLLECTOR_CHANNELS, roster
 from puntual.errors import PuntualError, UsageError
@@ -46,6 +50,7 @@ _SHOWN = {
     "auc_share": 3,
     "brier": 4,
     "ece": 4,
+    "brier_to_truth": 4,
     "ece_to_truth": 4,
     "mean_absolute_error": 4,
     "contact_count": 0,
@@ -77,11 +82,13 @@ def play_and_judge(
     seed: int,
     as_of: date = AS_OF,
     budgets: Sequence[float] = BUDGETS,
+    lives: int | None = None,
     keep: bool = False,
 ) -> pd.DataFrame:
     """Play one world into ``home``, run the road as far as scores, and hold the contest.
 
     The channel model scores whether or not the written rule would promote it: here the truth judges, not the rule.
+    ``lives``: how many lives the true probability of default is counted over; the family's own number when not given.
     Without ``keep`` the warehouse, the models and the files are removed again; the truth and the result stay.
 
     Raises:
@@ -90,7 +97,8 @@ def play_and_judge(
     quiet_environment()
     begun = time.perf_counter()
     _clear(home)
-    summary = write_demo(home, members=members, seed=seed, as_of=as_of, settings=FAMILIES[family])
+    world = FAMILIES[family] if lives is None else replace(FAMILIES[family], default_replications=lives)
+    summary = write_demo(home, members=members, seed=seed, as_of=as_of, settings=world)
     place = create_home(
         home,
         name=f"Cooperativa {family}",
@@ -150,12 +158,22 @@ def _judge(day: Day, truth_path: Path, budgets: Sequence[float], seed: int) -> p
         channel = warehouse.read_table("ml.channel_scores", where={"as_of_date": day.as_of})
         risk = warehouse.read_table("ml.default_risk_scores", where={"as_of_date": day.as_of})
         collectors = warehouse.read_table("marts.dim_collectors", order_by=["collector_id"])
-        table, labels = "features.feat_customer__as_of", "features.label_customer__contact_response"
-        today = warehouse.read_table(table, where={"is_score": True, "is_eligible": True}, order_by=["customer_id"])
-        past = warehouse.read_table(
-            table, where={"is_channel_training": True, "is_eligible": True}, order_by=["as_of_date", "customer_id"]
+        known = {name: _willingness_of(day, name) for name in (CHANNEL_MODEL, RISK_MODEL)}
+        today = feature_rows(day, CUSTOMER_FEATURES, "is_score", known[CHANNEL_MODEL])
+        past = feature_rows(day, CUSTOMER_FEATURES, "is_channel_training", known[CHANNEL_MODEL])
+        outcomes = warehouse.read_table(
+            "features.label_customer__contact_response", order_by=["as_of_date", "customer_id"]
         )
-        outcomes = warehouse.read_table(labels, order_by=["as_of_date", "customer_id"])
+        plain = risk_scores(
+            feature_rows(day, LOAN_FEATURES, "is_risk_training", known[RISK_MODEL]),
+            warehouse.read_table("features.label_loan__default", order_by=["as_of_date", "loan_id"]),
+            feature_rows(day, LOAN_FEATURES, "is_score", known[RISK_MODEL]),
+            as_of=day.as_of,
+            settings=risk_settings(day),
+            seed=seed,
+            n_jobs=settings.runtime.threads,
+        )
+    today, past = (frame[frame["is_eligible"].astype(bool)].reset_index(drop=True) for frame in (today, past))
     channels = sorted(settings.channels)
     response = None
     if len(past) and len(channel):
@@ -170,9 +188,16 @@ def _judge(day: Day, truth_path: Path, budgets: Sequence[float], seed: int) -> p
         budgets,
         teams=_teams(collectors, channels, day.as_of),
         response_scores=response if response is not None and len(response) else None,
+        risk_baselines=plain,
         habit=pd.read_parquet(habit_path) if habit_path.exists() else None,
         seed=seed,
     )
+
+
+def _willingness_of(day: Day, name: str) -> str:
+    """The version of the willingness that the model in force was trained with; empty without such a model."""
+    model = champion(day, name)
+    return "" if model is None else str(model.willingness_version)
 
 
 def _teams(collectors: pd.DataFrame, channels: Sequence[str], as_of: date) -> dict[str, int] | None:
@@ -206,6 +231,7 @@ def play_all(
     members: int,
     budgets: Sequence[float] = BUDGETS,
     jobs: int = 1,
+    lives: int | None = None,
     keep: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every family with every seed; the long results and their summary, also written below ``homes``.
@@ -222,7 +248,7 @@ def play_all(
     homes.mkdir(parents=True, exist_ok=True)
     tasks = [
         {"home": homes / f"{family}-{seed}", "family": family, "members": members, "seed": seed, "budgets": budgets}
-        | {"keep": keep}
+        | {"lives": lives, "keep": keep}
         for family in families
         for seed in seeds
     ]
@@ -244,6 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--families", nargs="+", default=["all"], help=f"all, or of: {', '.join(FAMILIES)}")
     parser.add_argument("--seeds", type=int, default=3, help="seeds 1 to N of every family")
     parser.add_argument("--members", type=int, default=MEMBERS)
+    parser.add_argument("--lives", type=int, help="lives that the true probability of default is counted over")
     parser.add_argument("--jobs", type=int, default=1, help="worlds at a time")
     parser.add_argument("--keep", action="store_true", help="keep warehouses and files of the worlds")
     parser.add_argument("--home", type=Path, help="judge this home, which was run already")
@@ -264,8 +291,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             families = list(FAMILIES) if given.families == ["all"] else given.families
             seeds = range(1, given.seeds + 1)
-            options = {"members": given.members, "budgets": given.budget, "jobs": given.jobs, "keep": given.keep}
-            _, summary = play_all(given.homes, families, list(seeds), **options)
+            options = {"members": given.members, "budgets": given.budget, "jobs": given.jobs, "lives": given.lives}
+            _, summary = play_all(given.homes, families, list(seeds), **options, keep=given.keep)
     except PuntualError as error:
         console.print(f"[red]{error}[/red]")
         raise SystemExit(error.exit_code) from error

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from models import cards
+from models.charts import bar_chart, interval_chart
 from models.contact_channel.judge import decide_promotion, why_refused
+from models.contact_channel.learners import BEST_ARM, CANDIDATES
 from models.contact_channel.rows import NONE, ChannelRows
 from models.contact_channel.score import ContactChannelModel
 from models.features import CUSTOMER_FEATURES
@@ -16,31 +19,53 @@ from models.monitoring import reference_of
 
 REFERENCE_ROWS = 20_000
 
-NAMES = {
-    "effect_through_reach": "Efecto a través del contacto logrado / Effect through reach",
-    "intention_to_treat": "Efecto del intento / Effect of the attempt",
-    "s_learner": "Una respuesta para todos los canales (S) / One response for all channels (S)",
-    "t_learner": "Una respuesta por canal (T) / One response per channel (T)",
-    "x_learner": "Efectos cruzados (X) / Crossed effects (X)",
-    "r_learner": "Residuos sobre residuos (R) / Residuals on residuals (R)",
-    "dr_learner": "Doblemente robusto (DR) / Doubly robust (DR)",
-    "constant_effect": "Un efecto fijo por canal / One constant effect per channel",
-    "best_arm": "El mejor canal, igual para todos / The best channel, the same for all",
-    "response_score": "Puntaje de respuesta (solo comparación) / Response score (comparison only)",
-    "habit": "Lo que hace hoy la institución / The institution's present habit",
+LEARNERS = {
+    "effect_through_reach": ("Efecto a través del contacto logrado", "Effect through reach"),
+    "intention_to_treat": ("Efecto del intento", "Effect of the attempt"),
+    "s_learner": ("Una respuesta para todos los canales (S)", "One response for all channels (S)"),
+    "t_learner": ("Una respuesta por canal (T)", "One response per channel (T)"),
+    "x_learner": ("Efectos cruzados (X)", "Crossed effects (X)"),
+    "r_learner": ("Residuos sobre residuos (R)", "Residuals on residuals (R)"),
+    "dr_learner": ("Doblemente robusto (DR)", "Doubly robust (DR)"),
+    "constant_effect": ("Un efecto fijo por canal", "One constant effect per channel"),
+    "best_arm": ("El mejor canal, igual para todos", "The best channel, the same for all"),
+    "response_score": ("Puntaje de respuesta (solo comparación)", "Response score (comparison only)"),
+    "habit": ("Lo que hace hoy la institución", "The institution's present habit"),
 }
 
+CHANNELS = {
+    "call": ("Llamada", "Call"),
+    "ivr": ("Llamada automática", "Automated call"),
+    "whatsapp": ("WhatsApp", "WhatsApp"),
+    "sms": ("SMS", "SMS"),
+    "email": ("Correo electrónico", "Email"),
+    "visit": ("Visita", "Visit"),
+    "letter": ("Carta", "Letter"),
+    "web_chat": ("Chat web", "Web chat"),
+}
+
+LOG_ODDS, CHANGE = ("log de las posibilidades", "log odds"), ("cambio de la probabilidad", "change of the probability")
 UNITS = {
-    "effect_through_reach": "log-odds",
-    "intention_to_treat": "log-odds",
-    "constant_effect": "log-odds",
-    "best_arm": "dinero / money",
+    "effect_through_reach": LOG_ODDS,
+    "intention_to_treat": LOG_ODDS,
+    "constant_effect": LOG_ODDS,
+    "best_arm": ("dinero por contacto", "money per contact"),
 }
 
 LIMITS_ES = (
     "El primer contacto de la semana cuenta como tratamiento, aunque un pago haya llegado antes en la misma semana.",
     "Lo que movió a los gestores y no está en los datos puede sesgar los efectos; los contactos al azar lo corrigen.",
 )
+
+NOT_JUDGED_ES = {
+    "weeks of history are too few to hold any out": "hay muy pocas semanas de historia para apartar algunas",
+    "too few contacts, or too few members left alone": (
+        "antes de las semanas apartadas hay muy pocos contactos, o muy pocos socios sin contacto"
+    ),
+    "no payment before the held-out weeks": (
+        "no hay pagos antes de las semanas apartadas, o no hay contactos en ellas"
+    ),
+}
 
 
 def build_card(model: ContactChannelModel, rows: ChannelRows, judged: dict[str, Any]) -> dict[str, Any]:
@@ -99,96 +124,242 @@ def headline(judged: dict[str, Any]) -> dict[str, float]:
 def render(card: dict[str, Any]) -> str:
     """The card as one HTML page without any outside file; Spanish first, then English."""
     page = cards.Page("Mejor canal", "Best channel", str(card["trained_as_of"]))
-    decision = card["decision"]
+    found, decision = card["evaluation"], card["decision"]
     page.facts(
         [
-            ("Método elegido", "Chosen learner", NAMES[card["learner"]]),
+            ("Método elegido", "Chosen learner", _both(LEARNERS, card["learner"])),
             ("Entrenado con datos hasta", "Trained on data up to", card["trained_as_of"]),
-            ("Semanas-socio, socios", "Member-weeks, members", f"{card['row_count']:,}, {card['member_count']:,}"),
+            ("Semanas-socio, socios", "Member-weeks, members", f"{_n(card['row_count'])} · {_n(card['member_count'])}"),
             ("Semanas", "Weeks", f"{card['first_week']} – {card['last_week']}"),
             ("¿Reemplaza al modo actual?", "Replaces the present policy?", "sí / yes" if decision["promote"] else "no"),
         ]
     )
-    page.note("Decisión por valor doblemente robusto en semanas no vistas.", decision["reason"])
+    page.note(*decision_texts(card))
+    page.text(
+        f"Las cifras van como en español: 1.234,56 es mil doscientos treinta y cuatro con 56. {_money(card)[0]}",
+        f"Figures are written the Spanish way: 1.234,56 is one thousand two hundred and so on. {_money(card)[1]}",
+    )
+    _render_channels(page, card)
+    page.heading("Evaluación en semanas posteriores", "Evaluation on later weeks")
+    if found.get("split") is None:
+        why = next((es for en, es in NOT_JUDGED_ES.items() if en in found["reason"]), found["reason"])
+        page.note(f"No se midió: {why}.", f"Not judged: {found['reason']}.")
+        return page.html()
+    _render_values(page, found)
+    _render_overlap(page, found["overlap"])
+    _render_claims(page, found)
+    for es, limit in zip(LIMITS_ES, card["limits"], strict=True):
+        page.note(es, limit)
+    return page.html()
+
+
+def decision_texts(card: dict[str, Any]) -> tuple[str, str]:
+    """Why the plan replaces the present policy or does not, in Spanish and in English, from the figures of the card."""
+    found = card["evaluation"]
+    if found.get("split") is None:
+        return (
+            "No reemplaza: no hay semanas apartadas con que medirlo.",
+            "Does not replace it: nothing to measure it by.",
+        )
+    if why_refused(found["overlap"]):
+        return (
+            "No reemplaza: el registro dice muy poco sobre lo planeado; conviene contactar al azar a una parte de los "
+            "socios.",
+            "Does not replace it: the log says too little about the plan; contact a share of the members at random.",
+        )
+    against = found["against_habit"][found["chosen"]]
+    es, en = (_range(against, language, card.get("currency", "")) for language in ("es", "en"))
+    if against["low"] > 0:
+        return (
+            f"Mejor que el modo actual sin duda: {es} más por socio y semana.",
+            f"Surely better than the present policy: {en} more per member and week.",
+        )
+    verb = ("Reemplaza", "Replaces it") if card["decision"]["promote"] else ("No reemplaza", "Does not replace it")
+    return (
+        f"{verb[0]}: no es seguro que sea mejor que el modo actual; {es} por socio y semana.",
+        f"{verb[1]}: not surely better than the present policy; {en} per member and week.",
+    )
+
+
+def chosen_texts(found: dict[str, Any]) -> tuple[str, str]:
+    """Why the learner was chosen, in Spanish and in English."""
+    chosen, first = found["chosen"], CANDIDATES[0]
+    if chosen == BEST_ARM:
+        es, en = LEARNERS[found["smallest_r_loss"]]
+        return (
+            f"«{es}» no es mejor sin duda que un solo número por canal",
+            f"“{en}” is not surely better than one number per channel",
+        )
+    if chosen == first:
+        return "ningún otro explica mejor sin duda lo observado", "no other explains what was seen better beyond doubt"
+    es, en = LEARNERS[first]
+    return (
+        f"explica lo observado mejor sin duda que «{es}»",
+        f"it explains what was seen better beyond doubt than “{en}”",
+    )
+
+
+def measured_texts(found: dict[str, Any]) -> tuple[str, str]:
+    """On what the claims were measured, which depends on how many contacts have a logged probability."""
+    share = found["logged_propensity_share"]
+    if share >= 1:
+        return (
+            "Todos los contactos juzgados tienen su probabilidad registrada: lo que movió a los gestores sin estar en "
+            "los datos no cuenta.",
+            "Every judged contact has a logged probability: what moved collectors and is not in the data does not "
+            "count.",
+        )
+    es, en = (_n(100 * share, 1, language) for language in ("es", "en"))
+    return (
+        f"Solo el {es} % de los contactos juzgados tiene su probabilidad registrada; la de los demás se estimó con los "
+        "datos, así que lo que movió a los gestores sin estar en ellos puede sesgar esta medida.",
+        f"Only {en}% of the judged contacts have a logged probability; that of the others was estimated from the data, "
+        "so what moved collectors and is not in them can bias this measure.",
+    )
+
+
+def _render_channels(page: cards.Page, card: dict[str, Any]) -> None:
     page.heading("Canales", "Channels")
-    unit = UNITS.get(card["learner"], "probabilidad / probability")
+    unit = UNITS.get(card["learner"], CHANGE)
     page.table(
         [
             "Canal / Channel",
             "Intentos / Attempts",
             "Logrados / Reached",
             "Tasa / Rate",
-            f"Efecto medio ({unit}) / Mean effect",
+            f"Efecto medio ({unit[0]}) / Mean effect ({unit[1]})",
         ],
         [
             [
-                row["channel_code"],
-                f"{row['attempt_count']:,}",
-                f"{row['reached_count']:,}",
-                "–" if row["reach_rate"] is None else f"{row['reach_rate']:.2f}",
-                "sin datos / no data" if row["mean_effect"] is None else f"{row['mean_effect']:+.3f}",
+                _both(CHANNELS, row["channel_code"]),
+                _n(row["attempt_count"]),
+                _n(row["reached_count"]),
+                "–" if row["reach_rate"] is None else f"{_n(100 * row['reach_rate'], 1)} %",
+                "sin datos / no data" if row["mean_effect"] is None else _signed(row["mean_effect"], 3),
             ]
             for row in card["channels"]
         ],
     )
-    found = card["evaluation"]
-    page.heading("Evaluación en semanas posteriores", "Evaluation on later weeks")
-    if found.get("split") is None:
-        page.note("No hay historia suficiente para evaluar.", f"Not judged: {found['reason']}.")
-        return page.html()
-    page.note(f"Por qué este método: {found['chosen_because']}.", f"Chosen because {found['chosen_because']}.")
+    measured = card["evaluation"].get("scale_measured", {})
+    drawn = []
+    for row in card["channels"]:
+        factor = measured.get(row["channel_code"])
+        if row["mean_effect"] is not None and factor is not None and factor["value"] == factor["value"]:
+            ends = [row["mean_effect"] * (factor["value"] + side * 1.96 * factor["error"]) for side in (-1, 0, 1)]
+            low, value, high = sorted(ends)
+            drawn.append((_es(CHANNELS, row["channel_code"]), value, low, high, low <= 0))
+    if drawn:
+        page.picture(
+            f"Efecto medido por canal, con su intervalo del 95 % ({unit[0]}); en rojo, no se distingue de nada",
+            f"Measured effect by channel, with its 95 % interval ({unit[1]}); in red, not told from nothing",
+            cards.with_commas(interval_chart(drawn, reference=0.0, least=-3.0)),
+            "El efecto aprendido por el factor que se cumplió en las semanas apartadas.",
+            "The learnt effect times the factor that came true in the held-out weeks.",
+        )
+    reached = [
+        (_es(CHANNELS, row["channel_code"]), row["reach_rate"])
+        for row in card["channels"]
+        if row["reach_rate"] is not None
+    ]
+    page.picture(
+        "Parte de los intentos en que se habló con el socio o leyó el mensaje",
+        "Share of the attempts that reached the member",
+        cards.with_commas(bar_chart(reached)),
+    )
+
+
+def _render_values(page: cards.Page, found: dict[str, Any]) -> None:
+    es, en = chosen_texts(found)
+    page.note(f"Por qué este método: {es}.", f"Why this learner: {en}.")
     page.note(
         "Valor por socio y semana con la misma cantidad de contactos por canal; intervalos del 95 % por socios.",
         "Value per member and week with the same number of contacts per channel; 95 % intervals by members.",
     )
-    nothing: dict[str, float | None] = {}
     page.table(
-        ["Plan", "Valor / Value", "Frente al hábito / Against habit", "R-gain"],
+        ["Plan", "Valor / Value", "Frente al hábito / Against habit", "Ajuste (R) / Fit (R)"],
         [
             [
-                NAMES[name],
-                cards.interval(value),
-                cards.interval(found["against_habit"].get(name, nothing)),
-                cards.interval(found["r_gain"].get(name, nothing)),
+                _both(LEARNERS, name),
+                _range(value),
+                _range(found["against_habit"].get(name)),
+                _range(found["r_gain"].get(name)),
             ]
             for name, value in found["value_per_member_week"].items()
         ],
     )
+    page.text(
+        "Ajuste (R): cuánto mejor explica lo que cambiaron los contactos que no suponer ningún efecto; más es mejor.",
+        "Fit (R): how much better it explains what contacts changed than no effect at all; more is better.",
+    )
     page.picture(
-        "Frente al hábito, por socio y semana",
-        "Against habit, per member and week",
-        cards.bar_chart([(name, value["value"]) for name, value in found["against_habit"].items()]),
+        "Frente al hábito, por socio y semana, con su intervalo del 95 %; en rojo, no es mejor sin duda",
+        "Against habit, per member and week, with its 95 % interval; in red, not surely better",
+        cards.with_commas(
+            interval_chart(
+                [
+                    (_es(LEARNERS, name), value["value"], value["low"], value["high"], value["low"] <= 0)
+                    for name, value in found["against_habit"].items()
+                ],
+                reference=0.0,
+                least=-math.inf,
+                most=math.inf,
+                width=760,
+                left=280,
+            )
+        ),
     )
     page.table(
-        ["Plan", "Mejor que un solo número por canal / Better than one number per channel"],
-        [[NAMES[name], cards.interval(value)] for name, value in found["against_best_arm"].items()],
+        ["Plan", "Frente a un solo número por canal / Against one number per channel"],
+        [
+            [_both(LEARNERS, name), _range(value)]
+            for name, value in found["against_best_arm"].items()
+            if name != BEST_ARM
+        ],
     )
-    _render_overlap(page, found["overlap"])
+
+
+def _render_claims(page: cards.Page, found: dict[str, Any]) -> None:
     page.heading("Lo que se cumple de lo prometido", "How much of the claims came true")
-    page.note(
-        "Medido en contactos con su probabilidad registrada: así no cuenta lo que movió a los gestores sin estar en "
-        "los datos.",
-        "Measured on contacts with a logged probability, so that what moved collectors and is not in the data does not "
-        "count.",
-    )
+    page.note(*measured_texts(found))
+    known = {name: v for name, v in found["scale_measured"].items() if v["value"] == v["value"]}
+    if known:
+        page.picture(
+            "Cumplido entre prometido, por canal: 1 es exacto, menos de 1 es que prometió de más",
+            "Measured over claimed, by channel: 1 is exact, below 1 it claimed too much",
+            cards.with_commas(
+                interval_chart(
+                    [
+                        (_es(CHANNELS, name), v["value"], low, high, not low <= 1 <= high)
+                        for name, v in known.items()
+                        for low, high in [(v["value"] - 1.96 * v["error"], v["value"] + 1.96 * v["error"])]
+                    ]
+                )
+            ),
+        )
     page.table(
-        ["Canal / Channel", "Factor medido / Measured factor", "Factor usado / Used factor"],
+        ["Canal / Channel", "Factor medido (± error) / Measured factor (± error)", "Factor usado / Used factor"],
         [
             [
-                name,
-                f"{v['value']:.2f} ± {v['error']:.2f}" if v["value"] == v["value"] else "–",
-                f"{found['scale'][name]:.2f}",
+                _both(CHANNELS, name),
+                f"{_n(v['value'], 2)} ± {_n(v['error'], 2)}" if name in known else "–",
+                _n(found["scale"][name], 2),
             ]
             for name, v in found["scale_measured"].items()
         ],
     )
+    page.text(
+        "Comprobación: los intentados y no logrados deberían pagar como los no contactados; |z| mayor que 2 avisa "
+        "de que no es así.",
+        "Check: those tried and not reached should pay like those left alone; |z| above 2 is a sign that they do not.",
+    )
     page.table(
         ["Canal / Channel", "No logrados frente a no contactados / Not reached against left alone", "z"],
-        [[name, f"{v['difference']:+.3f}", f"{v['z']:+.1f}"] for name, v in found["reach_check"].items()],
+        [
+            [_both(CHANNELS, name), _signed(v["difference"], 3), _signed(v["z"], 1)]
+            for name, v in found["reach_check"].items()
+        ],
+        [abs(v["z"]) > 2 for v in found["reach_check"].values()],
     )
-    for es, limit in zip(LIMITS_ES, card["limits"], strict=True):
-        page.note(es, limit)
-    return page.html()
 
 
 def _render_overlap(page: cards.Page, found: dict[str, Any]) -> None:
@@ -196,12 +367,49 @@ def _render_overlap(page: cards.Page, found: dict[str, Any]) -> None:
     page.heading("Cuánto dice el registro del plan", "How much the log says about the plan")
     refused = why_refused(found)
     page.note(
-        f"Los {found['planned_count']:,} contactos del plan equivalen a {found['effective_sample']:,.0f} observados"
+        f"Los {_n(found['planned_count'])} contactos del plan equivalen a {_n(found['effective_sample'])} observados"
         + ("; es muy poco: no se decide con esto." if refused else "."),
         f"The {found['planned_count']:,} planned contacts are worth {found['effective_sample']:,.0f} observed ones"
         + ("; too few: nothing is decided by them." if refused else "."),
     )
     page.table(
         ["Canal / Channel", "Observados equivalentes / Worth observed"],
-        [[name, f"{worth:,.0f}"] for name, worth in found["by_channel"].items()],
+        [[_both(CHANNELS, name), _n(worth)] for name, worth in found["by_channel"].items()],
+    )
+
+
+def _money(card: dict[str, Any]) -> tuple[str, str]:
+    """In which money the values are; a card of a release before does not know."""
+    currency = card.get("currency")
+    if not currency:
+        return "El dinero está en la moneda de la institución.", "Money is in the institution's currency."
+    return f"El dinero está en {currency}.", f"Money is in {currency}."
+
+
+def _both(names: dict[str, tuple[str, str]], code: str) -> str:
+    """The Spanish and the English name, once when they are the same; a code without a name is its own."""
+    return " / ".join(dict.fromkeys(names.get(code, (code,))))
+
+
+def _es(names: dict[str, tuple[str, str]], code: str) -> str:
+    return names.get(code, (code,))[0]
+
+
+def _n(value: float, digits: int = 0, language: str = "es") -> str:
+    return cards.number(value, digits, language)
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"+{_n(value, digits)}" if round(value, digits) > 0 else _n(value, digits)
+
+
+def _range(measure: dict[str, float] | None, language: str = "es", currency: str = "") -> str:
+    """A value with its interval, in money of two decimals; nothing measured is a dash."""
+    if measure is None or measure["value"] != measure["value"]:
+        return "–"
+    value, low, high = (_n(measure[name], 2, language) for name in ("value", "low", "high"))
+    return (
+        f"{currency} {value} ({low}\u00a0a\u00a0{high})".strip()
+        if language == "es"
+        else (f"{currency} {value} ({low}\u00a0to\u00a0{high})".strip())
     )

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
+
+import yaml
+from pydantic import TypeAdapter
 
 from models import cards
 from models.charts import COLOURS, GREY, LINE, RED, Plot, bar_chart, interval_chart, line_chart
+from models.limits import SHIPPED
 from models.willingness.card import WILLINGNESS_CAVEAT
+from puntual.strict import Words
 
 TITLES = {
     "default": ("Incumplimiento", "Default"),
@@ -42,6 +48,18 @@ ATTRIBUTES = {
 }
 EVIDENCE_MEASURES = (("log_loss", "Log loss"), ("auc", "AUC"), ("ece", "ECE"))
 NOT_RECORDED = "sin registro / not recorded"
+
+
+@cache
+def feature_names() -> dict[str, Words]:
+    """How people read the columns that are learnt from, by name: ``data/models/feature_names.yaml``."""
+    content = yaml.safe_load((SHIPPED / "feature_names.yaml").read_text(encoding="utf-8"))
+    return TypeAdapter(dict[str, Words]).validate_python(content)
+
+
+def _named(name: str) -> Words:
+    """The column's name in both languages; one that the file does not know keeps its own."""
+    return feature_names().get(name) or Words(es=name, en=name)
 
 
 def render(card: Mapping[str, Any]) -> str:
@@ -277,13 +295,13 @@ def _ratio_row(row: Mapping[str, Any]) -> tuple[str, float, float, float, bool]:
 def _stability(page: cards.Page, rows: Sequence[Mapping[str, Any]], *, most: int = 12) -> None:
     page.subheading("Estabilidad", "Stability")
     shown = sorted(rows, key=lambda row: row["name"] != "score")[:most]
-    moved = [row["name"] for row in rows if row["verdict"] == "moved"]
+    moved = [_named(row["name"]) for row in rows if row["verdict"] == "moved"]
     page.picture(
         "Índice de estabilidad (PSI): lo aprendido frente a lo juzgado",
         "Stability index (PSI): learnt rows against judged rows",
-        bar_chart([(row["name"], row["psi"]["value"]) for row in shown], limits=[(0.1, LINE), (0.25, RED)]),
-        f"{len(moved)} variables se movieron: {', '.join(moved) or 'ninguna'}.",
-        f"{len(moved)} features moved: {', '.join(moved) or 'none'}.",
+        bar_chart([(_named(row["name"]).es, row["psi"]["value"]) for row in shown], limits=[(0.1, LINE), (0.25, RED)]),
+        f"{len(moved)} variables se movieron: {', '.join(one.es for one in moved) or 'ninguna'}.",
+        f"{len(moved)} features moved: {', '.join(one.en for one in moved) or 'none'}.",
     )
     page.text(
         "Hasta 0,1 estable; hasta 0,25, vigilar; más allá, se movió: esas variables ya no se ven como cuando se "
@@ -293,31 +311,38 @@ def _stability(page: cards.Page, rows: Sequence[Mapping[str, Any]], *, most: int
     )
     page.table(
         ["Variable / Feature", "PSI", ""],
-        [[row["name"], cards.interval(row["psi"]), VERDICTS[row["verdict"]]] for row in shown],
+        [
+            [
+                f"{_named(row['name']).es} / {_named(row['name']).en}",
+                cards.interval(row["psi"]),
+                VERDICTS[row["verdict"]],
+            ]
+            for row in shown
+        ],
         [row["verdict"] == "moved" for row in shown],
     )
 
 
 def _features(page: cards.Page, features: Sequence[Mapping[str, Any]]) -> None:
     page.subheading("Lo que más mueve la nota", "What moves the score most")
-    strongest = [(feature["name"], feature["mean_size"]) for feature in features[:15]]
+    strongest = [(_named(feature["name"]), feature["mean_size"]) for feature in features[:15]]
     page.picture(
         "Parte media en la nota, en log de las posibilidades",
         "Mean part in the score, in log odds",
-        bar_chart(strongest),
-        f"Las tres más fuertes: {', '.join(name for name, _ in strongest[:3])}.",
-        f"The three strongest: {', '.join(name for name, _ in strongest[:3])}.",
+        bar_chart([(name.es, size) for name, size in strongest]),
+        f"Las tres más fuertes: {', '.join(name.es for name, _ in strongest[:3])}.",
+        f"The three strongest: {', '.join(name.en for name, _ in strongest[:3])}.",
     )
     for feature in features[:6]:
         shape = [(a, b) for a, b in feature.get("shape") or []]
         if shape:
-            way = ("sube", "rises") if shape[-1][1] >= shape[0][1] else ("baja", "falls")
+            name, way = _named(feature["name"]), ("sube", "rises") if shape[-1][1] >= shape[0][1] else ("baja", "falls")
             page.picture(
-                feature["name"],
-                feature["name"],
+                name.es,
+                name.en,
                 line_chart(shape),
-                f"{feature['name']}: su parte en la nota {way[0]} de {shape[0][1]:.2f} a {shape[-1][1]:.2f}.",
-                f"{feature['name']}: its part in the score {way[1]} from {shape[0][1]:.2f} to {shape[-1][1]:.2f}.",
+                f"{name.es}: su parte en la nota {way[0]} de {shape[0][1]:.2f} a {shape[-1][1]:.2f}.",
+                f"{name.en}: its part in the score {way[1]} from {shape[0][1]:.2f} to {shape[-1][1]:.2f}.",
             )
 
 

@@ -1,17 +1,26 @@
-"""A response model as institutions buy it: who pays when contacted, whether or not the contact was the reason."""
+"""What the product's models must beat: a response model as institutions buy it, and plain models of default."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
+from models.datasets import training_rows
+from models.default_risk.settings import DefaultRiskSettings
+from models.default_risk.train import target_rows
+from models.features import LOAN_FEATURES, encode, learn_categories
+from models.lab.contest import DEFAULT_LIGHTGBM, PAST_DUE, SCORECARD
+from models.scorecard import Scorecard, default_lightgbm, past_due_curve
+
 _KEYS = ("as_of_date", "customer_id")
 _FLAGS = ("is_score", "is_channel_training", "is_eligible")
 _ROWS = 300_000
+_RISK_ROWS = 40_000
 _PARAMETERS: dict[str, Any] = {
     "n_estimators": 150,
     "learning_rate": 0.08,
@@ -70,6 +79,64 @@ def response_scores(
             pd.DataFrame({"customer_id": today["customer_id"].to_numpy(), "channel_code": channel, "score": money})
         )
     return pd.concat(scored, ignore_index=True)
+
+
+def risk_scores(
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    today: pd.DataFrame,
+    *,
+    as_of: date,
+    settings: DefaultRiskSettings,
+    seed: int = 0,
+    n_jobs: int = 1,
+) -> dict[str, pd.DataFrame]:
+    """Probability of default by plain models, from the rows that the product's model learns from.
+
+    Past-due days alone are calibrated: the rising curve of the rate over past-due days. The scorecard (weights of
+    evidence) and LightGBM as it comes learn from at most 40,000 rows, drawn.
+
+    Args:
+        features: past rows of ``feat_loan__as_of`` with their willingness.
+        labels: rows of ``label_loan__default``.
+        today: rows to score.
+        as_of: the run's date; a label counts when its horizon ends on or before it.
+        settings: the definition of default.
+        seed: of the rows drawn and of the booster.
+        n_jobs: threads.
+
+    Returns:
+        By name, loan_id and default_probability, one row per row of ``today``; nothing without matured rows with and
+        without the event.
+    """
+    frame = training_rows(
+        LOAN_FEATURES.check(features),
+        labels,
+        on=("as_of_date", "loan_id"),
+        flags=("is_risk_training",),
+        as_of=as_of,
+        model="lab",
+    )
+    part = target_rows(frame, "default", as_of=as_of, settings=settings)
+    if len(part.rows) == 0 or part.outcome.min() == part.outcome.max():
+        return {}
+    table = frame.loc[:, list(LOAN_FEATURES.names)]
+    categories = learn_categories(LOAN_FEATURES, table)
+    some = np.arange(len(part.rows))
+    if len(some) > _RISK_ROWS:
+        some = np.sort(np.random.default_rng(seed).choice(some, _RISK_ROWS, replace=False))
+    matrix, outcome = encode(LOAN_FEATURES, table.iloc[part.rows[some]], categories), part.outcome[some]
+    asked = encode(LOAN_FEATURES, LOAN_FEATURES.check(today), categories)
+    days = today["past_due_days"].fillna(0).to_numpy(dtype=float)
+    found = {
+        PAST_DUE: past_due_curve(part.past_due_days, part.outcome).apply(days),
+        SCORECARD: Scorecard().fit(matrix, outcome).predict(asked),
+        DEFAULT_LIGHTGBM: default_lightgbm(matrix, outcome, asked, n_jobs=n_jobs, seed=seed),
+    }
+    return {
+        name: pd.DataFrame({"loan_id": today["loan_id"].to_numpy(), "default_probability": value})
+        for name, value in found.items()
+    }
 
 
 def _task(matrix: np.ndarray, target: np.ndarray, objective: str, fitted: dict[str, Any]) -> tuple[Any, ...]:

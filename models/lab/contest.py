@@ -48,6 +48,7 @@ ORACLE, MODEL, RESPONSE, ARREARS, RANDOM, HABIT = (
     "random",
     "own habit",
 )
+PAST_DUE, SCORECARD, DEFAULT_LIGHTGBM = "past-due days alone", "scorecard", "default lightgbm"
 SAME_SHARE, OWN_TEAMS = "same share", "own teams"
 RANDOM_DRAWS = 5
 _COLUMNS = ["part", "people", "budget", "chooser", "measure", "value"]
@@ -62,6 +63,7 @@ def contest(
     *,
     teams: Mapping[str, int] | None = None,
     response_scores: pd.DataFrame | None = None,
+    risk_baselines: Mapping[str, pd.DataFrame] | None = None,
     habit: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -77,6 +79,7 @@ def contest(
         teams: contacts that people can make on the day, by channel (call, visit); None leaves that scenario out.
         response_scores: customer_id, channel_code, score: the payment predicted given the contact. Without it, the
             response implied by the channel scores, when they have pay_probability and expected_amount.
+        risk_baselines: frames like ``risk_scores`` of other models, by name.
         habit: customer_id, channel_code, probability: how the institution would choose by itself. Without it, the
             columns ``log_<channel>`` of the truth, when it has them.
         seed: of the random chooser.
@@ -86,7 +89,7 @@ def contest(
     """
     parts = []
     if risk_scores is not None:
-        parts.append(risk_contest(risk_scores, truth))
+        parts.append(risk_contest(risk_scores, truth, baselines=risk_baselines))
     if channel_scores is not None:
         parts.append(
             channel_contest(
@@ -103,38 +106,58 @@ def contest(
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS)
 
 
-def risk_contest(scores: pd.DataFrame, truth: pd.DataFrame, *, past_due_days: int = 90) -> pd.DataFrame:
-    """The probability of default beside the true one and past-due days alone, on open loans below the threshold.
+def risk_contest(
+    scores: pd.DataFrame,
+    truth: pd.DataFrame,
+    *,
+    past_due_days: int = 90,
+    baselines: Mapping[str, pd.DataFrame] | None = None,
+) -> pd.DataFrame:
+    """The probability of default beside the true one and plain models, on open loans below the threshold.
 
     Measures: loan_count, auc, auc_share (over the true probability's), brier, ece (against the drawn outcome, ten
-    groups of equal size), ece_to_truth (against the true probability) and mean_absolute_error (to it).
+    groups of equal size), and against the true probability brier_to_truth (mean squared distance), ece_to_truth and
+    mean_absolute_error. ``baselines`` are frames like ``scores``, by name; without one of past-due days, the raw days
+    compete, which rank and are no probability.
 
     Raises:
         UsageError: a column is missing, a loan is scored twice, or an open loan below the threshold has no score.
     """
-    _check(scores, ["loan_id", "default_probability"], ["loan_id"], "risk scores")
     _check(truth, ["loan_id", "dpd", "active", "p_default", "default_label"], ["loan_id"], "truth")
     rows = truth[truth["active"].astype(bool) & (truth["dpd"] < past_due_days)]
+    label, exact = rows["default_label"].to_numpy(float), rows["p_default"].to_numpy(float)
+    given = {MODEL: _of_loans(scores, rows, "risk scores", past_due_days), ORACLE: exact}
+    for name, frame in (baselines or {}).items():
+        given[name] = _of_loans(frame, rows, f"risk scores of {name}", past_due_days)
+    best = auc(label, exact)
+    found: dict[str, dict[str, float]] = {}
+    for name, score in given.items():
+        ranked = auc(label, score)
+        found[name] = {
+            "loan_count": len(rows),
+            "auc": ranked,
+            "auc_share": ranked / best,
+            "brier": brier(label, score),
+            "ece": ece(label, score),
+            "brier_to_truth": brier(exact, score),
+            "ece_to_truth": ece(exact, score),
+            "mean_absolute_error": float(np.abs(score - exact).mean()),
+        }
+    if PAST_DUE not in found:
+        ranked = auc(label, rows["dpd"].to_numpy(float))
+        found[PAST_DUE] = {"loan_count": len(rows), "auc": ranked, "auc_share": ranked / best}
+    return _long(RISK, "", math.nan, found)
+
+
+def _of_loans(scores: pd.DataFrame, rows: pd.DataFrame, name: str, past_due_days: int) -> np.ndarray:
+    _check(scores, ["loan_id", "default_probability"], ["loan_id"], name)
     given = scores.set_index("loan_id")["default_probability"].astype(float).reindex(rows["loan_id"]).to_numpy()
     if np.isnan(given).any():
         raise UsageError(
-            f"risk scores: {int(np.isnan(given).sum())} of {len(given)} open loans below {past_due_days} past-due days "
+            f"{name}: {int(np.isnan(given).sum())} of {len(given)} open loans below {past_due_days} past-due days "
             "have no probability; score every open loan of the truth's date"
         )
-    label, exact = rows["default_label"].to_numpy(float), rows["p_default"].to_numpy(float)
-    best = auc(label, exact)
-    found: dict[str, dict[str, float]] = {}
-    for name, score in ((MODEL, given), (ORACLE, exact), ("past-due days alone", rows["dpd"].to_numpy(float))):
-        ranked = auc(label, score)
-        found[name] = {"loan_count": len(rows), "auc": ranked, "auc_share": ranked / best}
-        if name != "past-due days alone":
-            found[name] |= {
-                "brier": brier(label, score),
-                "ece": ece(label, score),
-                "ece_to_truth": ece(exact, score),
-                "mean_absolute_error": float(np.abs(score - exact).mean()),
-            }
-    return _long(RISK, "", math.nan, found)
+    return np.asarray(given)
 
 
 def channel_contest(

@@ -36,6 +36,18 @@ _WHY_RISK = {
 }
 
 
+def risk_settings(day: Day) -> DefaultRiskSettings:
+    """The institution's definition of default, and the threads of this machine."""
+    chosen = day.settings.default_risk
+    return DefaultRiskSettings(
+        past_due_days=chosen.past_due_days,
+        horizon_days=chosen.horizon_days,
+        early_past_due_days=chosen.early_past_due_days,
+        early_horizon_days=chosen.early_horizon_days,
+        n_jobs=day.settings.runtime.threads,
+    )
+
+
 def learn_default_risk(day: Day) -> dict[str, Any]:
     """Train, evaluate and register default risk when the day's plan has dates for it, or when there is no model yet.
 
@@ -43,14 +55,7 @@ def learn_default_risk(day: Day) -> dict[str, Any]:
     """
     if not _is_planned(day, "is_risk_training") and champion_row(day, RISK_MODEL) is not None:
         return _kept(day, RISK_MODEL)
-    chosen = day.settings.default_risk
-    settings = DefaultRiskSettings(
-        past_due_days=chosen.past_due_days,
-        horizon_days=chosen.horizon_days,
-        early_past_due_days=chosen.early_past_due_days,
-        early_horizon_days=chosen.early_horizon_days,
-        n_jobs=day.settings.runtime.threads,
-    )
+    settings = risk_settings(day)
     willingness = training_version(day)
     features = feature_rows(day, LOAN_FEATURES, "is_risk_training", willingness)
     labels = day.warehouse.read_table("features.label_loan__default", order_by=["as_of_date", "loan_id"])
@@ -131,7 +136,8 @@ def learn_contact_channel(day: Day) -> dict[str, Any]:
     if isinstance(model, ChannelModelOff):
         _note_off(day, CHANNEL_MODEL, model.reason)
         return {"status": "off", "reason": model.reason}
-    model = replace(model, willingness_version=willingness)
+    card = model.card | {"currency": day.settings.institution.currency}
+    model = replace(model, willingness_version=willingness, card=card)
     likely = day.settings.contact_channel.promotion == "likely" and _beats_habit(model.card)
     return _registered(day, CHANNEL_MODEL, model, promote=model.promote or likely, why=model.decision)
 

@@ -1,10 +1,17 @@
 """The response model learns who pays, not whom a contact moves."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from models.lab.baselines import response_scores
+from models.datasets import risk_training_dates
+from models.default_risk.settings import DefaultRiskSettings
+from models.features import LOAN_FEATURES
+from models.lab.baselines import response_scores, risk_scores
+from models.lab.contest import DEFAULT_LIGHTGBM, PAST_DUE, SCORECARD
+from models.metrics import auc, ece
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +55,56 @@ def test_same_inputs_and_seed_give_the_same_scores(past):
     features, labels = past
     one, two = (response_scores(features, labels, features.head(9), ["call", "sms"], seed=3) for _ in range(2))
     pd.testing.assert_frame_equal(one, two)
+
+
+AS_OF = date(2026, 6, 30)
+
+
+def loan_rows(day, count, random):
+    columns = {}
+    for column in LOAN_FEATURES.columns:
+        drawn = random.random(count)
+        columns[column.name] = drawn < 0.5 if column.type == "boolean" else drawn
+        if column.type == "category":
+            columns[column.name] = random.choice(["a", "b"], count)
+    ids = [f"L{i}" for i in range(count)]
+    days = np.where(random.random(count) < 0.4, random.integers(1, 89, count), 0)
+    own = {"as_of_date": pd.Timestamp(day), "loan_id": ids, "customer_id": ids, "past_due_days": days}
+    return pd.DataFrame(columns).assign(**own, is_risk_training=True)
+
+
+def chance(rows):
+    return 0.02 + 0.005 * rows["past_due_days"] + 0.3 * (rows["on_time_rate_364d"] < 0.2)
+
+
+def test_plain_models_of_default_learn_from_the_same_rows_and_are_calibrated():
+    random = np.random.default_rng(0)
+    past = pd.concat([loan_rows(day, 600, random) for day in risk_training_dates(AS_OF, 182, date(2025, 6, 1))])
+    past = past.reset_index(drop=True)
+    labels = past[["as_of_date", "loan_id"]].assign(
+        is_default=random.random(len(past)) < chance(past),
+        is_below_threshold=True,
+        is_matured=True,
+        is_below_early=True,
+        is_early_default=False,
+        is_early_matured=True,
+    )
+    today = loan_rows(AS_OF, 3000, random)
+    options = {"as_of": AS_OF, "settings": DefaultRiskSettings(n_jobs=1)}
+    found = risk_scores(past, labels, today, **options)
+    assert set(found) == {PAST_DUE, SCORECARD, DEFAULT_LIGHTGBM}
+    drawn = random.random(len(today)) < chance(today)
+    score = {name: frame["default_probability"].to_numpy() for name, frame in found.items()}
+    assert all(frame["loan_id"].tolist() == today["loan_id"].tolist() for frame in found.values())
+    assert ece(chance(today).to_numpy(), score[PAST_DUE]) < 0.03
+    assert auc(drawn, score[SCORECARD]) > auc(drawn, score[PAST_DUE]) + 0.03
+    assert auc(drawn, score[DEFAULT_LIGHTGBM]) > auc(drawn, score[PAST_DUE]) + 0.03
+    assert risk_scores(past, labels.assign(is_matured=False), today, **options) == {}
+
+
+def test_the_response_model_sees_the_willingness(past):
+    # what tells payers apart stands in the willingness alone
+    features, labels = past
+    seen = features.assign(willingness_level=features["paid_91d_rate"], paid_91d_rate=0.5)
+    found = response_scores(seen, labels, seen.head(2), ["call", "sms"]).set_index(["customer_id", "channel_code"])
+    assert found.loc[("C0", "call"), "score"] > found.loc[("C1", "call"), "score"] + 40

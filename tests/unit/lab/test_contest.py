@@ -10,6 +10,7 @@ from models.lab.contest import (
     MODEL,
     ORACLE,
     OWN_TEAMS,
+    PAST_DUE,
     RANDOM,
     RESPONSE,
     SAME_SHARE,
@@ -124,7 +125,23 @@ def test_risk_is_a_share_of_what_the_true_probability_reaches(loans):
     assert found[MODEL, "ece_to_truth"] == pytest.approx((0.1 + 0.3 + 0.4) / 3)
     assert found[MODEL, "ece"] == pytest.approx((0 + 0.5 + 0.5) / 3)
     assert found[MODEL, "brier"] == pytest.approx((0 + 0.25 + 0.25) / 3)
+    assert found[MODEL, "brier_to_truth"] == pytest.approx((0.01 + 0.09 + 0.16) / 3)
+    assert found[ORACLE, "brier_to_truth"] == 0.0
     assert found["past-due days alone", "auc"] == 1.0
+    assert ("past-due days alone", "brier") not in found.index
+
+
+def test_plain_models_are_judged_like_the_model(loans):
+    model = pd.DataFrame({"loan_id": list("abc"), "default_probability": [0.0, 0.5, 0.5]})
+    curve = pd.DataFrame({"loan_id": list("abc"), "default_probability": [0.1, 0.3, 0.6]})
+    found = risk_contest(model, loans, baselines={PAST_DUE: curve}).set_index(["chooser", "measure"])["value"]
+    # |.3-.2|, |.6-.9|; against the outcome .1, .3, .4
+    assert found[PAST_DUE, "brier_to_truth"] == pytest.approx((0 + 0.01 + 0.09) / 3)
+    assert found[PAST_DUE, "brier"] == pytest.approx((0.01 + 0.09 + 0.16) / 3)
+    assert found[PAST_DUE, "ece"] == pytest.approx((0.1 + 0.3 + 0.4) / 3)
+    assert found[PAST_DUE, "auc_share"] == 1.0
+    with pytest.raises(UsageError, match=r"past-due days alone: 1 of 3 open loans"):
+        risk_contest(model, loans, baselines={PAST_DUE: curve.head(2)})
 
 
 def test_what_cannot_be_judged_is_said(truth, scores, loans):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.contact_channel.card import render
+from models.contact_channel.card import chosen_texts, decision_texts, render
 from models.contact_channel.claims import measure_scale, trusted_scale
 from models.contact_channel.judge import (
     choose_learner,
@@ -99,9 +99,50 @@ def test_the_card_tells_the_comparison_and_the_decision(model: ContactChannelMod
     assert judged["overlap"]["effective_sample"] > 100
     page = render(model.card)
     assert "http" not in page
-    assert page.index("Por qué este método") < page.index("Mejor que un solo número por canal")
+    assert page.index("Por qué este método") < page.index("Frente a un solo número por canal")
     assert "<script" not in page
     assert page.index("Mejor canal") < page.index("Best channel")
+    assert page.count("<svg") == 4
+    for raw in (*CANDIDATES, BEST_ARM, "response_score", "R-loss", ">call<", ">visit<"):
+        assert raw not in page, raw
+
+
+def test_the_card_says_on_what_the_claims_were_measured(model: ContactChannelModel) -> None:
+    found = model.card["evaluation"]
+    all_logged = render(model.card | {"evaluation": found | {"logged_propensity_share": 1.0}})
+    some = render(model.card | {"evaluation": found | {"logged_propensity_share": 0.873}})
+    assert "Todos los contactos juzgados tienen su probabilidad registrada" in all_logged
+    assert "Todos los contactos juzgados" not in some
+    assert "Solo el 87,3 % de los contactos juzgados" in some
+    assert "Only 87.3% of the judged contacts" in some
+
+
+def test_the_card_gives_every_reason_in_both_languages(model: ContactChannelModel) -> None:
+    found = model.card["evaluation"]
+    chosen = found["chosen"]
+    sure = found["against_habit"] | {chosen: {"value": 1234.5, "low": 1000.25, "high": 1500.0}}
+    rich = model.card | {"currency": "USD", "evaluation": found | {"against_habit": sure}}
+    es, en = decision_texts(rich)
+    assert "USD 1.234,50 (1.000,25\u00a0a\u00a01.500,00)" in es
+    assert "USD 1,234.50 (1,000.25\u00a0to\u00a01,500.00)" in en
+    unsure = found["against_habit"] | {chosen: {"value": 1.0, "low": -1.0, "high": 3.0}}
+    es, en = decision_texts(
+        model.card | {"decision": {"promote": False}, "evaluation": found | {"against_habit": unsure}}
+    )
+    assert es.startswith("No reemplaza: no es seguro")
+    assert en.startswith("Does not replace it: not surely")
+    es, en = decision_texts(
+        model.card | {"evaluation": found | {"overlap": found["overlap"] | {"effective_sample": 3.0, "share": 0.0}}}
+    )
+    assert "dice muy poco" in es
+    assert "too little" in en
+    best = {"chosen": BEST_ARM, "smallest_r_loss": "x_learner"}
+    assert chosen_texts(best)[0].startswith("«Efectos cruzados (X)» no es mejor sin duda")
+    assert "mejor sin duda que «Efecto a través" in chosen_texts({"chosen": "x_learner"})[0]
+    for reason in ("5 weeks of history are too few to hold any out", "no payment before the held-out weeks, or"):
+        page = render(model.card | {"evaluation": {"split": None, "reason": reason}})
+        assert "No se midió: " in page
+        assert f"No se midió: {reason}" not in page
 
 
 def test_every_learner_ends_in_the_same_shape_and_finds_the_best_channel(world) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import date
 
@@ -8,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.charts import Plot
 from models.default_risk.card import render
+from models.default_risk.card_page import feature_names
 from models.default_risk.evaluate import DEFAULT_SEGMENTS
 from models.default_risk.promotion import Evidence, Verdict
 from models.default_risk.score import DefaultRiskModel
@@ -290,3 +293,20 @@ def test_the_card_is_one_page_without_outside_addresses(model: DefaultRiskModel)
     assert "<svg" in page
     assert "<script" not in page
     assert page.index("Riesgo de incumplimiento") < page.index("Default risk")
+    for name in LOAN_FEATURES.feature_names:
+        assert name not in page, name
+
+
+def test_every_column_that_is_learnt_from_has_a_name_for_people() -> None:
+    learnt = {column.name for column in LOAN_FEATURES.columns if column.role in {"feature", "season"}}
+    assert set(feature_names()) == learnt | {"score"}
+
+
+def test_no_date_of_a_chart_is_cut() -> None:
+    plot = Plot((0, 5), (0, 1), width=450, x_names=[f"2026-0{n}" for n in range(1, 7)])
+    svg = plot.svg()
+    places = [float(x) for x in re.findall(r"<text x='([\d.]+)' y='[\d.]+' text-anchor='middle'>2026", svg)]
+    assert len(places) == 6
+    # A name of seven letters is about 49 pixels wide and stands around its place.
+    assert min(places) >= 24.5
+    assert max(places) <= 450 - 24.5
