@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -24,6 +25,7 @@ from puntual.errors import ModelError
 from puntual.paths import PROJECT_ROOT
 
 FAST = DefaultRiskSettings(bootstrap_draws=10, backtest_cuts=2, n_jobs=1, booster=BoosterSettings(rounds=40))
+TINY = replace(FAST, bootstrap_draws=5, backtest_cuts=1, booster=BoosterSettings(rounds=15))
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +34,29 @@ def world(loan_world: Callable):
 
 
 @pytest.fixture(scope="module")
-def people(world) -> pd.DataFrame:
-    members = np.sort(world.features["customer_id"].unique())
+def model(world) -> DefaultRiskModel:
+    return train(world.features, world.labels, as_of=world.as_of, settings=FAST)
+
+
+@pytest.fixture(scope="module")
+def small(loan_world: Callable):
+    """A world for what is trained again: bytes are compared, not quality."""
+    return loan_world(members=250)
+
+
+@pytest.fixture(scope="module")
+def people(small) -> pd.DataFrame:
+    members = np.sort(small.features["customer_id"].unique())
     gender = np.where(np.arange(len(members)) % 3 == 0, "F", "M").astype(object)
     gender[:10] = None
     return pd.DataFrame({"customer_id": members, "gender": gender, "birth_date": pd.Timestamp("1980-05-05")})
 
 
 @pytest.fixture(scope="module")
-def model(world, people: pd.DataFrame) -> DefaultRiskModel:
-    return train(world.features, world.labels, as_of=world.as_of, settings=FAST, people=people)
+def small_model(small, people: pd.DataFrame) -> DefaultRiskModel:
+    found = train(small.features, small.labels, as_of=small.as_of, settings=TINY, people=people)
+    assert found.targets["default"].kind == "boosted"
+    return found
 
 
 def test_the_probability_ranks_and_is_calibrated(world, model: DefaultRiskModel) -> None:
@@ -73,21 +88,21 @@ def test_the_procedure_is_repeated_at_past_cut_offs(model: DefaultRiskModel) -> 
 
 
 def test_protected_attributes_are_reported_and_change_no_byte_and_no_score(
-    world, people: pd.DataFrame, model: DefaultRiskModel
+    small, people: pd.DataFrame, small_model: DefaultRiskModel
 ) -> None:
     mixed = people.assign(
         gender=people["gender"].sample(frac=1, random_state=3).to_numpy(), birth_date=pd.Timestamp("1950-01-01")
     )
-    permuted = train(world.features, world.labels, as_of=world.as_of, settings=FAST, people=mixed)
-    assert permuted.to_files() == model.to_files()
-    pd.testing.assert_frame_equal(permuted.predict(world.today), model.predict(world.today))
-    report, other = (one.card["targets"]["default"]["evaluation"]["disparity"] for one in (model, permuted))
+    permuted = train(small.features, small.labels, as_of=small.as_of, settings=TINY, people=mixed)
+    assert permuted.to_files() == small_model.to_files()
+    pd.testing.assert_frame_equal(permuted.predict(small.today), small_model.predict(small.today))
+    report, other = (one.card["targets"]["default"]["evaluation"]["disparity"] for one in (small_model, permuted))
     assert set(report) == {"gender", "age_group"}
     assert {row["value"] for row in report["gender"]} == {"F", "M", "not_recorded"}
     assert {row["value"] for row in other["age_group"]} == {"65+"}
     assert report["gender"] != other["gender"]
-    assert model.card["protected_attributes_used"] == []
-    assert "Disparidad" in render(model.card)
+    assert small_model.card["protected_attributes_used"] == []
+    assert "Disparidad" in render(small_model.card)
 
 
 def test_a_loan_past_the_threshold_has_probability_one(world, model: DefaultRiskModel) -> None:
@@ -135,30 +150,32 @@ def test_explanations_add_up_to_the_raw_score(world, model: DefaultRiskModel) ->
     np.testing.assert_allclose(rest, rest[0], atol=1e-9)
 
 
-def test_the_same_rows_in_any_order_give_the_same_bytes(world, people: pd.DataFrame, model: DefaultRiskModel) -> None:
+def test_the_same_rows_in_any_order_give_the_same_bytes(
+    small, people: pd.DataFrame, small_model: DefaultRiskModel
+) -> None:
     shuffled = train(
-        world.features.sample(frac=1, random_state=1),
-        world.labels.sample(frac=1, random_state=2),
-        as_of=world.as_of,
-        settings=FAST,
+        small.features.sample(frac=1, random_state=1),
+        small.labels.sample(frac=1, random_state=2),
+        as_of=small.as_of,
+        settings=TINY,
         people=people.sample(frac=1, random_state=3),
     )
-    assert shuffled.version == model.version
-    assert shuffled.to_files() == model.to_files()
-    assert shuffled.card == model.card
+    assert shuffled.version == small_model.version
+    assert shuffled.to_files() == small_model.to_files()
+    assert shuffled.card == small_model.card
 
 
-def test_later_data_changes_nothing(world, model: DefaultRiskModel) -> None:
-    later = pd.Timestamp(world.as_of) - pd.Timedelta(days=60)
-    rows = world.features[world.features["as_of_date"] == world.features["as_of_date"].max()].assign(as_of_date=later)
-    labels = world.labels[world.labels["as_of_date"] == world.labels["as_of_date"].max()].assign(
+def test_later_data_changes_nothing(small, small_model: DefaultRiskModel) -> None:
+    later = pd.Timestamp(small.as_of) - pd.Timedelta(days=60)
+    rows = small.features[small.features["as_of_date"] == small.features["as_of_date"].max()].assign(as_of_date=later)
+    labels = small.labels[small.labels["as_of_date"] == small.labels["as_of_date"].max()].assign(
         as_of_date=later, is_default=True
     )
     again = train(
-        pd.concat([world.features, rows]), pd.concat([world.labels, labels]), as_of=world.as_of, settings=FAST
+        pd.concat([small.features, rows]), pd.concat([small.labels, labels]), as_of=small.as_of, settings=TINY
     )
     # Both label windows of the new rows end after as_of: they are not matured, whatever their flags say.
-    assert again.to_files() == model.to_files()
+    assert again.to_files() == small_model.to_files()
 
 
 def test_a_column_from_the_future_is_refused(world) -> None:
