@@ -192,7 +192,7 @@ def _nuisance(
         booster = fit_propensity(test, own, there, channel_count + 1, settings, seed=seed)
         propensity[here] = probabilities(booster, test.matrix[here], n_jobs=settings.n_jobs)
     taken = propensity[np.arange(len(test)), test.treatment + 1]
-    logged = ~np.isnan(test.propensity) & (test.treatment != NONE)
+    logged = ~np.isnan(test.propensity)
     return Nuisance(propensity, outcomes, money, np.where(logged, test.propensity, taken))
 
 
