@@ -123,6 +123,7 @@ class Law:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("logged", [pytest.param(True, id="logged"), pytest.param(False, id="estimated")])
 def test_the_interval_of_the_chosen_plan_covers_its_true_value(logged: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log is judged by ``compare`` itself; the plan is seen where the contest hands it to the measure of overlap."""
