@@ -25,7 +25,7 @@ class ContactChannelSettings:
     least_reached: int = 100
     support_propensity: float = 0.005
     support_rows: int = 40_000
-    evaluation_rows: int = 120_000
+    evaluation_rows: int = 80_000
     booster_rows: int = 80_000
     contest_rows: int = 20_000
     weight_clip: float = 20.0
@@ -36,7 +36,7 @@ class ContactChannelSettings:
     reach: BoosterSettings = field(default_factory=lambda: BoosterSettings(rounds=60, min_rows_in_leaf=100, l2=20.0))
     effect: BoosterSettings = field(
         default_factory=lambda: BoosterSettings(
-            rounds=200, learning_rate=0.03, feature_share=0.3, min_rows_in_leaf=600, l2=30.0
+            rounds=120, learning_rate=0.04, feature_share=0.3, min_rows_in_leaf=600, l2=30.0
         )
     )
     difference: BoosterSettings = field(
