@@ -3,9 +3,6 @@
 Learners are ranked by R-loss. The plan of the chosen one, under the same number of contacts per channel and week as the
 institution made, is valued by the doubly robust estimator; intervals resample members. A learner whose plan is not
 surely better than one number per channel gives way to that. Accuracy of a response is never the judge.
-
-Whoever looks best among several is flattered by the weeks that chose it. So the value of the chosen one is that of the
-choice: each half of the members is valued under the learner that the other half would have chosen.
 """
 
 from __future__ import annotations
@@ -79,6 +76,7 @@ def compare(
     gains[RESPONSE] = nuisance.mean_amount[:, 1:]
 
     losses = {name: r_gain(test, nuisance, gain) for name, gain in gains.items()}
+    winner, why = choose_learner(losses, test.member, draws=settings.bootstrap_draws, seed=seed)
     supported = nuisance.propensity[:, 1:] >= settings.support_propensity
     plans = {name: plan_by_week(np.where(supported, gain, -np.inf), test) for name, gain in gains.items()}
     # A payment counts with the amount expected of it: whether a contact moves a member to pay is what is judged, and
@@ -92,16 +90,8 @@ def compare(
     received = {name: doubly_robust(test, nuisance, plan, clip=settings.weight_clip) for name, plan in plans.items()}
     habit = steady.paid_amount
     against_floor = intervals({name: value - values[BEST_ARM] for name, value in values.items()})
-    winner, chosen, why = _choice(losses, values, test.member, settings, seed=seed)
-    by_half = [
-        (here, _choice(_of(losses, there), _of(values, there), test.member[there], settings, seed=seed)[1])
-        for there, here in halves(test)
-    ]
-    for valued in (values, received):
-        of_choice = np.empty(len(test))
-        for here, name in by_half:
-            of_choice[here] = valued[name][here]
-        valued[chosen] = of_choice
+    floor_losses = intervals({name: loss - losses[BEST_ARM] for name, loss in losses.items()})
+    chosen, why = or_best_arm(winner, why, against_floor, floor_losses)
     through = said[THROUGH_REACH]
     base = raw_score(fits[THROUGH_REACH].base, test.matrix, n_jobs=settings.n_jobs)
     measured = measure_scale(test, nuisance, gains[chosen], through.reach, base, clip=settings.weight_clip)
@@ -135,28 +125,6 @@ def compare(
         "reach_check": reach_check(test, fits[THROUGH_REACH], channels),
         "supported_share": {channels[c]: float(supported[:, c].mean()) for c in range(len(channels))},
     }
-
-
-def _choice(
-    losses: dict[str, np.ndarray],
-    values: dict[str, np.ndarray],
-    member: np.ndarray,
-    settings: ContactChannelSettings,
-    *,
-    seed: int,
-) -> tuple[str, str, str]:
-    """The learner with the smallest R-loss, the one to use (it, or the best arm), and why."""
-    draws = settings.bootstrap_draws
-    winner, why = choose_learner(losses, member, draws=draws, seed=seed)
-    found = [
-        bootstrap_mean({winner: mine[winner] - mine[BEST_ARM]}, member, draws=draws, seed=seed)
-        for mine in (values, losses)
-    ]
-    return winner, *or_best_arm(winner, why, *found)
-
-
-def _of(samples: dict[str, np.ndarray], places: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: sample[places] for name, sample in samples.items()}
 
 
 def _fits(
