@@ -47,14 +47,7 @@ def train(
     check_spec(CUSTOMER_FEATURES)
     settings = settings or ContactChannelSettings()
     channels = sorted(set(channels))
-    frame = training_rows(
-        CUSTOMER_FEATURES.check(features),
-        labels,
-        on=("as_of_date", "customer_id"),
-        flags=("is_channel_training", "is_eligible"),
-        as_of=as_of,
-        model="contact_channel",
-    )
+    frame = training_frame(features, labels, as_of=as_of)
     frame = _matured(frame, as_of=as_of, channels=channels, window=settings.response_window_days)
     reason = why_off(frame, settings)
     if reason:
@@ -87,6 +80,22 @@ def train(
     model = ContactChannelModel(as_of, settings, categories, fit, propensity)
     card = build_card(model, rows, judged)
     return replace(model, card=card, promote=card["decision"]["promote"], decision=card["decision"]["reason"])
+
+
+def training_frame(features: pd.DataFrame, labels: pd.DataFrame, *, as_of: date) -> pd.DataFrame:
+    """Eligible rows with ``is_channel_training``, beside their labels, in the order of date and member.
+
+    Raises:
+        ModelError: the columns are not those of the table, a key repeats, or a row is later than ``as_of``.
+    """
+    return training_rows(
+        CUSTOMER_FEATURES.check(features),
+        labels,
+        on=("as_of_date", "customer_id"),
+        flags=("is_channel_training", "is_eligible"),
+        as_of=as_of,
+        model="contact_channel",
+    )
 
 
 def why_off(frame: pd.DataFrame, settings: ContactChannelSettings) -> str:

@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.datasets import member_fold, training_rows
+from models.datasets import member_fold
 from models.default_risk.score import TARGETS, DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
-from models.default_risk.train import TargetRows, fit_target, target_rows
+from models.default_risk.train import TargetRows, fit_target, target_rows, training_frame
 from models.estimators import BinnedMatrix
 from models.features import LOAN_FEATURES, encode, learn_categories
 from models.limits import PromotionRule
@@ -94,14 +94,7 @@ def matured_evidence(
     A date counts as new when its label window ends after the champion's training date. Of the new dates the newest are
     judged, as few as hold ``least_events`` events (and rows without one); with fewer in all there are no figures.
     """
-    rows = training_rows(
-        LOAN_FEATURES.check(features),
-        labels,
-        on=("as_of_date", "loan_id"),
-        flags=("is_risk_training",),
-        as_of=as_of,
-        model="default_risk",
-    )
+    rows = training_frame(features, labels, as_of=as_of)
     found = {
         target: _evidence(
             champion,

@@ -95,14 +95,7 @@ def train(
     check_spec(LOAN_FEATURES)
     settings = settings or DefaultRiskSettings()
     booster = replace(settings.booster, seed=seed, n_jobs=settings.n_jobs)
-    rows = training_rows(
-        LOAN_FEATURES.check(features),
-        labels,
-        on=("as_of_date", "loan_id"),
-        flags=("is_risk_training",),
-        as_of=as_of,
-        model="default_risk",
-    )
+    rows = training_frame(features, labels, as_of=as_of)
     whole = [target_rows(rows, target, as_of=as_of, settings=settings).rows for target in TARGETS]
     rows = rows.iloc[np.union1d(*whole)].reset_index(drop=True)
     table = rows.loc[:, list(LOAN_FEATURES.names)]
@@ -121,6 +114,22 @@ def train(
         model, parts, notes, table, binned, booster, fit=fit_boosted, seed=seed, people=people, segments=segments
     )
     return replace(model, card=card)
+
+
+def training_frame(features: pd.DataFrame, labels: pd.DataFrame, *, as_of: date) -> pd.DataFrame:
+    """The rows of both targets: those with ``is_risk_training``, beside their labels, in the order of date and loan.
+
+    Raises:
+        ModelError: the columns are not those of the table, a key repeats, or a row is later than ``as_of``.
+    """
+    return training_rows(
+        LOAN_FEATURES.check(features),
+        labels,
+        on=("as_of_date", "loan_id"),
+        flags=("is_risk_training",),
+        as_of=as_of,
+        model="default_risk",
+    )
 
 
 def target_rows(rows: pd.DataFrame, target: str, *, as_of: date, settings: DefaultRiskSettings) -> TargetRows:

@@ -10,9 +10,8 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from models.datasets import training_rows
 from models.default_risk.settings import DefaultRiskSettings
-from models.default_risk.train import target_rows
+from models.default_risk.train import target_rows, training_frame
 from models.features import LOAN_FEATURES, encode, learn_categories
 from models.lab.contest import DEFAULT_LIGHTGBM, PAST_DUE, SCORECARD
 from models.scorecard import Scorecard, default_lightgbm, past_due_curve
@@ -109,14 +108,7 @@ def risk_scores(
         By name, loan_id and default_probability, one row per row of ``today``; nothing without matured rows with and
         without the event.
     """
-    frame = training_rows(
-        LOAN_FEATURES.check(features),
-        labels,
-        on=("as_of_date", "loan_id"),
-        flags=("is_risk_training",),
-        as_of=as_of,
-        model="lab",
-    )
+    frame = training_frame(features, labels, as_of=as_of)
     part = target_rows(frame, "default", as_of=as_of, settings=settings)
     if len(part.rows) == 0 or part.outcome.min() == part.outcome.max():
         return {}

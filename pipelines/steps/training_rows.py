@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.datasets import member_fold, training_rows
+from models.contact_channel.train import training_frame as channel_frame
+from models.datasets import member_fold
+from models.default_risk.train import training_frame as risk_frame
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES, FeatureSpec
 from pipelines.day import Day
 from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL
@@ -28,18 +31,17 @@ from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL
 MOST_ROWS = 200_000
 KEPT = 7
 """How many trainings of a model are kept: a past date that is run again publishes what it knew."""
-_SHAPES: dict[str, tuple[FeatureSpec, tuple[str, ...], tuple[str, ...]]] = {
-    RISK_MODEL: (LOAN_FEATURES, ("as_of_date", "loan_id"), ("is_risk_training",)),
-    CHANNEL_MODEL: (CUSTOMER_FEATURES, ("as_of_date", "customer_id"), ("is_channel_training", "is_eligible")),
+_FRAMES: dict[str, tuple[FeatureSpec, Callable[..., pd.DataFrame]]] = {
+    RISK_MODEL: (LOAN_FEATURES, risk_frame),
+    CHANNEL_MODEL: (CUSTOMER_FEATURES, channel_frame),
 }
 _NUMBERS = {"customer_id": "member_number", "loan_id": "loan_number"}
 
 
 def keep_training_rows(day: Day, name: str, features: pd.DataFrame, labels: pd.DataFrame) -> int:
     """Keep what the model ``name`` was trained on at the day's date; returns how many rows."""
-    spec, keys, flags = _SHAPES[name]
-    rows = training_rows(spec.check(features), labels, on=keys, flags=flags, as_of=day.as_of, model=name)
-    rows = without_identity(thinned(rows, MOST_ROWS))
+    spec, frame = _FRAMES[name]
+    rows = without_identity(thinned(frame(features, labels, as_of=day.as_of), MOST_ROWS))
     rows = rows.drop(columns=[column.name for column in spec.columns if column.role == "flag"])
     folder = _folder(day, name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +60,7 @@ def publish_training_rows(day: Day, folder: Path) -> list[str]:
     A link where the disk allows it: the same bytes, once on the disk.
     """
     found = []
-    for name in _SHAPES:
+    for name in _FRAMES:
         known = [file for file in _folder(day, name).glob("*.parquet") if date.fromisoformat(file.stem) <= day.as_of]
         if not known:
             continue

@@ -59,7 +59,6 @@ class Page:
     visuals: tuple[Visual, ...]
 
 
-DATE = Field("dim_dates", "date")
 YEAR_MONTH = Field("dim_dates", "year_month")
 MONTHS_AGO = Field("dim_dates", "months_ago")
 BRANCH = Field("dim_branches", "branch_name")
