@@ -28,7 +28,7 @@ from puntual.audit.record import Record
 from puntual.audit.recorded import RecordingWarehouse
 from puntual.lists.files import keep_private
 from puntual.publish import publish
-from puntual.snapshot import SCREEN_LIST
+from puntual.snapshot import SCREEN_LIST, SCREEN_ROUTES, SCREEN_STOPS
 from puntual.warehouse.connect import without_progress_bar
 from puntual.warehouse.serving import PublishedTable, staged_publication
 
@@ -140,12 +140,14 @@ def _served(day: Day, tables: dict[str, PublishedTable], content_name: str) -> I
 
 def write_decision(day: Day, folder: Path, decided: dict[str, pd.DataFrame]) -> dict[str, int]:
     """Write the decision of the date and its lists into ``folder``; returns row counts. A replay makes these again."""
-    worklist = write_lists(day, folder, decided["decisions"], decided["details"])
+    lists = write_lists(day, folder, decided["decisions"], decided["details"])
     return {
         "decisions": write_parquet(decided["decisions"], folder / "decisions.parquet", DECISIONS),
         "decision_details": write_parquet(decided["details"], folder / "decision_details.parquet", None),
         "prices": write_parquet(decided["prices"], folder / "prices.parquet", None),
-        "worklist": write_parquet(worklist, keep_private(folder / SCREEN_LIST), None),
+        "worklist": write_parquet(lists.worklist, keep_private(folder / SCREEN_LIST), None),
+        "routes": write_parquet(lists.routes, keep_private(folder / SCREEN_ROUTES), None),
+        "route_stops": write_parquet(lists.route_stops, keep_private(folder / SCREEN_STOPS), None),
     }
 
 

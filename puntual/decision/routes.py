@@ -71,6 +71,7 @@ ROUTE_COLUMNS = (
     "start_name",
     "start_latitude",
     "start_longitude",
+    "is_round_trip",
     "visit_count",
     "planned_count",
     "unfit_count",
@@ -568,6 +569,7 @@ def _one_route(
         "start_name": None if start is None else start["start_name"],
         "start_latitude": np.nan if start is None else float(start["latitude"]),
         "start_longitude": np.nan if start is None else float(start["longitude"]),
+        "is_round_trip": returns and start is not None,
         "visit_count": size,
         "planned_count": len(order),
         "unfit_count": int((is_placed & ~planned).sum()),
@@ -754,6 +756,7 @@ def _typed_routes(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.astype(
         {
             **dict.fromkeys([*counts, "waiting_seconds", "service_seconds"], "int64"),
+            "is_round_trip": bool,
             "departs_at": "datetime64[us]",
             "returns_at": "datetime64[us]",
             "start_latitude": "float64",

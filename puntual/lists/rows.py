@@ -41,6 +41,8 @@ WORKLIST_COLUMNS = (
     "window_start_local",
     "window_end_local",
     "suggested_hour_local",
+    "route_order",
+    "planned_arrival_local",
     "expected_gain_amount",
     "default_probability",
     "is_exploration",

@@ -41,6 +41,8 @@ _COLUMNS = (
     _Column("window_start_local", "window_start_local", "text", 7),
     _Column("window_end_local", "window_end_local", "text", 7),
     _Column("suggested_hour_local", "suggested_hour_local", "text", 8),
+    _Column("route_order", "route_order", "integer", 8),
+    _Column("planned_arrival_local", "planned_arrival_local", "text", 9),
     _Column("contact_value", "contact_value", "text", 24),
     _Column("place", "place", "text", 22),
     _Column("reasons_on_list", "reasons", "wrapped", 48),
