@@ -11,9 +11,9 @@ import pandas as pd
 from models import cards
 from models.charts import bar_chart, interval_chart
 from models.contact_channel.judge import decide_promotion, why_refused
-from models.contact_channel.learners import BEST_ARM, CANDIDATES
 from models.contact_channel.rows import NONE, ChannelRows
 from models.contact_channel.score import ContactChannelModel
+from models.contact_channel.settings import BEST_ARM, CANDIDATES
 from models.features import CUSTOMER_FEATURES
 from models.monitoring import reference_of
 
@@ -27,6 +27,8 @@ LEARNERS = {
     "x_learner": ("Efectos cruzados (X)", "Crossed effects (X)"),
     "r_learner": ("Residuos sobre residuos (R)", "Residuals on residuals (R)"),
     "dr_learner": ("Doblemente robusto (DR)", "Doubly robust (DR)"),
+    "causal_forest": ("Bosque causal", "Causal forest"),
+    "policy_tree": ("Árbol de política: pocos segmentos", "Policy tree: a few segments"),
     "constant_effect": ("Un efecto fijo por canal", "One constant effect per channel"),
     "best_arm": ("El mejor canal, igual para todos", "The best channel, the same for all"),
     "response_score": ("Puntaje de respuesta (solo comparación)", "Response score (comparison only)"),
@@ -50,6 +52,7 @@ UNITS = {
     "intention_to_treat": LOG_ODDS,
     "constant_effect": LOG_ODDS,
     "best_arm": ("dinero por contacto", "money per contact"),
+    "policy_tree": ("dinero por contacto", "money per contact"),
 }
 
 LIMITS_ES = (

@@ -15,13 +15,15 @@ import pandas as pd
 
 from models.artifacts import content_version, json_bytes
 from models.contact_channel.learners import ChannelFit
+from models.contact_channel.outline import EffectOutline
+from models.contact_channel.policy_tree import PolicyTree
 from models.contact_channel.settings import ContactChannelSettings
 from models.datasets import as_dates
 from models.estimators import BoosterSettings, booster_from_text, booster_text, probabilities
 from models.features import CUSTOMER_FEATURES, encode, number
 from puntual.errors import ModelError
 
-FORMAT = "contact_channel/2"
+FORMAT = "contact_channel/3"
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,9 @@ class ContactChannelModel:
             "scale": fit.scale,
             "reach": sorted(fit.reach),
             "effect_one": sorted(fit.effect_one),
+            "outline": None if fit.outline is None else asdict(fit.outline),
+            "points": fit.points,
+            "tree": None if fit.tree is None else fit.tree.to_json(),
             "willingness_version": self.willingness_version,
         }
         files = {f"{name}.txt": booster_text(b).encode() for name, b in boosters.items() if b is not None}
@@ -171,6 +176,7 @@ class ContactChannelModel:
 
         stored = head["settings"].items()
         plain: dict[str, Any] = {k: BoosterSettings(**v) if isinstance(v, dict) else v for k, v in stored}
+        plain["candidates"] = tuple(plain["candidates"])
         settings = ContactChannelSettings(**plain)
         fit = ChannelFit(
             learner=head["learner"],
@@ -184,6 +190,9 @@ class ContactChannelModel:
             effect_one={channel: must(f"effect_{channel}") for channel in head["effect_one"]},
             scale=head["scale"],
             n_jobs=settings.n_jobs,
+            outline=EffectOutline.from_json(head["outline"]) if head["outline"] else None,
+            tree=PolicyTree.from_json(head["tree"]) if head["tree"] else None,
+            points={channel: tuple(places) for channel, places in head["points"].items()},
         )
         card = card or {}
         decision = card.get("decision", {})
