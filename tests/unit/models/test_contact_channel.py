@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.contact_channel.card import chosen_texts, decision_texts, render
-from models.contact_channel.claims import measure_scale, trusted_scale
+from models.contact_channel.claims import PRIOR_SCALE, measure_scale, trusted_scale
 from models.contact_channel.judge import (
     choose_learner,
     decide_promotion,
@@ -354,7 +354,7 @@ def test_a_hidden_leaning_that_moved_the_collectors_does_not_inflate_the_measure
 def test_a_trusted_factor_lies_between_what_was_measured_and_expected(measured: list[tuple[float, float]]) -> None:
     value, error = (np.array(part) for part in zip(*measured, strict=True))
     trusted = trusted_scale(value, error)
-    low, high = min(value.min(), 0.75), max(value.max(), 0.75)
+    low, high = min(value.min(), PRIOR_SCALE), max(value.max(), PRIOR_SCALE)
     assert (trusted >= np.clip(low, 0.1, 1.5) - 1e-9).all()
     assert (trusted <= np.clip(high, 0.1, 1.5) + 1e-9).all()
 
