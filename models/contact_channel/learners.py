@@ -147,7 +147,7 @@ class ChannelFit:
         places = self.points.get(channel)
         if not places:
             return np.ones(len(matrix))
-        return np.asarray((matrix[:, list(places)] == 1).any(axis=1), dtype=float)
+        return _has_any(matrix, np.arange(len(matrix)), places).astype(float)
 
     def _score(self, booster: lgb.Booster | None, matrix: np.ndarray) -> np.ndarray:
         if booster is None:
@@ -175,12 +175,17 @@ def contact_points(
         tried = np.flatnonzero(rows.treatment == place)
         if not places or not len(tried):
             continue
-        has = (rows.matrix[np.ix_(tried, places)] == 1).any(axis=1)
+        has = _has_any(rows.matrix, tried, places)
         reached = rows.reached[tried]
         if (~has).sum() >= LEAST_WITHOUT_POINT and reached[~has].mean() > LESS_REACHED * reached.mean():
             continue
         found[channel] = places
     return found
+
+
+def _has_any(matrix: np.ndarray, rows: np.ndarray, columns: Sequence[int]) -> np.ndarray:
+    """Whether one of the columns is true, for the rows at these places."""
+    return np.asarray(np.any([matrix[rows, column] == 1 for column in columns], axis=0))
 
 
 def amount_offset(collectable: np.ndarray, installment: np.ndarray, level: float) -> np.ndarray:
@@ -288,7 +293,7 @@ def _by_odds(
         if through_reach:
             with_point = mine
             if channel in points:
-                with_point = mine[(tried.matrix[np.ix_(mine, points[channel])] == 1).any(axis=1)]
+                with_point = mine[_has_any(tried.matrix, mine, points[channel])]
             some = draw(with_point, settings.booster_rows // 2, seed=seed)
             reach[channel] = binned.grow(
                 tried.reached[some], rows=places[some], settings=tuned(settings.reach, settings, seed, len(some))

@@ -59,12 +59,8 @@ class PolicyTree:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> PolicyTree:
         """The tree that :meth:`to_json` gave."""
-        return cls(
-            **{
-                name: tuple(tuple(value) if isinstance(value, list) else value for value in stored[name])
-                for name in cls.__dataclass_fields__
-            }
-        )
+        given: dict[str, Any] = {name: tuple(stored[name]) for name in cls.__dataclass_fields__}
+        return cls(**given | {"worth": tuple(tuple(row) for row in given["worth"])})
 
 
 def grow_policy_tree(
