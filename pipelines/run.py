@@ -225,10 +225,13 @@ def _log_in_the_cache() -> Iterator[None]:
     engines: dict[str, sqlalchemy.Engine] = {}
     anew = sqlite_event_log.create_engine
 
+    def keep_open(close: bool = True) -> None:
+        """Dagster disposes of an engine after each event; ours are disposed of after the run."""
+
     def kept(url: str, **options: Any) -> sqlalchemy.Engine:
         if url not in engines:
             engines[url] = anew(url, **{**options, "poolclass": sqlalchemy.pool.QueuePool})
-            engines[url].dispose = lambda: None  # type: ignore[method-assign]
+            engines[url].dispose = keep_open  # type: ignore[method-assign]
         return engines[url]
 
     def relax(connection: Any, record: Any) -> None:  # noqa: ARG001 - the signature is SQLAlchemy's
@@ -236,7 +239,8 @@ def _log_in_the_cache() -> Iterator[None]:
             connection.execute("pragma synchronous = off")
 
     sqlalchemy.event.listen(sqlalchemy.Engine, "connect", relax)
-    sqlite_event_log.create_engine = kept  # not public: dagster is pinned, and a run without it is only slower
+    # Not public: dagster is pinned, and a run without it is only slower.
+    sqlite_event_log.create_engine = kept  # type: ignore[assignment]
     try:
         yield
     finally:
