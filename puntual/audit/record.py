@@ -208,6 +208,8 @@ class Record:
     def _keep_to_retention(self) -> None:
         newest = max((one.as_of_date for one in self.log.entries()), default=self.as_of)
         until = self.log.due_retention(newest, self.settings.audit.keep_inputs_days)
+        if self.as_of <= self.log.dropped_until():
+            self.log.sweep()  # an old day, run again: what it was made from is not kept
         if until is not None:
             moment = clock.now_utc().isoformat() + "Z"
             self.log.drop_inputs(until, newest=newest, run_id=self.run_id, recorded_at=moment)
