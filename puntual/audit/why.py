@@ -92,7 +92,7 @@ def why(log: AuditLog, entry: Entry, customer_id: str, language: str) -> Why:
         channels=tuple(told.channel(one) for one in row["channels"]),
         notes=(
             say("why", "rules_looked_at", language, count=len(rules), country=told.settings["institution"]["country"]),
-            *([say("why", "price_note", language)] if told.is_money else []),
+            say("why", "price_note", language) if told.is_money else say("what_if", "model_off", language),
         ),
         around=around,
         versions=_versions(entry, language),
@@ -102,7 +102,7 @@ def why(log: AuditLog, entry: Entry, customer_id: str, language: str) -> Why:
 def _versions(entry: Entry, language: str) -> tuple[tuple[str, str], ...]:
     made = entry.versions
     models = ", ".join(
-        f"{name} {str(version)[:_SHOWN] if version else say('why', 'off', language)}"
+        f"{name} {str(version)[:_SHOWN] if version else say('why', 'turned_off', language)}"
         for name, version in made["models"].items()
     )
     shown = sha256(entry.content())[:_SHOWN] + "…"
@@ -182,7 +182,7 @@ class _Teller:
         if self.is_contact:
             found += [
                 ("list", self.list_name()),
-                ("rank", self.say("rank_of", rank=row["rank"], size=size)),
+                ("rank", self.say("rank_of", rank=int(row["rank"]), size=size)),
                 ("window", f"{self.moment(row['window_start'])} – {self.moment(row['window_end'], '%H:%M')}"),
                 ("gain", self.money(row["expected_gain_amount"]) if self.is_money else self.say("none_estimated")),
                 ("cost", self.money(row["contact_cost_amount"])),
