@@ -26,6 +26,25 @@ from puntual.errors import ModelError
 FORMAT = "contact_channel/3"
 
 
+def over_loans(gain: np.ndarray, alone: np.ndarray, amount: np.ndarray, loans: np.ndarray) -> np.ndarray:
+    """The gains of members with several loans, whom a contact moves to pay each of them; others' stay as they are.
+
+    The learners see whether anything was paid. Of two loans the second payment no longer changes that, though it is
+    money: with loans paid independently of each other at the chance q, something is paid at 1 - (1 - q)^n, and what is
+    expected grows as q does.
+
+    >>> gain = np.array([[9.0], [9.0]])
+    >>> over_loans(gain, np.array([0.75, 0.75]), np.array([100.0, 100.0]), np.array([1.0, 2.0])).round(2).tolist()
+    [[9.0], [15.0]]
+    """
+    count = np.where(loans > 1, loans, 1.0)[:, None]
+    before = np.clip(alone, 1e-4, 1 - 1e-4)[:, None]
+    after = np.clip(before + gain / np.maximum(amount, 0.01)[:, None], 1e-4, 1 - 1e-4)
+    each_before, each_after = (1 - (1 - chance) ** (1 / count) for chance in (before, after))
+    moved = (each_after - each_before) / each_before * before * amount[:, None]
+    return np.asarray(np.where(count > 1, moved, gain))
+
+
 @dataclass(frozen=True)
 class ChannelModelOff:
     """There is no channel model, and why; the written ladder decides instead."""
@@ -91,6 +110,7 @@ class ContactChannelModel:
         gains = self.fit.gains(matrix, collectable, installment)
         supported = self._support(matrix)
         gain = np.where(supported, gains.gain, np.minimum(gains.gain, gains.constant_gain))
+        gain = over_loans(gain, gains.pay_probability, gains.amount, number(spec, rows["active_loan_count"]))
         wanted = sorted(channels)
         places = [self.channels.index(channel) if channel in self.channels else None for channel in wanted]
 
