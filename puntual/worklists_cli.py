@@ -68,29 +68,27 @@ def list_imports(home: HomeArgument) -> None:
         return
     table(
         text("words", "imports", language),
-        headings(
-            "imported_at", "imported_by", "file", "day", "list_id", "filled", "new", "changed", "same", "rejected",
-            "status", "digest",
-        ),
+        headings("imported_at", "imported_by", "file", "list_id", "rows", "status"),
         [
             [
                 f"{one.imported_at:%Y-%m-%d %H:%M}",
                 one.imported_by,
-                one.file_name,
-                one.as_of_date.isoformat(),
-                ", ".join(one.list_ids),
-                *(
-                    str(count)
-                    for count in (
-                        one.filled_count, one.new_count, one.changed_count, one.same_count, one.rejected_count
-                    )
+                f"{one.file_name}\n{one.file_sha256[:12]}",
+                "\n".join(one.list_ids),
+                text(
+                    "words",
+                    "rows",
+                    language,
+                    new=one.new_count,
+                    changed=one.changed_count,
+                    same=one.same_count,
+                    rejected=one.rejected_count,
                 ),
                 text("words", one.status, language),
-                one.file_sha256[:12],
             ]
             for one in imports
         ],
-    )  # fmt: skip
+    )
     table(
         text("words", "completion", language),
         headings("day", "list_id", "issued", "worked", "not_worked", "without"),
