@@ -178,17 +178,20 @@ LISTED = "puntual-worklist:"
 
 
 def listed(book: Book, name: str, outcome: str, day: date) -> None:
-    """A contact of a filled work list, of which only the day is known, and its promise."""
+    """A contact of a filled work list (in truth a member has one a day), of which only the day is known, and its promise."""
     key = LISTED + name
     loan = f"L-{PROMISED.get(name, 'tie-a')}"
     given = {"interaction_id": key, "loan_id": loan, "collector_id": "G1", "campaign_id": f"worklist:{day}"}
-    contact = newest(book, "interactions", interaction_id=book.contact("C-tie", day, "call", outcome, hour=0))
+    contact = newest(
+        book, "interactions", interaction_id=book.contact("C-tie", day, CHANNEL.get(name, "call"), outcome, hour=0)
+    )
     contact |= given
     if outcome == "promise":
         given = {"promise_id": key, "interaction_id": key, "loan_id": loan, "made_at": utc(day, 0)}
         book.add("promises", **given, due_on=day + timedelta(days=9), amount=Decimal("25.00"))
 
 
+CHANNEL = {"d": "visit"}
 PROMISED = {"b": "tie-b", "d": "tie-a"}
 """The loan of each listed promise."""
 
@@ -281,7 +284,7 @@ def gone_and_put_right(book: Book) -> None:
     correct(book, "collectors", 6, {"collector_id": "G1"}, agency="Cobranzas del Sur")
     correct(book, "branches", 6, {"branch_id": "B1"}, province="Loja")
     correct(book, "interactions", 6, {"interaction_id": "core-a"}, outcome="third_party")
-    correct(book, "interactions", 6, {"interaction_id": LISTED + "b"}, outcome="refusal")
+    correct(book, "interactions", 6, {"interaction_id": LISTED + "b"}, outcome="dispute")
     correct(book, "promises", 6, {"promise_id": "core-d"}, _is_deleted=True)
 
 
