@@ -86,8 +86,8 @@ def attempts_by_hour(warehouse: Warehouse, as_of: date, history_days: int, timez
     """Attempts and contacts by channel, occupation, weekday and hour on the member's own clock.
 
     The hour is that of the member's time zone, ``timezone`` (the institution's) where it is not known: the hours of the
-    lists are looked up by the same clock (``puntual.lists.hours``). The days that count are the institution's. An attempt
-    of which only the day is known says nothing of hours.
+    lists are looked up by the same clock (``puntual.lists.hours``). The days that count are the institution's. Of an
+    attempt of which only the day is known there is no hour to count.
     """
     return warehouse.read(
         """
