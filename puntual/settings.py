@@ -297,6 +297,20 @@ class VisitSettings(Strict):
         return value
 
 
+class WorklistSettings(Strict):
+    """How the CSV files of the lists are written; None is what spreadsheets of the institution's language expect."""
+
+    csv_separator: Literal[",", ";", "\t"] | None = None
+    csv_decimal: Literal[".", ","] | None = Field(default=None, validate_default=True)
+
+    @field_validator("csv_decimal")
+    @classmethod
+    def _can_be_told_apart(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and value == info.data.get("csv_separator"):
+            raise ValueError(f"{value!r} is csv_separator already; a figure could not be told from two cells")
+        return value
+
+
 class PublishSettings(Strict):
     """How many snapshots stay on disk, the current one included."""
 
@@ -346,6 +360,7 @@ class Settings(Strict):
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     registry: RegistrySettings = RegistrySettings()
     visits: VisitSettings = VisitSettings()
+    worklists: WorklistSettings = WorklistSettings()
     publish: PublishSettings = PublishSettings()
     audit: AuditSettings = AuditSettings()
     runtime: RuntimeSettings = RuntimeSettings()
@@ -604,6 +619,10 @@ visits:                            # routes of the visits (docs/routes.md)
   urban_speed_kmh: 22              # on the first kilometres of a leg
   rural_speed_kmh: 45              # on the rest
   distances: null                  # a table of roads in this folder: from_id, to_id, metres, seconds
+
+worklists:                         # CSV of lists and campaigns; empty: what spreadsheets of the language expect
+  csv_separator:                   # ";", "," or "\t"
+  csv_decimal:                     # "," or "."
 
 publish:
   keep_snapshots: 7

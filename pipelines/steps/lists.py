@@ -49,6 +49,8 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
         language=institution.language,
         currency=institution.currency,
         timezone=institution.timezone,
+        csv_separator=day.settings.worklists.csv_separator,
+        csv_decimal=day.settings.worklists.csv_decimal,
     )
     customers = warehouse.read_table("marts.dim_customers")
     contact_points = warehouse.read_table("marts.dim_contact_points")
