@@ -21,6 +21,7 @@ from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MOD
 from pipelines.steps.decided import read_outcome
 from pipelines.steps.learning import models_off
 from pipelines.steps.lists import reason_texts, write_lists
+from pipelines.steps.routes import route_figures
 from pipelines.steps.tables import ordered, published_tables
 from pipelines.steps.training_rows import publish_training_rows
 from puntual.audit.chain import AuditLog
@@ -207,7 +208,11 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
         "rules_not_enforced": summary.get("rules_not_enforced", []),
         "experiments": experiments,
         "row_counts": counts,
-        "summary": {**figures, **_decision_figures(day, decisions, channel_scores, summary)},
+        "summary": {
+            **figures,
+            **_decision_figures(day, decisions, channel_scores, summary),
+            "routes": route_figures(folder),
+        },
     }
 
 

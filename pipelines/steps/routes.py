@@ -26,6 +26,7 @@ from puntual.errors import RuleError, UsageError
 from puntual.lists.routes import visits_of
 from puntual.paths import GEOGRAPHY
 from puntual.settings import VisitSettings
+from puntual.snapshot import SCREEN_ROUTES
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,20 @@ def routes_of(
         visit_today=mine["contact_point_id"].isin(visits["contact_point_id"]).to_numpy(),
     )
     return DayRoutes(plan, mine)
+
+
+def route_figures(folder: Path) -> dict[str, int | float]:
+    """Figures of the routes written into the snapshot: visits by what became of them, kilometres and hours."""
+    routes = pd.read_parquet(folder / SCREEN_ROUTES)
+    counts = {
+        name: int(routes[name].sum()) for name in ("visit_count", "planned_count", "unfit_count", "unplaced_count")
+    }
+    return {
+        "route_count": int((routes["planned_count"] > 0).sum()),
+        **counts,
+        "total_km": round(float(routes["total_km"].sum()), 1),
+        "travel_hours": round(float(routes["travel_minutes"].sum()) / 60.0, 1),
+    }
 
 
 def country_box(country: str) -> CountryBox | None:

@@ -218,19 +218,6 @@ class RoutePlan:
     stops: pd.DataFrame
     routes: pd.DataFrame
 
-    def summary(self) -> dict[str, int | float]:
-        """Figures of the day: visits by what became of them, kilometres and hours on the way."""
-        reasons = self.stops["reason"].value_counts()
-        return {
-            "route_count": int((self.routes["planned_count"] > 0).sum()),
-            "visit_count": len(self.stops),
-            "planned_count": int(self.stops["is_planned"].sum()),
-            "unfit_count": int(reasons.reindex(FIT_REASONS).fillna(0).sum()),
-            "unplaced_count": int(reasons.reindex(PLACE_REASONS).fillna(0).sum()),
-            "total_km": round(float(self.routes["total_metres"].sum()) / 1000.0, 1),
-            "travel_hours": round(float(self.routes["travel_seconds"].sum()) / 3600.0, 2),
-        }
-
 
 def great_circle(
     latitude: Floats | float, longitude: Floats | float, other_latitude: Floats | float, other_longitude: Floats | float

@@ -130,7 +130,8 @@ def visits_of(rows: pd.DataFrame) -> pd.DataFrame:
 def with_routes(rows: pd.DataFrame, plan: RoutePlan, settings: ListSettings) -> pd.DataFrame:
     """The rows of the lists with ``route_order`` and ``planned_arrival_local``, missing where there is no visit."""
     stops = plan.stops[["customer_id", "route_order", "planned_arrival"]]
-    found = rows.merge(stops, on="customer_id", how="left")
+    plain = rows.drop(columns=["route_order", "planned_arrival_local"], errors="ignore")
+    found = plain.merge(stops, on="customer_id", how="left")
     arrival = pd.Series(_local(found["planned_arrival"], _zones(found, settings)), index=found.index, dtype=object)
     return found.drop(columns="planned_arrival").assign(
         route_order=found["route_order"].astype("Int64"), planned_arrival_local=arrival
@@ -237,6 +238,7 @@ def _stops(plan: RoutePlan, rows: pd.DataFrame, settings: ListSettings) -> pd.Da
             "window_start_local",
             "window_end_local",
             "timezone",
+            "collector_name",
         ]
     ].rename(
         columns={
@@ -268,7 +270,7 @@ def _local(moments: pd.Series, zones: pd.Series) -> pd.Series:
     for name, group in moments.dropna().groupby(zones.loc[moments.dropna().index], sort=True):
         local = group.dt.tz_localize("UTC").dt.tz_convert(str(name))
         result.loc[group.index] = local.dt.strftime("%H:%M").astype(object)
-    return result
+    return result.where(result.notna(), None)
 
 
 def _write_csv(path: Path, frame: pd.DataFrame, columns: Sequence[str], settings: ListSettings) -> None:
@@ -290,7 +292,7 @@ def _write_addresses(addresses: pd.DataFrame, path: Path, settings: ListSettings
         what_to_do=[say("what_to_do", code, language) for code in wrong["place_problem"]],
         urgency=~wrong["visit_today"].to_numpy(dtype=bool),
         number=[order[code] for code in wrong["place_problem"]],
-        visit_today=[say("page", "yes" if flag else "no", language) for flag in wrong["visit_today"]],
+        visit_today=[say("page", "flag_yes" if flag else "flag_no", language) for flag in wrong["visit_today"]],
     ).sort_values(["urgency", "number", "customer_id", "contact_point_id"])
     _write_csv(path, wrong, _ADDRESS_COLUMNS, settings)
 
