@@ -182,6 +182,8 @@ def make_collectors(history: History, rng: np.random.Generator) -> Staff:
             "languages": pa.array(languages, pa.string()),
             "daily_capacity": pa.array(capacity, pa.int64()),
             "branch_id": pa.array(branch, pa.string()),
+            "latitude": pa.nulls(total, pa.float64()),
+            "longitude": pa.nulls(total, pa.float64()),
             "active_from": days(started),
             "active_to": days(left),
         }
