@@ -48,14 +48,14 @@ def member_why(snapshot: Snapshot, customer_id: str, texts: Texts) -> None:
             "surplus": [one.surplus for one in found.channels],
         }
     )
-    widths = {"channel": 150, "verdict": 520}
+    widths = {"channel": 150, "verdict": 440, "price": 128, "surplus": 118}
     st.dataframe(
         channels,
         hide_index=True,
         row_height=54,
         height=38 + 54 * len(channels),
         column_config={
-            name: st.column_config.TextColumn(say("why", name, texts.language), width=widths.get(name, 96))
+            name: st.column_config.TextColumn(say("why", name, texts.language), width=widths.get(name, 84))
             for name in channels
         },
     )

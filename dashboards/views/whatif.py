@@ -16,8 +16,8 @@ from puntual.audit.texts import channel_name, say
 from puntual.audit.whatif import WhatIf
 from puntual.audit.whatif_texts import capacity_rows, figure_rows
 
+# A slider goes from nothing to this many times what there is.
 _WIDEST = 2.0
-"""A slider goes from nothing to this many times what there is."""
 _LEAST_RANGE = 20
 _MORE_ROWS = 200
 
