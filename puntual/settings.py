@@ -247,6 +247,20 @@ class RegistrySettings(Strict):
         return value
 
 
+class WorklistSettings(Strict):
+    """How the CSV files of the lists are written; None is what spreadsheets of the institution's language expect."""
+
+    csv_separator: Literal[",", ";", "\t"] | None = None
+    csv_decimal: Literal[".", ","] | None = Field(default=None, validate_default=True)
+
+    @field_validator("csv_decimal")
+    @classmethod
+    def _can_be_told_apart(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and value == info.data.get("csv_separator"):
+            raise ValueError(f"{value!r} is csv_separator already; a figure could not be told from two cells")
+        return value
+
+
 class PublishSettings(Strict):
     """How many snapshots stay on disk, the current one included."""
 
@@ -295,6 +309,7 @@ class Settings(Strict):
     kpis: KpiSettings = KpiSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     registry: RegistrySettings = RegistrySettings()
+    worklists: WorklistSettings = WorklistSettings()
     publish: PublishSettings = PublishSettings()
     audit: AuditSettings = AuditSettings()
     runtime: RuntimeSettings = RuntimeSettings()
@@ -540,6 +555,10 @@ reconciliation:                    # against loan_balances and control_totals, w
 registry:
   uri: ""                          # empty: HOME/artifacts/models/registry.db; or an MLflow server or its database
   prefix: ""                       # before every model's name, where institutions share a server
+
+worklists:                         # CSV of lists and campaigns; empty: what spreadsheets of the language expect
+  csv_separator:                   # ";", "," or "\t"
+  csv_decimal:                     # "," or "."
 
 publish:
   keep_snapshots: 7

@@ -14,18 +14,12 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from models.contact_channel.evaluate import compare
 from models.contact_channel.judge import bootstrap_mean, doubly_robust, overlap, r_gain
-from models.contact_channel.learners import (
-    INTENTION_TO_TREAT,
-    THROUGH_REACH,
-    ChannelFit,
-    amount_offset,
-    fit_amount,
-    fit_learner,
-)
+from models.contact_channel.learners import ChannelFit, amount_offset, fit_amount, fit_learner
 from models.contact_channel.nuisance import Nuisance, fit_propensity
 from models.contact_channel.plans import plan_by_week
+from models.contact_channel.policy_tree import PolicyTree
 from models.contact_channel.rows import NONE, ChannelRows, bin_rows, draw, tuned, with_channel
-from models.contact_channel.settings import ContactChannelSettings
+from models.contact_channel.settings import INTENTION_TO_TREAT, THROUGH_REACH, ContactChannelSettings
 from models.datasets import member_fold
 from models.estimators import booster_text, contributions, probabilities, raw_score
 from models.features import Feature, FeatureSpec
@@ -63,7 +57,7 @@ class ContactEffect(FrameEstimator):
 
     ROLES: ClassVar[tuple[str, ...]] = ("treatment", "amount", "reached", "propensity", "date", "member")
     NAME = "ContactEffect"
-    FORMAT = "frame_contact_effect/2"
+    FORMAT = "frame_contact_effect/3"
 
     def __init__(
         self,
@@ -121,10 +115,10 @@ class ContactEffect(FrameEstimator):
         if not rows.paid.any():
             raise ValueError(f"{self.NAME}: nobody paid anything, so there is no effect to learn.")
         settings = self._settings()
-        self.backtest_ = compare(rows, self.channels_, settings, seed=self.seed)
+        binned = bin_rows(rows.matrix, settings, seed=self.seed)
+        self.backtest_ = compare(rows, self.channels_, settings, seed=self.seed, binned=binned)
         usual = THROUGH_REACH if self.reached else INTENTION_TO_TREAT
         self.learner_ = str(self.backtest_.get("chosen", usual))
-        binned = bin_rows(rows.matrix, settings, seed=self.seed)
         amount = fit_amount(rows, binned, settings, seed=self.seed)
         found = fit_learner(self.learner_, rows, binned, self.channels_, settings, amount=amount, seed=self.seed)
         scale = self.backtest_.get("scale", {})
@@ -332,6 +326,7 @@ class ContactEffect(FrameEstimator):
             "scale": found.scale,
             "reach": sorted(found.reach),
             "effect_one": sorted(found.effect_one),
+            "tree": None if found.tree is None else found.tree.to_json(),
             "usual_size": self.usual_size_,
             "backtest": self.backtest_,
             "last_date": None if self.last_date_ is None else self.last_date_.isoformat(),
@@ -357,6 +352,7 @@ class ContactEffect(FrameEstimator):
             effect_one={name: boosters[f"effect_{place.index(name)}"] for name in state["effect_one"]},
             scale=state["scale"],
             n_jobs=self.n_jobs,
+            tree=PolicyTree.from_json(state["tree"]) if state["tree"] else None,
         )
         self.propensity_, self.response_ = boosters["propensity"], boosters["response"]
 

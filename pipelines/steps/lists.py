@@ -37,6 +37,8 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
         language=institution.language,
         currency=institution.currency,
         timezone=institution.timezone,
+        csv_separator=day.settings.worklists.csv_separator,
+        csv_decimal=day.settings.worklists.csv_decimal,
     )
     rows = contact_rows(
         decisions,
