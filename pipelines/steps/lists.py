@@ -40,7 +40,10 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
     )
     promises = warehouse.read("select * from marts.fct_promises where made_date > {} order by promise_id", [since])
     kept = warehouse.read_table(
-        "ml.promise_scores", ["promise_id", "kept_probability"], where={"as_of_date": day.as_of}
+        "ml.promise_scores",
+        ["promise_id", "kept_probability"],
+        where={"as_of_date": day.as_of},
+        order_by=["promise_id"],
     )
     promises = promises.merge(kept, on="promise_id", how="left")
     institution = day.settings.institution
@@ -52,15 +55,18 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
         csv_separator=day.settings.worklists.csv_separator,
         csv_decimal=day.settings.worklists.csv_decimal,
     )
-    customers = warehouse.read_table("marts.dim_customers")
-    contact_points = warehouse.read_table("marts.dim_contact_points")
-    collectors = warehouse.read_table("marts.dim_collectors")
+    # In the order in which the decision reads them: the archive then keeps them once.
+    customers = warehouse.read_table("marts.dim_customers", order_by=["customer_id"])
+    contact_points = warehouse.read_table("marts.dim_contact_points", order_by=["contact_point_id"])
+    collectors = warehouse.read_table("marts.dim_collectors", order_by=["collector_id"])
     rows = contact_rows(
         decisions,
         details,
-        features=warehouse.read_table("features.feat_customer__as_of", where={"is_score": True}),
+        features=warehouse.read_table(
+            "features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"]
+        ),
         customers=customers,
-        loans=warehouse.read_table("marts.dim_loans"),
+        loans=warehouse.read_table("marts.dim_loans", order_by=["loan_id"]),
         contact_points=contact_points,
         collectors=collectors,
         interactions=interactions[interactions["customer_id"].isin(chosen)],
