@@ -9,6 +9,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 SEEDS = DBT_PROJECT / "seeds"
 POLICIES = PROJECT_ROOT / "data" / "policies"
+GEOGRAPHY = PROJECT_ROOT / "data" / "geography"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class Home:
     def current(self) -> Path:
         """The snapshot that readers see: a link, flipped in one step."""
         return self.published / "current"
+
+    @property
+    def audit(self) -> Path:
+        """The log of decisions, chained by hashes, and the archive of what they were made from."""
+        return self.root / "audit"
 
     @property
     def truth(self) -> Path:

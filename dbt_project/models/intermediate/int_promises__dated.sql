@@ -1,9 +1,10 @@
 {{ config(materialized='view') }}
 
--- Promises made up to the run's date, with the days between which payments count towards them.
+-- Promises made up to the run's date, with the days between which payments count towards them. One of a filled work list
+-- counts while its contact says so, and gives way to one that the core tells of the same loan and local day.
 select
     promises.promise_id,
-    promises.interaction_id,
+    coalesce(repeated.kept_interaction_id, promises.interaction_id) as interaction_id,
     promises.loan_id,
     loans.customer_id,
     promises.made_at,
@@ -14,4 +15,24 @@ select
 from {{ ref('stg_core__promises') }} as promises
 inner join {{ ref('stg_core__loans') }} as loans on promises.loan_id = loans.loan_id
 cross join {{ source('control', 'run_parameters') }} as run
-where {{ local_date('promises.made_at') }} <= run.as_of_date
+left join {{ ref('stg_core__interactions') }} as interactions
+    on promises.interaction_id = interactions.interaction_id
+    and {{ is_from_list('promises.promise_id') }}
+left join {{ ref('int_interactions__repeated') }} as repeated
+    on interactions.interaction_id = repeated.interaction_id
+where
+    {{ local_date('promises.made_at') }} <= run.as_of_date
+    and (
+        not ({{ is_from_list('promises.promise_id') }})
+        or (
+            interactions.outcome_code = 'promise'
+            and not exists (
+                select 1
+                from {{ ref('stg_core__promises') }} as told
+                where
+                    told.loan_id = promises.loan_id
+                    and {{ local_date('told.made_at') }} = {{ local_date('promises.made_at') }}
+                    and not ({{ is_from_list('told.promise_id') }})
+            )
+        )
+    )
