@@ -89,7 +89,10 @@ class DecisionSettings(Strict):
 
     ``exploration_max_cost``: what the drawn contacts of a day may cost in expectation; empty is no limit.
     ``exploration_max_cost_share``: the same as a share of what the day's plan would cost if nobody were explored; empty
-    is no limit. The smaller of the two holds.
+    is no limit. The smaller of the two holds. ``provision_weight``: part of the provision avoided, when a contact keeps
+    a loan from a worse rating category, that counts as value; 0 leaves it out. It needs a rating table of the
+    institution's country (``kpis.rating_table``). ``collection_fee_weight``: part of the regulated collection fee that
+    counts as value of a contact that reaches the member; income for the institution and a burden for the member.
     """
 
     response_window_days: int = Field(default=7, ge=1, le=31)
@@ -98,6 +101,8 @@ class DecisionSettings(Strict):
     exploration_max_cost_share: float | None = Field(default=0.1, ge=0)
     reading: Literal["strict_default", "alternative_reading"] = "strict_default"
     seed: int = 0
+    provision_weight: Share = 1.0
+    collection_fee_weight: Share = 0.0
 
 
 class DefaultRiskSettings(Strict):
@@ -567,6 +572,8 @@ decision:
   exploration_share: 0.05          # share of members whose action is drawn, so that the next model can learn
   exploration_max_cost: null       # what the drawn contacts of a day may cost in expectation; null: no limit
   exploration_max_cost_share: 0.1  # the same, as a share of what the day's plan costs; the smaller of the two holds
+  provision_weight: 1.0            # part of the provision that a contact avoids which counts as its value; 0: none
+  collection_fee_weight: 0.0       # part of the regulated collection fee that counts; a burden for the member
   reading: strict_default          # where sources of a rule differ: strict_default or alternative_reading
 
 default_risk:

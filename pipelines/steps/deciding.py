@@ -18,6 +18,7 @@ from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
 from puntual.decision.policies import PolicySet, load_ladder, load_policies
 from puntual.decision.rules import lookback_days
+from puntual.decision.value import stakes
 from puntual.paths import POLICIES, SEEDS
 
 EXIT_CHECKS = {
@@ -97,6 +98,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         )
         default_risk = default_risk.merge(owners, on="loan_id", how="left")
         taking_part = take_part(day, features)
+        at_stake = _at_stake(day, payments, interactions)
     # The checker judges by the very rows that the decision was made from.
     shared: dict[str, Any] = {
         "features": features,
@@ -124,6 +126,9 @@ def decide_day(day: Day) -> DecidingOutcome:
         exploration_max_cost_share=settings.decision.exploration_max_cost_share,
         seed=settings.decision.seed,
         arms=taking_part.arms,
+        stakes=at_stake,
+        provision_weight=settings.decision.provision_weight,
+        fee_weight=settings.decision.collection_fee_weight,
     )
     outcome = decide(**inputs)
     inputs_sha256 = keep_inputs(day.home, day.as_of, inputs)
@@ -147,6 +152,39 @@ def decide_day(day: Day) -> DecidingOutcome:
         store_taking_part(day, taking_part)
     summary = {key: value for key, value in outcome.summary.items() if isinstance(value, int | float | str)}
     return DecidingOutcome({**summary, "decisions": len(outcome.decisions)}, checks)
+
+
+def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame | None:
+    """Provisions and fees at stake, or None where the rating table is not of the institution's country."""
+    settings = day.settings
+    country, table = settings.institution.country, settings.kpis.rating_table
+    if not table.startswith(f"{country}-"):
+        return None
+    in_force = "valid_from_date <= {} and (valid_to_date is null or valid_to_date > {})"
+    loans = day.warehouse.read(
+        "select loans.*, products.line_code from features.feat_loan__as_of as loans"
+        f" left join reference.products on products.product_code = loans.product_code and {in_force}"
+        " where loans.is_score order by loans.loan_id",
+        [day.as_of, day.as_of],
+    )
+    ratings = day.warehouse.read(
+        f"select * from reference.rating_tables where table_code = {{}} and {in_force} order by line_code, min_days",
+        [table, day.as_of, day.as_of],
+    )
+    fees = day.warehouse.read(
+        f"select * from reference.collection_fees where country_code = {{}} and {in_force}"
+        " order by min_installment_amount, min_days",
+        [country, day.as_of, day.as_of],
+    )
+    return stakes(
+        loans,
+        payments,
+        interactions,
+        ratings,
+        fees,
+        as_of=day.as_of,
+        window_days=settings.decision.response_window_days,
+    )
 
 
 def _first(found: list[str]) -> str:

@@ -4,6 +4,8 @@ One decision row for everyone who owes something today or within the response wi
 per member and channel: verdict of the rules, value, price, what the greedy plan and what chance would have done.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -63,11 +65,15 @@ def decide(
     seed: int = 0,
     promise_grace_days: int = 2,
     arms: pd.DataFrame | None = None,
+    stakes: pd.DataFrame | None = None,
+    provision_weight: float = 0.0,
+    fee_weight: float = 0.0,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
     1. Eligible: ``is_eligible`` rows of ``features`` (owes something today or within the response window).
-    2. Value of a channel: expected extra recovery less the cost of the contact. Only positive values are chosen.
+    2. Value of a channel: expected extra recovery, provision avoided and fee, less the cost of the contact; what the
+       second and third rest on stands in ``puntual.decision.value``. Only positive values are chosen.
        Channels that the model does not support for a member are left to exploration.
     3. Without ``channel_scores`` the written ladder decides: gains are NULL, and so are prices and bound; members are
        served by past-due days, then amount.
@@ -116,6 +122,9 @@ def decide(
         seed: of the draws.
         promise_grace_days: whole days after a promise's due date before it counts as broken.
         arms: of the members of experiments, columns ``puntual.experiments.assign.ARM_COLUMNS``; None: there are none.
+        stakes: :func:`puntual.decision.value.stakes` of the date; None: neither provisions nor fees count.
+        provision_weight: part of the provision avoided that counts; 0 leaves it out.
+        fee_weight: part of the regulated fee that counts as income; 0 leaves it out.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -138,7 +147,16 @@ def decide(
     width = len(channels)
     allowed = verdicts["is_allowed"].to_numpy(dtype=bool).reshape(-1, width)
     cost = np.array([costs[channel] for channel in channels], dtype=np.float64)
-    scores = Scores.of(people, channel_scores, channels, ladder, cost)
+    scores = Scores.of(
+        people,
+        channel_scores,
+        channels,
+        ladder,
+        cost,
+        stakes=stakes,
+        provision_weight=provision_weight,
+        fee_weight=fee_weight,
+    )
     team = roster(collectors, channels, as_of)
     offered = capacities(team, channels, daily_capacity)
     group = Arms.of(people, arms, is_model=scores.is_model)

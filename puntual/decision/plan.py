@@ -80,7 +80,7 @@ def make_plan(
         most_cost = by_plan if most_cost is None else min(most_cost, by_plan)
     exploration = explore(
         people["customer_id"],
-        allowed & layout.reachable[:, cell].T & worth_trying(scores.gain, scores.cost, scores.supported),
+        allowed & layout.reachable[:, cell].T & worth_trying(scores.benefit, scores.cost, scores.supported),
         cell,
         layout.member,
         layout.is_pool,
