@@ -93,6 +93,9 @@ class DecisionSettings(Strict):
     a loan from a worse rating category, that counts as value; 0 leaves it out. It needs a rating table of the
     institution's country (``kpis.rating_table``). ``collection_fee_weight``: part of the regulated collection fee that
     counts as value of a contact that reaches the member; income for the institution and a burden for the member.
+    ``daily_budget``: what all contacts of a day may cost together. ``stay_amount``, ``stay_share``: an action of the
+    last list that was not carried out is left only for a gain above this amount, or this share of what it is worth,
+    whichever is more; both 0: the list is made anew every day.
     """
 
     response_window_days: int = Field(default=7, ge=1, le=31)
@@ -103,6 +106,9 @@ class DecisionSettings(Strict):
     seed: int = 0
     provision_weight: Share = 1.0
     collection_fee_weight: Share = 0.0
+    daily_budget: float | None = Field(default=None, ge=0)
+    stay_amount: float = Field(default=0.1, ge=0)
+    stay_share: Share = 0.0
 
 
 class DefaultRiskSettings(Strict):
@@ -574,6 +580,9 @@ decision:
   exploration_max_cost_share: 0.1  # the same, as a share of what the day's plan costs; the smaller of the two holds
   provision_weight: 1.0            # part of the provision that a contact avoids which counts as its value; 0: none
   collection_fee_weight: 0.0       # part of the regulated collection fee that counts; a burden for the member
+  daily_budget: null               # what all contacts of a day may cost together; null: no limit
+  stay_amount: 0.1                 # an undone action of the last list is left only for a gain above this; 0: off
+  stay_share: 0.0                  # the same, as a share of what the action is worth; the larger of the two holds
   reading: strict_default          # where sources of a rule differ: strict_default or alternative_reading
 
 default_risk:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pipelines.day import Day
-from pipelines.steps.decided import store_decided, store_outcome
+from pipelines.steps.decided import ensure_decided, store_decided, store_outcome
 from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.audit.record import keep_inputs
 from puntual.decision.checker import check
@@ -30,6 +30,8 @@ EXIT_CHECKS = {
 # Reasons and continuity look back half a year; a rule with a longer memory widens it.
 _EVENT_DAYS = 200
 _SHOWN_VIOLATIONS = 5
+# An older list is nobody's work any more.
+_EARLIER_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,12 @@ def decide_day(day: Day) -> DecidingOutcome:
         default_risk = default_risk.merge(owners, on="loan_id", how="left")
         taking_part = take_part(day, features)
         at_stake = _at_stake(day, payments, interactions)
+        ensure_decided(warehouse, "decisions.decisions")
+        earlier = warehouse.read(
+            "select as_of_date, customer_id, action from decisions.decisions where as_of_date = (select max(as_of_date)"
+            " from decisions.decisions where as_of_date < {} and as_of_date >= {}) order by customer_id",
+            [day.as_of, day.as_of - timedelta(days=_EARLIER_DAYS)],
+        )
     # The checker judges by the very rows that the decision was made from.
     shared: dict[str, Any] = {
         "features": features,
@@ -129,6 +137,10 @@ def decide_day(day: Day) -> DecidingOutcome:
         stakes=at_stake,
         provision_weight=settings.decision.provision_weight,
         fee_weight=settings.decision.collection_fee_weight,
+        daily_budget=settings.decision.daily_budget,
+        earlier=earlier,
+        stay_amount=settings.decision.stay_amount,
+        stay_share=settings.decision.stay_share,
     )
     outcome = decide(**inputs)
     inputs_sha256 = keep_inputs(day.home, day.as_of, inputs)

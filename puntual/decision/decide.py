@@ -16,12 +16,14 @@ import pandas as pd
 
 from puntual.decision import assign as assignment
 from puntual.decision.arms import Arms
-from puntual.decision.capacity import COLLECTOR_CHANNELS, capacities, roster, zone_keys
+from puntual.decision.capacity import COLLECTOR_CHANNELS, budget, capacities, roster, zone_keys
 from puntual.decision.holiday_calendar import HolidayCalendar
+from puntual.decision.minimums import Minimums
 from puntual.decision.plan import Plan, make_plan
 from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.rules import evaluate
 from puntual.decision.scores import Scores
+from puntual.decision.stability import Stability
 from puntual.decision.tables import decision_rows, detail_rows, plain, price_rows, summary_of
 from puntual.errors import RuleError
 
@@ -68,6 +70,11 @@ def decide(
     stakes: pd.DataFrame | None = None,
     provision_weight: float = 0.0,
     fee_weight: float = 0.0,
+    daily_budget: float | None = None,
+    duties: pd.DataFrame | None = None,
+    earlier: pd.DataFrame | None = None,
+    stay_amount: float = 0.0,
+    stay_share: float = 0.0,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
@@ -125,6 +132,13 @@ def decide(
         stakes: :func:`puntual.decision.value.stakes` of the date; None: neither provisions nor fees count.
         provision_weight: part of the provision avoided that counts; 0 leaves it out.
         fee_weight: part of the regulated fee that counts as income; 0 leaves it out.
+        daily_budget: what all contacts of the day may cost together; None is no limit.
+        duties: contacts that a rule asks for: customer_id, rule_id, channels (JSON list), is_last_chance. Who can be
+            served is, before everything else; who cannot is counted in the summary and stops nothing.
+        earlier: as_of_date, customer_id, action of the last day decided before; None: nothing to keep.
+        stay_amount: an earlier action that was not carried out is left only for more than this, or than
+            ``stay_share`` of what it is worth, whichever is more; both 0: never kept. Only with a channel model.
+        stay_share: see ``stay_amount``.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -159,7 +173,19 @@ def decide(
     )
     team = roster(collectors, channels, as_of)
     offered = capacities(team, channels, daily_capacity)
+    if daily_budget is not None:
+        offered.append(budget("budget:day", daily_budget, costs))
     group = Arms.of(people, arms, is_model=scores.is_model)
+    minimums = Minimums.of(people, duties, allowed, scores, offered, channels, group.is_held)
+    stability = Stability.of(
+        people,
+        earlier if scores.is_model else None,
+        interactions,
+        channels,
+        scores.worth,
+        amount=stay_amount,
+        share=stay_share,
+    )
     by_ladder = Scores.of(people, None, channels, ladder, cost) if group.ladder_probability.any() else None
     plan = make_plan(
         people,
@@ -169,6 +195,8 @@ def decide(
         group,
         offered,
         channels,
+        minimums,
+        stability,
         share=exploration_share,
         most_cost=exploration_max_cost,
         most_cost_share=exploration_max_cost_share,
