@@ -249,7 +249,6 @@ def whatif(
     """Decide a logged day again with other capacities, costs or shares, and compare value and lists. Writes nothing."""
     from puntual.audit.inputs import load
     from puntual.audit.terminal import what_if_page
-    from puntual.audit.texts import figure
     from puntual.audit.whatif import Change, what_if
     from puntual.audit.whatif import keys as known_keys
     from puntual.console import table, working
