@@ -263,9 +263,8 @@ def whatif(
     spoken = _spoken(language, settings["institution"]["language"])
     arguments = load(decide, log.inputs(entry).decision, log.archive())
     if keys:
-        rows = [
-            [key, "none" if value is None else figure(value, "en", 3)] for key, value in known_keys(arguments).items()
-        ]
+        today = known_keys(arguments).items()
+        rows = [[key, "none" if value is None else f"{value:g}"] for key, value in today]
         table("", ["key", "today"], rows)
         return
     with working(f"Deciding {entry.as_of_date} twice"):
