@@ -14,6 +14,7 @@ import streamlit as st
 
 from dashboards import charts, components, queries
 from dashboards.components import Figure, plain
+from dashboards.explanation import member_why
 from dashboards.formats import MISSING, file_size, long_date, money, number, percent
 from dashboards.language import Texts
 from puntual.snapshot import Snapshot
@@ -223,6 +224,8 @@ def contact_table(
     selected = event.selection.rows
     if selected and selected[0] < len(rows):
         contact_detail(rows.iloc[selected[0]], texts, currency)
+        with st.expander(texts("today.why"), expanded=True):
+            member_why(snapshot, str(rows["customer_id"].iloc[selected[0]]), texts)
 
 
 def contact_detail(contact: pd.Series, texts: Texts, currency: str) -> None:

@@ -28,7 +28,10 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
     )
     promises = warehouse.read("select * from marts.fct_promises where made_date > {} order by promise_id", [since])
     kept = warehouse.read_table(
-        "ml.promise_scores", ["promise_id", "kept_probability"], where={"as_of_date": day.as_of}
+        "ml.promise_scores",
+        ["promise_id", "kept_probability"],
+        where={"as_of_date": day.as_of},
+        order_by=["promise_id"],
     )
     promises = promises.merge(kept, on="promise_id", how="left")
     institution = day.settings.institution
@@ -43,11 +46,14 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
     rows = contact_rows(
         decisions,
         details,
-        features=warehouse.read_table("features.feat_customer__as_of", where={"is_score": True}),
-        customers=warehouse.read_table("marts.dim_customers"),
-        loans=warehouse.read_table("marts.dim_loans"),
-        contact_points=warehouse.read_table("marts.dim_contact_points"),
-        collectors=warehouse.read_table("marts.dim_collectors"),
+        # In the order in which the decision reads them: the archive then keeps them once.
+        features=warehouse.read_table(
+            "features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"]
+        ),
+        customers=warehouse.read_table("marts.dim_customers", order_by=["customer_id"]),
+        loans=warehouse.read_table("marts.dim_loans", order_by=["loan_id"]),
+        contact_points=warehouse.read_table("marts.dim_contact_points", order_by=["contact_point_id"]),
+        collectors=warehouse.read_table("marts.dim_collectors", order_by=["collector_id"]),
         interactions=interactions[interactions["customer_id"].isin(chosen)],
         promises=promises[promises["customer_id"].isin(chosen)],
         buckets=warehouse.read_table("reference.dpd_buckets"),

@@ -15,7 +15,7 @@ from puntual.snapshot import SCREEN_LIST, Snapshot
 from tests.dashboards.conftest import shown
 from tests.dashboards.snapshot_factory import SnapshotFactory
 
-PAGES = ("portfolio", "kpis", "audit", "today", "operation")
+PAGES = ("portfolio", "kpis", "audit", "today", "member", "whatif", "operation")
 
 
 def figures(app) -> dict[str, str]:
