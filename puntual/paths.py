@@ -9,6 +9,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 SEEDS = DBT_PROJECT / "seeds"
 POLICIES = PROJECT_ROOT / "data" / "policies"
+GEOGRAPHY = PROJECT_ROOT / "data" / "geography"
 
 
 @dataclass(frozen=True)

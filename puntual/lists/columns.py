@@ -38,6 +38,8 @@ COLUMNS = (
     Column("window_start_local", "window_start_local", "text", 7),
     Column("window_end_local", "window_end_local", "text", 7),
     Column("suggested_hour_local", "suggested_hour_local", "text", 9),
+    Column("route_order", "route_order", "integer", 8),
+    Column("planned_arrival_local", "planned_arrival_local", "text", 9),
     Column("contact_value", "contact_value", "wrapped", 24),
     Column("place", "place", "wrapped", 22),
     Column("reasons_on_list", "reasons", "wrapped", 72, new_page=True),
