@@ -183,8 +183,8 @@ class ContactEffect(FrameEstimator):
 
         On the log odds of paying for the learners by odds and the responses (S, T), on its probability for X, R, DR.
 
-        One column per feature, and ``channel``: what the channel itself adds to the mean over its trees. For the
-        channel with the most gain over the rows when none is named.
+        One column per feature, and ``channel``: what the channel itself adds to the mean over its trees; of a learner
+        without trees its one number. For the channel with the most gain over the rows when none is named.
 
         Raises:
             ValueError: the channel is not known, or it has no effect of its own.
@@ -193,10 +193,12 @@ class ContactEffect(FrameEstimator):
         if channel is None and len(frame):
             channel = self.channels_[int(self._gain(frame, matrix).sum(axis=0).argmax())]
         boosters = [b for b in (self.fit_.effect_all, self.fit_.effect_one.get(str(channel))) if b is not None]
-        if channel not in self.channels_ or not boosters:
+        if channel not in self.fit_.constants:
             raise ValueError(f"{self.NAME}: {channel!r} has no effect by features; channels are {self.channels_}.")
         wide = with_channel(matrix, np.full(len(matrix), self.channels_.index(channel)))
         values = np.zeros(wide.shape)
+        if not boosters:  # one number for everybody: no feature moves it
+            values[:, -1] = self.fit_.constants[str(channel)]
         for booster in boosters:
             width = booster.num_feature()
             values[:, :width] += contributions(booster, wide[:, :width], n_jobs=self.n_jobs) / len(boosters)

@@ -45,6 +45,8 @@ WORKLIST_COLUMNS = (
     "window_start_local",
     "window_end_local",
     "suggested_hour_local",
+    "route_order",
+    "planned_arrival_local",
     "expected_gain_amount",
     "default_probability",
     "is_exploration",
@@ -187,6 +189,9 @@ def contact_rows(
     rows["window_end_local"] = _local_time(rows, "window_end", settings)
     further = further_reasons or {}
     rows["suggested_hour_local"] = suggested_hours(rows, reach_hours, _zones(rows, settings))
+    # filled by puntual.lists.routes.with_routes once the day's routes are planned
+    rows["route_order"] = pd.array([pd.NA] * len(rows), dtype="Int64")
+    rows["planned_arrival_local"] = pd.Series(None, index=rows.index, dtype=object)
     for language, name in zip(LANGUAGES, ("reasons", "reasons_en"), strict=True):
         rows[name] = _with_further(_reasons(rows["reason_codes"], reason_texts, language), rows, further, language)
     # whoever works the list is not told that a contact was drawn: another tone would spoil the measurement
