@@ -247,6 +247,12 @@ class RegistrySettings(Strict):
         return value
 
 
+class CampaignSettings(Strict):
+    """What a text message costs: ``channels.sms.cost`` for the whole of it, or for each segment that is billed."""
+
+    sms_cost: Literal["per_message", "per_segment"] = "per_message"
+
+
 class PublishSettings(Strict):
     """How many snapshots stay on disk, the current one included."""
 
@@ -286,6 +292,7 @@ class Settings(Strict):
     kpis: KpiSettings = KpiSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     registry: RegistrySettings = RegistrySettings()
+    campaigns: CampaignSettings = CampaignSettings()
     publish: PublishSettings = PublishSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
@@ -530,6 +537,9 @@ reconciliation:                    # against loan_balances and control_totals, w
 registry:
   uri: ""                          # empty: HOME/artifacts/models/registry.db; or an MLflow server or its database
   prefix: ""                       # before every model's name, where institutions share a server
+
+campaigns:
+  sms_cost: per_message            # per_segment: channels.sms.cost is for each 160 (or 70) characters that are billed
 
 publish:
   keep_snapshots: 7

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pipelines.day import Day
+from pipelines.steps import campaigning
 from pipelines.steps.decided import store_decided
 from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.decision.checker import check
@@ -23,6 +24,7 @@ EXIT_CHECKS = {
     "no_rule_violation": "A checker written apart finds no contact that a rule forbids.",
     "one_row_per_eligible_member": "Everyone who owes something today or within the window has exactly one row.",
     "capacities_kept": "No capacity is used beyond what it has.",
+    **campaigning.EXIT_CHECKS,
 }
 
 # Reasons and continuity look back half a year; a rule with a longer memory widens it.
@@ -138,6 +140,7 @@ def decide_day(day: Day) -> DecidingOutcome:
     with warehouse.connection():
         _store(day, outcome, policies, len(found))
         store_taking_part(day, taking_part)
+        checks |= campaigning.campaign_day(day, *campaigning.stored_day(day), policies)
     summary = {key: value for key, value in outcome.summary.items() if isinstance(value, int | float | str)}
     return DecidingOutcome({**summary, "decisions": len(outcome.decisions)}, checks)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from models.default_risk.reasons import sentences
 from models.features import ALREADY_PAST_THRESHOLD, CUSTOMER_FEATURES, LOAN_FEATURES
 from pipelines.day import Day
-from puntual.lists.campaigns import write_campaigns
+from pipelines.steps.campaigning import manner_of, plan_day
+from pipelines.steps.deciding import rules_of
+from puntual.lists.campaigns import files_of_campaign, with_campaign_files, write_campaigns, write_previews
 from puntual.lists.rows import ListSettings, contact_rows, masked_worklist
 from puntual.lists.texts import LANGUAGES, load_reason_texts
 from puntual.lists.worklists import write_worklists
@@ -19,8 +22,14 @@ from puntual.paths import POLICIES
 _HISTORY_DAYS = 200
 
 
-def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.DataFrame) -> pd.DataFrame:
-    """Write every list of the date into ``folder``; returns the rows for the screens, personal data masked."""
+def write_lists(
+    day: Day, folder: Path, decisions: pd.DataFrame, details: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Write every list of the date into ``folder``.
+
+    Returns the rows for the screens, personal data masked, and what the manifest says of the campaigns.
+    """
+    planned = plan_day(day, decisions, details, rules_of(day))
     warehouse, since = day.warehouse, day.as_of - timedelta(days=_HISTORY_DAYS)
     chosen = decisions.loc[decisions["action"] != "none", "customer_id"]
     interactions = warehouse.read(
@@ -55,10 +64,17 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
             "ml.reach_hours", where={"as_of_date": day.as_of}, order_by=["channel_code", "segment", "weekday", "hour"]
         ),
         settings=settings,
+        scripts=planned.plan.scripts,
     )
+    rows = with_campaign_files(rows, planned.plan)
     write_worklists(rows, folder, settings, day.as_of)
-    write_campaigns(rows, details, folder, settings, day.as_of)
-    return masked_worklist(rows)
+    write_campaigns(planned.plan, rows, details, folder, settings, planned.data, day.as_of)
+    write_previews(folder, planned.plan, planned.members, planned.data, manner_of(day), day.as_of)
+    return masked_worklist(rows), {
+        "campaigns": {one.id: files_of_campaign(one) for one in planned.data.running(day.as_of)},
+        "campaign_data": planned.data.digests(),
+        "segment_alarms": planned.alarms,
+    }
 
 
 def further_reasons(day: Day) -> dict[str, dict[str, str]]:

@@ -160,7 +160,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
             counts[name] = warehouse.export_parquet(ordered(table), folder / "bi" / f"{name}.parquet")
         reach = warehouse.read_table("ml.reach_hours", where=where, order_by=OUTLOOK["reach_hours"])
         (folder / "reach_hours.html").write_text(reach_page(reach, day.as_of), encoding="utf-8")
-        worklist = write_lists(day, folder, decisions, details)
+        worklist, campaigns = write_lists(day, folder, decisions, details)
         counts["worklist"] = write_parquet(worklist, keep_private(folder / SCREEN_LIST), None)
         alarms = _model_alarms(day)
         figures = _portfolio_figures(day)
@@ -182,6 +182,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
         "rule_versions": summary.get("rule_versions", {}),
         "rules_not_enforced": summary.get("rules_not_enforced", []),
         "experiments": experiments,
+        **campaigns,
         "row_counts": counts,
         "summary": {**figures, **_decision_figures(day, decisions, channel_scores, summary)},
     }
