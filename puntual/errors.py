@@ -46,3 +46,7 @@ class ExportError(PuntualError):
 
 class KpiError(PuntualError):
     """The KPI catalogue or the semantic layer contradicts itself."""
+
+
+class AuditError(PuntualError):
+    """The log of decisions or the archive of their inputs is damaged, or cannot answer what was asked."""

@@ -68,6 +68,11 @@ class Home:
         return self.published / "current"
 
     @property
+    def audit(self) -> Path:
+        """The log of decisions, chained by hashes, and the archive of what they were made from."""
+        return self.root / "audit"
+
+    @property
     def truth(self) -> Path:
         """Only in a demo: what the simulated world knows and no institution does. Never an input."""
         return self.root / "truth"

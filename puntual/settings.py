@@ -259,6 +259,15 @@ class PublishSettings(Strict):
     keep_snapshots: int = Field(default=7, ge=1)
 
 
+class AuditSettings(Strict):
+    """For how many days before the newest published one the inputs of decisions are kept; None: for ever.
+
+    The log itself always stays; a day whose inputs are gone can be explained and verified, but not replayed.
+    """
+
+    keep_inputs_days: int | None = Field(default=400, ge=1)
+
+
 class RuntimeSettings(Strict):
     """What one run may use of the machine."""
 
@@ -294,6 +303,7 @@ class Settings(Strict):
     registry: RegistrySettings = RegistrySettings()
     campaigns: CampaignSettings = CampaignSettings()
     publish: PublishSettings = PublishSettings()
+    audit: AuditSettings = AuditSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
     def landing_path(self, home: Home) -> Path:
@@ -543,6 +553,9 @@ campaigns:
 
 publish:
   keep_snapshots: 7
+
+audit:
+  keep_inputs_days: 400            # a day can be replayed for so long; null: for ever. The log itself always stays
 
 runtime:
   threads: 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from puntual.campaigns.plan import CampaignPlan, Costs, plan_campaigns
 from puntual.campaigns.registry import CampaignData, load_campaigns
 from puntual.campaigns.variables import Manner
 from puntual.decision.policies import PolicySet
+from puntual.lists.campaigns import files_of_campaign
 from puntual.paths import POLICIES
 from puntual.segments.members import Membership, members_of, segment_frame
 from puntual.segments.migration import migration, sizes
@@ -35,12 +37,19 @@ class Planned:
     """What the date's decision becomes: ``members`` (what messages are filled from) is personal."""
 
     data: CampaignData
+    rule_sources: dict[str, list[str]]
+    members: pd.DataFrame
+    plan: CampaignPlan
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """Who belongs where on the date, in which step, and what of it a person should look at."""
+
     membership: Membership
     alarms: list[dict[str, Any]]
     escalation: pd.DataFrame
     escalation_before: pd.DataFrame
-    members: pd.DataFrame
-    plan: CampaignPlan
 
 
 def campaign_data(day: Day) -> CampaignData:
@@ -61,51 +70,69 @@ def manner_of(day: Day) -> Manner:
     return Manner(institution.name, institution.currency, institution.country)
 
 
-def plan_day(day: Day, decisions: pd.DataFrame, details: pd.DataFrame, policies: PolicySet) -> Planned:
-    """Segments, steps and campaigns of the date; writes nothing, so it is the same for the run and for a dry run.
-
-    Args:
-        day: the date; the warehouse must stand at it.
-        decisions: its rows, by customer_id.
-        details: its rows.
-        policies: contact rules in force.
+def group_day(day: Day, data: CampaignData, decisions: pd.DataFrame) -> Grouped:
+    """Segments and steps of the date's members; the warehouse must stand at it. Writes nothing.
 
     Raises:
-        CampaignDataError: a file of the institution is not valid, or a set of segments is to stop the run.
+        CampaignDataError: a condition fails, or a set of segments is to stop the run.
     """
-    warehouse, settings = day.warehouse, day.settings
-    data = campaign_data(day)
+    warehouse = day.warehouse
     with warehouse.connection():
         features = warehouse.read_table(
             "features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"]
         )
-        customers = warehouse.read_table(
-            "marts.dim_customers",
-            ["customer_id", "full_name", "customer_status_code", "timezone", "language_code", "branch_id"],
-        )
-        frame = segment_frame(decisions, features, customers)
-        membership = members_of(data.segments, frame, day.as_of)
+        customers = warehouse.read_table("marts.dim_customers", ["customer_id", "customer_status_code"])
+        membership = members_of(data.segments, segment_frame(decisions, features, customers), day.as_of)
         alarms = [*membership.alarms, *_unannounced(day, data)]
         before, last_run = _steps_before(day, decisions)
         history = _history(day, data)
-        promises = _last_promises(day)
     escalation = advance(data.escalation, decisions, before, history, day.as_of, last_run)
-    members = (
-        decisions.merge(
-            features[["customer_id", "collectable_amount", "next_due_in_days", "active_loan_count"]],
-            on="customer_id",
-            how="left",
+    return Grouped(membership, alarms, escalation, before)
+
+
+def plan_day(
+    day: Day,
+    data: CampaignData,
+    rule_sources: dict[str, list[str]],
+    decisions: pd.DataFrame,
+    details: pd.DataFrame,
+    segment_members: pd.DataFrame,
+    escalation: pd.DataFrame,
+) -> Planned:
+    """The campaigns of the date; writes nothing, so it is the same for the run, its files and a dry run.
+
+    Args:
+        day: the date.
+        data: campaigns and what they name.
+        rule_sources: sources by contact rule.
+        decisions: rows of the date.
+        details: rows of the date.
+        segment_members: who belongs where.
+        escalation: customer_id and step_code.
+    """
+    warehouse, settings = day.warehouse, day.settings
+    with warehouse.connection():
+        features = warehouse.read_table(
+            "features.feat_customer__as_of",
+            ["customer_id", "collectable_amount", "next_due_in_days", "active_loan_count"],
+            where={"is_score": True},
+            order_by=["customer_id"],
         )
-        .merge(customers.drop(columns=["customer_status_code"]), on="customer_id", how="left")
-        .merge(escalation[["customer_id", "step_code"]], on="customer_id", how="left")
-        .merge(promises, on="customer_id", how="left")
-    )
+        customers = warehouse.read_table(
+            "marts.dim_customers",
+            ["customer_id", "full_name", "timezone", "language_code", "branch_id"],
+            order_by=["customer_id"],
+        )
+        promises = _last_promises(day)
+    members = decisions
+    for frame in (features, customers, escalation[["customer_id", "step_code"]], promises):
+        members = members.merge(frame, on="customer_id", how="left")
     plan = plan_campaigns(
         members,
         details,
-        membership.members,
+        segment_members,
         data=data,
-        rule_sources={entry.rule.id: entry.sources for entry in policies.rules},
+        rule_sources=rule_sources,
         costs=Costs(
             {name: channel.cost for name, channel in settings.channels.items()},
             sms_by_segment=settings.campaigns.sms_cost == "per_segment",
@@ -115,24 +142,56 @@ def plan_day(day: Day, decisions: pd.DataFrame, details: pd.DataFrame, policies:
         timezone=settings.institution.timezone,
         as_of=day.as_of,
     )
-    return Planned(data, membership, alarms, escalation, before, members, plan)
+    return Planned(data, rule_sources, members, plan)
 
 
-def campaign_day(day: Day, decisions: pd.DataFrame, details: pd.DataFrame, policies: PolicySet) -> dict[str, str]:
-    """Plan the date and store it; returns what was found for each of :data:`EXIT_CHECKS` (empty: passed)."""
-    planned = plan_day(day, decisions, details, policies)
+def planned_again(day: Day, decisions: pd.DataFrame, details: pd.DataFrame) -> Planned:
+    """The plan of a stored date from what was stored with it: the definitions, segments and steps of that day."""
+    where = {"as_of_date": day.as_of}
+    with day.warehouse.connection():
+        stored = day.warehouse.read_table("decisions.campaign_definitions", where=where).iloc[0]
+        segment_members = day.warehouse.read_table(
+            "decisions.segment_members", where=where, order_by=["customer_id", "set_id", "segment_code"]
+        )
+        escalation = day.warehouse.read_table(
+            "decisions.escalation", ["customer_id", "step_code"], where=where, order_by=["customer_id"]
+        )
+    data = CampaignData.parse(stored["definition"])
+    sources = json.loads(stored["rule_sources"])
+    return plan_day(day, data, sources, decisions, details, segment_members, escalation)
+
+
+def campaign_day(day: Day, policies: PolicySet) -> dict[str, str]:
+    """Plan the stored decision of the date and store the plan beside it.
+
+    Returns what was found for each of :data:`EXIT_CHECKS` (empty: passed).
+
+    Raises:
+        CampaignDataError: a file of the institution is not valid, or a set of segments is to stop the run.
+    """
+    data, sources = campaign_data(day), sources_of(policies)
+    decisions, details = stored_day(day)
+    grouped = group_day(day, data, decisions)
+    now = grouped.membership.members
+    planned = plan_day(day, data, sources, decisions, details, now, grouped.escalation)
     warehouse = day.warehouse
     with warehouse.connection():
-        now = planned.membership.members
         moves = [
-            migration(planned.data.segments, before, now, day.as_of, comparison=name, digests_before=digests)
+            migration(data.segments, before, now, day.as_of, comparison=name, digests_before=digests)
             for name, before, digests in _earlier_members(day)
         ]
+        definition = {
+            "as_of_date": [day.as_of],
+            "definition": [data.dump()],
+            "rule_sources": [json.dumps(sources, ensure_ascii=False, sort_keys=True)],
+            "alarms": [json.dumps(grouped.alarms, ensure_ascii=False)],
+        }
         for name, frame in {
             "segment_members": now,
-            "segment_sizes": sizes(planned.data.segments, now, day.as_of),
+            "segment_sizes": sizes(data.segments, now, day.as_of),
             "segment_migration": pd.concat(moves, ignore_index=True),
-            "escalation": planned.escalation,
+            "escalation": grouped.escalation,
+            "campaign_definitions": pd.DataFrame(definition),
             "campaign_members": planned.plan.members,
             "campaign_counts": planned.plan.counts,
             "campaign_suppressions": planned.plan.suppressions,
@@ -140,8 +199,24 @@ def campaign_day(day: Day, decisions: pd.DataFrame, details: pd.DataFrame, polic
             store_decided(warehouse, f"decisions.{name}", frame, day.as_of)
     return {
         "campaigns_add_up": "; ".join(planned.plan.problems()[:_SHOWN]),
-        "escalation_is_climbed": "; ".join(broken_steps(planned.escalation, planned.escalation_before)[:_SHOWN]),
+        "escalation_is_climbed": "; ".join(broken_steps(grouped.escalation, grouped.escalation_before)[:_SHOWN]),
     }
+
+
+def published_campaigns(day: Day) -> dict[str, Any]:
+    """What the manifest says: files of each running campaign, digests of what was written, alarms of the segments."""
+    stored = day.warehouse.read_table("decisions.campaign_definitions", where={"as_of_date": day.as_of}).iloc[0]
+    data = CampaignData.parse(stored["definition"])
+    return {
+        "campaigns": {one.id: files_of_campaign(one) for one in data.running(day.as_of)},
+        "campaign_data": data.digests(),
+        "segment_alarms": json.loads(stored["alarms"]),
+    }
+
+
+def sources_of(policies: PolicySet) -> dict[str, list[str]]:
+    """Sources by contact rule."""
+    return {entry.rule.id: list(entry.sources) for entry in policies.rules}
 
 
 def stored_day(day: Day) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from models.default_risk.reasons import sentences
 from models.features import ALREADY_PAST_THRESHOLD, CUSTOMER_FEATURES, LOAN_FEATURES
 from pipelines.day import Day
-from pipelines.steps.campaigning import manner_of, plan_day
-from pipelines.steps.deciding import rules_of
-from puntual.lists.campaigns import files_of_campaign, with_campaign_files, write_campaigns, write_previews
+from pipelines.steps.campaigning import manner_of, planned_again
+from puntual.lists.campaigns import with_campaign_files, write_campaigns, write_previews
 from puntual.lists.rows import ListSettings, contact_rows, masked_worklist
 from puntual.lists.texts import LANGUAGES, load_reason_texts
 from puntual.lists.worklists import write_worklists
@@ -22,14 +20,9 @@ from puntual.paths import POLICIES
 _HISTORY_DAYS = 200
 
 
-def write_lists(
-    day: Day, folder: Path, decisions: pd.DataFrame, details: pd.DataFrame
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Write every list of the date into ``folder``.
-
-    Returns the rows for the screens, personal data masked, and what the manifest says of the campaigns.
-    """
-    planned = plan_day(day, decisions, details, rules_of(day))
+def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.DataFrame) -> pd.DataFrame:
+    """Write every list of the date into ``folder``; returns the rows for the screens, personal data masked."""
+    planned = planned_again(day, decisions, details)
     warehouse, since = day.warehouse, day.as_of - timedelta(days=_HISTORY_DAYS)
     chosen = decisions.loc[decisions["action"] != "none", "customer_id"]
     interactions = warehouse.read(
@@ -70,11 +63,7 @@ def write_lists(
     write_worklists(rows, folder, settings, day.as_of)
     write_campaigns(planned.plan, rows, details, folder, settings, planned.data, day.as_of)
     write_previews(folder, planned.plan, planned.members, planned.data, manner_of(day), day.as_of)
-    return masked_worklist(rows), {
-        "campaigns": {one.id: files_of_campaign(one) for one in planned.data.running(day.as_of)},
-        "campaign_data": planned.data.digests(),
-        "segment_alarms": planned.alarms,
-    }
+    return masked_worklist(rows)
 
 
 def further_reasons(day: Day) -> dict[str, dict[str, str]]:

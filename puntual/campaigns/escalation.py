@@ -27,7 +27,6 @@ COLUMNS = (
 Event = Literal["cured", "paid_in_full", "arrangement", "promise_kept", "promise_made"]
 REPLACED = "escalation_changed"
 """The step that was stored is no longer one of the ladder's: the member starts anew."""
-_DATED = ("arrangement", "promise_kept", "promise_made")
 
 
 class Enter(Strict):
@@ -219,7 +218,7 @@ def _happened(
     mine = history.events[history.events["event"] == event]
     mine = mine[pd.to_datetime(mine["event_date"]) <= pd.Timestamp(as_of)]
     newest = pd.to_datetime(mine["event_date"]).groupby(mine["customer_id"]).max()
-    when = pd.to_datetime(now["customer_id"].map(newest))
+    when = pd.Series(pd.to_datetime(newest.reindex(now["customer_id"]).to_numpy()), index=now.index)
     fresh = (when >= entered) & ((when > last_reset) | last_reset.isna())
     return fresh.to_numpy(dtype=bool), when.to_numpy(dtype="datetime64[ns]")
 
@@ -230,7 +229,8 @@ def _first_attempt(customer_ids: pd.Series, entered: pd.Series, attempts: pd.Dat
     ).drop_duplicates()
     mine = pd.DataFrame({"customer_id": customer_ids, "entered": entered}).merge(days, on="customer_id", how="inner")
     mine = mine[(mine["event_date"] >= mine["entered"]) & (mine["event_date"] < pd.Timestamp(as_of))]
-    return pd.to_datetime(customer_ids.map(mine.groupby("customer_id")["event_date"].min()))
+    first = mine.groupby("customer_id")["event_date"].min()
+    return pd.Series(pd.to_datetime(first.reindex(customer_ids).to_numpy()), index=customer_ids.index)
 
 
 def broken_steps(rows: pd.DataFrame, before: pd.DataFrame) -> list[str]:

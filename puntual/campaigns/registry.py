@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from puntual.campaigns.escalation import Escalation, load_escalation
-from puntual.campaigns.templates import Templates, examples, load_templates
+from puntual.campaigns.templates import Template, Templates, examples, load_templates
 from puntual.segments.data import CODE, CampaignDataError, digest_of, files_of, read_data
-from puntual.segments.registry import Segments, load_segments
+from puntual.segments.registry import Segments, SegmentSet, load_segments
 from puntual.strict import Strict, Words
 
 FILE = "campaigns.yaml"
@@ -121,6 +122,46 @@ class CampaignData:
     def running(self, day: date) -> tuple[Campaign, ...]:
         """The campaigns of ``day``, by priority."""
         return tuple(one for one in self.campaigns if one.runs(day))
+
+    def dump(self) -> str:
+        """All of it as JSON, for the day's own record: later changes of the files do not change that day."""
+        segments = {
+            "sets": [one.model_dump(mode="json") for one in self.segments.sets],
+            "conditions": [[*key, condition] for key, condition in self.segments.conditions.items()],
+            "digests": dict(self.segments.digests),
+        }
+        content = {
+            "segments": segments,
+            "templates": [one.model_dump(mode="json") for one in self.templates.by_key.values()],
+            "templates_digest": self.templates.digest,
+            "escalation": self.escalation.model_dump(mode="json"),
+            "campaigns": [one.model_dump(mode="json") for one in self.campaigns],
+            "exclusions": [one.model_dump(mode="json") for one in self.exclusions],
+            "scripts": self.scripts,
+            "version": self.version,
+        }
+        return json.dumps(content, ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def parse(cls, text: str) -> CampaignData:
+        """What :meth:`dump` wrote."""
+        content = json.loads(text)
+        segments, templates = content["segments"], [Template.model_validate(one) for one in content["templates"]]
+        return cls(
+            segments=Segments(
+                tuple(SegmentSet.model_validate(one) for one in segments["sets"]),
+                {(set_id, code): condition for set_id, code, condition in segments["conditions"]},
+                segments["digests"],
+            ),
+            templates=Templates(
+                {(one.id, one.language, one.version): one for one in templates}, content["templates_digest"]
+            ),
+            escalation=Escalation.model_validate(content["escalation"]),
+            campaigns=tuple(Campaign.model_validate(one) for one in content["campaigns"]),
+            exclusions=tuple(Exclusion.model_validate(one) for one in content["exclusions"]),
+            scripts=content["scripts"],
+            version=content["version"],
+        )
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what each file says, with its version in the name: for the manifest."""
