@@ -75,6 +75,7 @@ def previews(folder: str) -> pd.DataFrame:
         PublishError: the file is not in the snapshot or cannot be read.
     """
     try:
-        return pd.read_parquet(Path(folder) / _PREVIEWS)
+        frame = pd.read_parquet(Path(folder) / _PREVIEWS).astype(object)
     except (OSError, ValueError) as error:
         raise PublishError(f"{_PREVIEWS} of {folder} cannot be read: {error}. Publish again.") from error
+    return frame.where(frame.notna(), None)

@@ -42,8 +42,8 @@ TEXTS = {
         "why": "{campaign}: por qué no se envían {count}",
         "why_columns": "Regla|Fuente|Socios|Socios que toca",
         "sum": "Seleccionados {selected} = se envían {sent} + no se envían {suppressed}. Socios decididos: {members}.",
-        "sound": "Válido: {sets} grupos de segmentos, {segments} segmentos, {templates} plantillas, {campaigns} campañas, "
-        "{steps} pasos.",
+        "sound": "Válido: {sets} grupos de segmentos, {segments} segmentos, {templates} plantillas, "
+        "{campaigns} campañas, {steps} pasos.",
         "total": "Total",
     },
     "en": {
@@ -56,8 +56,8 @@ TEXTS = {
         "why": "{campaign}: why {count} are suppressed",
         "why_columns": "Rule|Source|Members|Members touched",
         "sum": "Selected {selected} = sent {sent} + suppressed {suppressed}. Members decided about: {members}.",
-        "sound": "Valid: {sets} sets of segments, {segments} segments, {templates} templates, {campaigns} campaigns, "
-        "{steps} steps.",
+        "sound": "Valid: {sets} sets of segments, {segments} segments, {templates} templates, "
+        "{campaigns} campaigns, {steps} steps.",
         "total": "Total",
     },
 }
@@ -103,7 +103,9 @@ def check(home: HomeArgument, language: SpokenLanguage = None) -> None:
     )
 
 
-@app.command(name="dry-run", epilog="Example: puntual campaigns dry-run ./micoop --as-of 2026-06-30 --campaign early_sms")
+@app.command(
+    name="dry-run", epilog="Example: puntual campaigns dry-run ./micoop --as-of 2026-06-30 --campaign early_sms"
+)
 def dry_run(
     home: HomeArgument,
     as_of: Annotated[str, typer.Option("--as-of", help="Business date of the last run, YYYY-MM-DD.", metavar="DATE")],

@@ -1,4 +1,4 @@
-"""Campaigns: what each sends and holds back today and why, how its texts look, and how members move between segments."""
+"""Campaigns: what each sends and holds back today and why, how its texts look, and how members change segment."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def choose_campaign(campaigns: pd.DataFrame, texts: Texts) -> str | None:
     return None if chosen == ALL else chosen
 
 
-def why_not(folder: str, snapshot: Snapshot, campaign: str | None, texts: Texts) -> None:
+def why_not(folder: str, snapshot: Snapshot, campaign: str | None, channels: dict[str, str], texts: Texts) -> None:
     """Members held back, by rule."""
     language = texts.language
     st.subheader(texts("campaigns.why"), anchor=False)
@@ -88,7 +88,7 @@ def why_not(folder: str, snapshot: Snapshot, campaign: str | None, texts: Texts)
         st.caption(texts("campaigns.nobody"))
         return
     components.table(
-        rules.assign(rule=[rule_text(code, texts) for code in rules["rule_id"]]),
+        rules.assign(rule=[rule_text(code, channels, texts) for code in rules["rule_id"]]),
         {
             "suppressed_count": lambda value: number(value, language),
             "touched_count": lambda value: number(value, language),
@@ -103,11 +103,13 @@ def why_not(folder: str, snapshot: Snapshot, campaign: str | None, texts: Texts)
     st.caption(texts("campaigns.why_caption"))
 
 
-def rule_text(code: str, texts: Texts) -> str:
-    """A reason in words where it is one of ours; a contact rule by its id."""
-    reason = code.partition(":")[0]
+def rule_text(code: str, channels: dict[str, str], texts: Texts) -> str:
+    """A reason in words where it is one of ours, with the channel that was chosen; a contact rule by its id."""
+    reason, _, detail = code.partition(":")
     said = texts.label("campaign_reason", reason.replace("/", "_"))
-    return code if said == reason.replace("/", "_") else said
+    if said == reason.replace("/", "_"):
+        return code
+    return f"{said}: {channels.get(detail, detail)}" if detail else said
 
 
 def downloads(snapshot: Snapshot, campaign: str | None, texts: Texts) -> None:
@@ -117,11 +119,11 @@ def downloads(snapshot: Snapshot, campaign: str | None, texts: Texts) -> None:
     if entry is None:
         return
     with st.container(horizontal=True, gap="small", key="downloads"):
-        for kind, label in (("sent", "campaigns.download_sent"), ("suppressed", "campaigns.download_suppressed")):
+        for kind in ("sent", "suppressed"):
             name = entry[kind]
             if name in files:
                 st.download_button(
-                    texts(label, size=file_size(files[name]["bytes"], texts.language)),
+                    texts(f"campaigns.download_{kind}", size=file_size(files[name]["bytes"], texts.language)),
                     partial(queries.published_bytes, str(snapshot.folder), name),
                     file_name=f"{snapshot.as_of_date.isoformat()}_{name.rpartition('/')[2]}",
                     mime="text/csv",
@@ -143,7 +145,8 @@ def preview(folder: str, campaign: str | None, campaigns: pd.DataFrame, texts: T
     columns = st.columns(max(len(mine), 1), gap="medium")
     for column, row in zip(columns, mine.to_dict("records"), strict=False):
         with column, st.container(border=True, height="stretch"):
-            st.markdown(f"**{plain(texts.label('campaign_step', row['step_code']))}**")
+            step = texts.label("campaign_step", row["step_code"])
+            st.markdown(f"**{plain(step)}**")
             if row["subject"]:
                 st.caption(plain(str(row["subject"])))
             st.markdown(plain(str(row["message"])).replace("\n", "  \n"))
@@ -159,7 +162,7 @@ def preview(folder: str, campaign: str | None, campaigns: pd.DataFrame, texts: T
                 )
             if row["approved_name"]:
                 facts.append(f"{row['category']} · {row['approved_name']}")
-            facts.append(texts("campaigns.made_up" if row["is_example"] else "campaigns.masked"))
+            facts.append(texts("campaigns.made_up") if row["is_example"] else texts("campaigns.masked"))
             st.caption(" · ".join(plain(fact) for fact in facts))
 
 
@@ -279,6 +282,6 @@ components.figures(key_figures(campaigns, texts, currency))
 campaign_table(campaigns, channels, texts, currency)
 campaign = choose_campaign(campaigns, texts)
 downloads(snapshot, campaign, texts)
-why_not(folder, snapshot, campaign, texts)
+why_not(folder, snapshot, campaign, channels, texts)
 preview(folder, campaign, campaigns, texts)
 segment_section(folder, snapshot, texts, currency)

@@ -121,7 +121,9 @@ def downloads(snapshot: Snapshot, contacts: queries.ContactFilter, labels: Label
             for number_of, campaign in enumerate(queries.campaign_files(str(snapshot.folder), contacts.channel_code)):
                 if campaign in files:
                     name = plain(campaign.removeprefix("campaigns/").removesuffix(".csv"))
-                    label = texts("today.download_campaign", name=name, size=file_size(files[campaign]["bytes"], language))
+                    label = texts(
+                        "today.download_campaign", name=name, size=file_size(files[campaign]["bytes"], language)
+                    )
                     download(snapshot, campaign, label, CSV, key=f"download_campaign_{number_of}")
         everything = "worklists/all.csv"
         if everything in files:

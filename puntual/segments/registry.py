@@ -27,6 +27,7 @@ FILE = "segments.yaml"
 _FEATURES = DBT_PROJECT / "models" / "features" / "_features__models.yml"
 _DECIDED = DBT_PROJECT / "models" / "staging" / "_decided__sources.yml"
 _OF_THE_DECISION = ("action", "collector_id", "default_probability", "expected_gain_amount", "contact_cost_amount")
+_SAMPLE = {"text": "'x'", "boolean": "false", "date": "date '2026-01-01'"}
 _NOT_OF_A_MEMBER = frozenset({"as_of_date", "is_score", "is_channel_training", "is_eligible"})
 DERIVED = {
     "customer_status_code": "text",
@@ -159,9 +160,12 @@ def _condition(text: str, place: str) -> str:
     described = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
     with duckdb.connect(":memory:", config={"enable_external_access": "false"}) as connection:
         connection.execute(f"create table members ({described})")
+        # With values too: over NULL alone a comparison of a number with a word would pass.
         connection.execute("insert into members default values")
+        samples = ", ".join(_SAMPLE.get(kind, "0") for kind in columns.values())
+        connection.execute(f"insert into members values ({samples})")
         try:
-            kind = connection.execute(f"select typeof({condition}) from members").fetchone()
+            kind = connection.execute(f"select typeof({condition}), {condition} from members").fetchone()
         except duckdb.Error as error:
             raise CampaignDataError(f"{place}: {str(error).splitlines()[0]}. It says: {text}") from error
     if kind is None or kind[0] not in {"BOOLEAN", '"NULL"'}:
