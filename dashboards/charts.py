@@ -243,6 +243,37 @@ def contacts_by_channel(summary: pd.DataFrame, *, texts: Texts, currency: str) -
     return figure
 
 
+def before_and_after(
+    names: list[str], one: pd.Series, other: pd.Series, *, before: str, after: str, texts: Texts
+) -> go.Figure:
+    """Two horizontal bars per name: as it was, and with a change."""
+    language = texts.language
+    figure = go.Figure()
+    for values, title, colour in ((other, after, SECONDARY), (one, before, PRIMARY)):
+        figure.add_bar(
+            y=names,
+            x=values,
+            name=title,
+            orientation="h",
+            marker_color=colour,
+            text=[number(value, language) for value in values],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate=f"<b>%{{y}}</b><br>{title}: %{{text}}<extra></extra>",
+        )
+    style(figure, texts, height=bar_height(2 * len(names), axis=False) + 30)
+    largest = float(max(one.max(), other.max())) if len(names) else 0.0
+    figure.update_xaxes(visible=False, range=[0, largest * 1.25 or 1])
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_layout(
+        barmode="group",
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.08, "x": 0, "traceorder": "reversed"},
+        margin_t=34,
+    )
+    return figure
+
+
 def ladder_colours(steps: int) -> list[str]:
     """One hue from light to dark: the further down the ladder, the darker; also in greyscale.
 

@@ -22,6 +22,7 @@ from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MOD
 from pipelines.steps.decided import read_outcome
 from pipelines.steps.learning import models_off
 from pipelines.steps.lists import reason_texts, write_lists
+from pipelines.steps.routes import route_figures
 from pipelines.steps.tables import ordered, published_tables
 from pipelines.steps.training_rows import publish_training_rows
 from puntual.audit.chain import AuditLog
@@ -29,7 +30,7 @@ from puntual.audit.record import Record
 from puntual.audit.recorded import RecordingWarehouse
 from puntual.lists.files import keep_private
 from puntual.publish import publish
-from puntual.snapshot import SCREEN_LIST
+from puntual.snapshot import SCREEN_LIST, SCREEN_ROUTES, SCREEN_STOPS
 from puntual.warehouse.connect import without_progress_bar
 from puntual.warehouse.serving import PublishedTable, staged_publication
 
@@ -141,12 +142,14 @@ def _served(day: Day, tables: dict[str, PublishedTable], content_name: str) -> I
 
 def write_decision(day: Day, folder: Path, decided: dict[str, pd.DataFrame]) -> dict[str, int]:
     """Write the decision of the date and its lists into ``folder``; returns row counts. A replay makes these again."""
-    worklist = write_lists(day, folder, decided["decisions"], decided["details"])
+    lists = write_lists(day, folder, decided["decisions"], decided["details"])
     return {
         "decisions": write_parquet(decided["decisions"], folder / "decisions.parquet", DECISIONS),
         "decision_details": write_parquet(decided["details"], folder / "decision_details.parquet", None),
         "prices": write_parquet(decided["prices"], folder / "prices.parquet", None),
-        "worklist": write_parquet(worklist, keep_private(folder / SCREEN_LIST), None),
+        "worklist": write_parquet(lists.worklist, keep_private(folder / SCREEN_LIST), None),
+        "routes": write_parquet(lists.routes, keep_private(folder / SCREEN_ROUTES), None),
+        "route_stops": write_parquet(lists.route_stops, keep_private(folder / SCREEN_STOPS), None),
     }
 
 
@@ -208,7 +211,11 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
         "experiments": experiments,
         **campaigns,
         "row_counts": counts,
-        "summary": {**figures, **_decision_figures(day, decisions, channel_scores, summary)},
+        "summary": {
+            **figures,
+            **_decision_figures(day, decisions, channel_scores, summary),
+            "routes": route_figures(folder),
+        },
     }
 
 

@@ -328,17 +328,20 @@ class AuditLog:
 
     def live_objects(self) -> set[str]:
         """Names of the archived objects that a day needs whose inputs are kept."""
-        entries = self.entries()
-        dropped = [entry.inputs_dropped_until for entry in entries if entry.inputs_dropped_until is not None]
-        until = max(dropped, default=date.min)
+        until = self.dropped_until()
         needed: set[str] = set()
-        for entry in entries:
+        for entry in self.entries():
             if entry.kind == "decision" and entry.as_of_date > until:
                 needed |= self.inputs(entry).objects
         return needed
 
+    def dropped_until(self) -> date:
+        """The last day whose inputs the retention removed; the first date there is when it removed none."""
+        return max((one.inputs_dropped_until for one in self.entries() if one.inputs_dropped_until), default=date.min)
+
     def sweep(self) -> int:
         """Remove what no day needs any more from the archive; returns how many objects went."""
+        write_private(self.sweep_file, b"")  # a crash from here on leaves objects that the next run removes
         needed = self.live_objects()
         gone = [file for name, file in self.archive().names().items() if name not in needed]
         for file in gone:
@@ -359,7 +362,7 @@ class AuditLog:
             inputs_dropped_until=until,
         )
         self.prepare(entry, {}, (), self.archive())
-        write_private(self.sweep_file, b"")  # a crash from here on leaves objects that the next run removes
+        write_private(self.sweep_file, b"")
         self.commit()
         self.sweep()
         return entry
@@ -369,9 +372,8 @@ class AuditLog:
         if keep_days is None:
             return None
         until = newest - timedelta(days=keep_days)
-        entries = self.entries()
-        already = max((one.inputs_dropped_until for one in entries if one.inputs_dropped_until), default=date.min)
-        due = [one.as_of_date for one in entries if one.kind == "decision" and already < one.as_of_date <= until]
+        already = self.dropped_until()
+        due = [one.as_of_date for one in self.entries() if one.kind == "decision" and already < one.as_of_date <= until]
         return max(due, default=None)
 
 

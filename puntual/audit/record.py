@@ -18,7 +18,7 @@ from puntual.audit.archive import write_private
 from puntual.audit.chain import CONTEXT, FIRST, INPUTS, LOG, ROWS, AuditLog, Entry, File, Inputs, keep_to_owner
 from puntual.audit.digests import canonical, code_digest, row_digests, sha256, software
 from puntual.audit.inputs import Arguments, dump
-from puntual.audit.log import log_table, parquet_bytes
+from puntual.audit.log import VERSIONS, log_table, parquet_bytes
 from puntual.decision.decide import decide
 from puntual.errors import PublishError
 from puntual.paths import Home
@@ -38,6 +38,12 @@ def keep_inputs(home: Home, as_of: date, arguments: Mapping[str, Any]) -> str:
     stored = dump(decide, arguments, log.archive(as_of))
     write_private(log.draft(as_of) / _DECISION, stored.model_dump_json().encode())
     return stored.digest
+
+
+def own_files(home: Home) -> dict[str, str]:
+    """The institution's own rules, sentences and templates as they were: path within the home and text."""
+    files = sorted(file for file in home.policies.rglob("*") if file.suffix in {".yaml", ".yml", ".csv"})
+    return {file.relative_to(home.root).as_posix(): file.read_text(encoding="utf-8") for file in files}
 
 
 def redacted(settings: Settings) -> dict[str, Any]:
@@ -114,11 +120,9 @@ class Record:
             decided["decisions"],
             decided["details"],
             {
-                "inputs_sha256": decision.digest,
+                **{name: self.versions[name] for name in VERSIONS if name in self.versions},
                 "model_versions": self.versions["models"],
                 "rules_sha256": sha256(canonical(self.versions["rules"])),
-                "settings_sha256": self.versions["settings_sha256"],
-                "code_sha256": self.versions["code_sha256"],
             },
         )
         self.people = table.num_rows
@@ -128,6 +132,7 @@ class Record:
             "reason_texts": {code: dict(texts) for code, texts in reason_texts.items()},
             "prices": _records(decided["prices"]),
             "summary": dict(summary),
+            "own_files": own_files(self.log.home),
             "models": dict(models),
         }
         self.files = {
@@ -208,6 +213,8 @@ class Record:
     def _keep_to_retention(self) -> None:
         newest = max((one.as_of_date for one in self.log.entries()), default=self.as_of)
         until = self.log.due_retention(newest, self.settings.audit.keep_inputs_days)
+        if self.as_of <= self.log.dropped_until():
+            self.log.sweep()  # an old day, run again: what it was made from is not kept
         if until is not None:
             moment = clock.now_utc().isoformat() + "Z"
             self.log.drop_inputs(until, newest=newest, run_id=self.run_id, recorded_at=moment)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -70,7 +69,7 @@ def run_day(
 
     def fill(folder: Path) -> dict[str, Any]:
         with record.made_again(folder):
-            (folder / "decisions.json").write_text(outcome.decisions.to_json(orient="records"))
+            (folder / "decisions.json").write_text(outcome.decisions.to_json(orient="records", date_format="iso"))
             (folder / "list.csv").write_text(text)
         decided = {"decisions": outcome.decisions, "details": outcome.details, "prices": outcome.prices}
         summary = {**outcome.summary, "inputs_sha256": digest, "rule_versions": inputs["policies"].digests}
@@ -103,7 +102,3 @@ def content(home: Home) -> dict[str, bytes]:
     return {
         file.relative_to(home.audit).as_posix(): file.read_bytes() for file in home.audit.rglob("*") if file.is_file()
     }
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return json.loads(frame.to_json(orient="records"))

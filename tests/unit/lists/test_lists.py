@@ -85,12 +85,21 @@ def test_there_is_one_row_per_contact_and_a_file_per_collector(day: dict[str, An
     assert len(rows) == (contacts["action"] != "none").sum()
     written = write_worklists(rows, tmp_path, SPANISH, TUESDAY)
     names = [path.relative_to(tmp_path).as_posix() for path in written]
-    assert names == ["worklists/" + file_stem("../boss") + ".xlsx", "worklists/g0.xlsx", "worklists/all.csv"]
+    assert names == [
+        *(f"worklists/{file_stem('../boss')}.{kind}" for kind in ("xlsx", "csv", "parquet")),
+        *(f"worklists/g0.{kind}" for kind in ("xlsx", "csv", "parquet")),
+        "worklists/all.csv",
+        "worklists/all.parquet",
+    ]
     assert {path.parent for path in written} == {tmp_path / "worklists"}
     assert {path.stat().st_mode & 0o777 for path in written} == {0o600}, "they name people"
-    assert len(read_csv(written[-1], ";")) == len(rows)
-    in_books = sum(openpyxl.load_workbook(path).worksheets[0].max_row - 1 for path in written[:-1])
-    assert in_books == contacts["action"].isin(["call", "visit"]).sum()
+    assert len(read_csv(tmp_path / "worklists" / "all.csv", ";")) == len(rows)
+    assert len(pd.read_parquet(tmp_path / "worklists" / "all.parquet")) == len(rows)
+    personal = contacts["action"].isin(["call", "visit"]).sum()
+    books = [path for path in written if path.suffix == ".xlsx"]
+    assert sum(openpyxl.load_workbook(path).worksheets[0].max_row - 1 for path in books) == personal
+    assert sum(len(read_csv(path.with_suffix(".csv"), ";")) for path in books) == personal
+    assert sum(len(pd.read_parquet(path.with_suffix(".parquet"))) for path in books) == personal
 
 
 def test_the_workbook_is_formatted_filterable_and_ready_to_fill(day: dict[str, Any], tmp_path: Path):
@@ -111,9 +120,69 @@ def test_the_workbook_is_formatted_filterable_and_ready_to_fill(day: dict[str, A
     assert first[place["Socio"]].value == ATTACK and first[place["Socio"]].data_type == "s"
     assert first[place["Últimos contactos"]].value == "2026-06-05 SMS: Leído; 2026-06-01 Llamada: No contesta"
     assert (first[place["Desde"]].value, first[place["Hasta"]].value) == ("07:00", "20:00")
+    assert headings[-1] == "Código de fila" and sheet.column_dimensions[first[-1].column_letter].hidden
+    about = {row[0].value: row[1].value for row in book["Acerca de"].iter_rows()}
+    assert about["Código de la lista"] == "2026-06-30-g0" and len(about["Huella de la lista"]) == 16
+    assert sheet.page_setup.orientation == "landscape" and sheet.print_title_rows == "$1:$1"
     lists = [check for check in sheet.data_validations.dataValidation if check.type == "list"]
     assert lists and all(check.formula1.startswith("'Códigos'!$A$") for check in lists)
     assert not any(cell.data_type == "f" for row in sheet.iter_rows() for cell in row)
+
+
+def test_what_is_filled_in_is_guided_by_choices_and_limits(day: dict[str, Any], tmp_path: Path):
+    rows = rows_of(day, SPANISH)
+    write_worklists(rows, tmp_path, SPANISH, TUESDAY)
+    sheet = openpyxl.load_workbook(tmp_path / "worklists" / "g0.xlsx")["Lista"]
+    place = {cell.value: cell.column_letter for cell in sheet[1]}
+    issued = rows.set_index("customer_id")
+
+    def rule(heading: str, line: int = 2) -> Any:
+        at = f"{place[heading]}{line}"
+        (found,) = [check for check in sheet.data_validations.dataValidation if at in check.sqref]
+        assert found.errorTitle == heading and found.error and found.prompt
+        return found
+
+    assert rule("Resultado").type == "list"
+    # dates are days since 30 December 1899: 30 June 2026 is 46203, a year later 366 days more
+    assert [rule("Fecha de la promesa").formula1, rule("Fecha de la promesa").formula2] == ["46203", "46569"]
+    member = sheet[f"{place['Código del socio']}2"].value
+    assert float(rule("Monto de la promesa").formula2) == pytest.approx(issued.loc[member, "promise_limit_amount"])
+    assert issued.loc[member, "promise_limit_amount"] == pytest.approx(500 + issued.loc[member, "collectable_amount"])
+    assert rule("Hora del contacto").type == "time"
+    red = [rule.formula[0] for group in sheet.conditional_formatting for rule in group.rules]
+    assert len(red) == 2 and all('"Promete pagar"' in formula for formula in red)
+
+
+def test_a_row_has_the_same_id_in_every_file_and_no_other_row_has_it(day: dict[str, Any], tmp_path: Path):
+    rows = rows_of(day, SPANISH)
+    write_worklists(rows, tmp_path, SPANISH, TUESDAY)
+    folder = tmp_path / "worklists"
+    assert rows["row_id"].is_unique and rows["row_id"].str.fullmatch(r"20260630-[A-Z2-7]{16}").all()
+    assert not any(member in one for member, one in zip(rows["customer_id"], rows["row_id"], strict=True))
+    in_all = pd.read_parquet(folder / "all.parquet").set_index("row_id")["customer_id"]
+    assert in_all.to_dict() == dict(zip(rows["row_id"], rows["customer_id"], strict=True))
+    assert [row["Código de fila"] for row in read_csv(folder / "all.csv", ";")] == rows["row_id"].tolist()
+    mine = in_all[in_all.index.isin([row["Código de fila"] for row in read_csv(folder / "g0.csv", ";")])]
+    assert mine.index.tolist() == pd.read_parquet(folder / "g0.parquet")["row_id"].tolist() and len(mine)
+
+
+def test_the_parquet_list_says_codes_and_not_which_contacts_were_drawn(day: dict[str, Any], tmp_path: Path):
+    write_worklists(rows_of(day, SPANISH), tmp_path, SPANISH, TUESDAY)
+    table = pd.read_parquet(tmp_path / "worklists" / "all.parquet")
+    assert set(table["channel_code"]) <= set(worlds.CHANNELS) and not {"propensity", "is_exploration"} & set(table)
+    assert not table["reasons"].str.contains("al azar").any()
+    assert table.loc[table["customer_id"] == "m00000", "national_id"].item() == "0000123456"
+
+
+@pytest.mark.parametrize(
+    ("separator", "decimal", "expected"),
+    [(None, None, (";", ",")), (",", None, (",", ".")), (";", None, (";", ",")), (None, ".", (",", "."))],
+)
+def test_the_separator_of_a_csv_is_a_setting_and_never_the_decimal_sign(
+    separator: str | None, decimal: str | None, expected: tuple[str, str]
+):
+    settings = ListSettings("A", "es", "USD", worlds.QUITO, separator, decimal)
+    assert (settings.separator, settings.decimal) == expected
 
 
 def test_the_same_rows_give_the_same_bytes(day: dict[str, Any], tmp_path: Path):
@@ -275,6 +344,7 @@ def test_csv_keeps_numbers_quotes_and_gaps():
 
 
 def test_file_names_cannot_leave_the_folder_nor_meet():
-    names = [file_stem(one) for one in ("../boss", "..\\boss", "a/b", "a_b", "a:b", "", "CON.")]
+    names = [file_stem(one) for one in ("../boss", "..\\boss", "a/b", "a_b", "a:b", "", "CON.", "all", "Screen")]
     assert len(set(names)) == len(names)
+    assert not {"all", "screen"} & {name.lower() for name in names}
     assert all("/" not in name and "\\" not in name and "." not in name and name for name in names)

@@ -153,6 +153,5 @@ def test_the_interval_of_the_chosen_plan_covers_its_true_value(logged: bool, mon
             f"bias {bias:+.3f} (standard error {error:.3f})\n"
         )
         assert count / LOGS >= 0.9
-        # The bias is real (the rows that chose the learner value it) and is bounded, not denied: half the spread of
-        # one log would cost an interval of 95 % about three points of coverage.
-        assert bias < 0.5 * np.std(missed[name])
+        # The rows that value the plan did not choose it, so nothing flatters it.
+        assert abs(bias) < 3 * error
