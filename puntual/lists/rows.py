@@ -137,8 +137,8 @@ def contact_rows(
     Amounts and past-due days are the member's (all loans), the loan is the main one. Local times are the member's;
     reasons come in both languages (``reasons`` in Spanish, ``reasons_en``), ``script``, ``last_contacts`` and
     ``open_promise`` in that of ``settings``. ``file`` is the path of the list within the snapshot, ``list_id``
-    names the list, ``row_id`` the line (:func:`row_id`). ``promise_limit_amount`` is the outstanding principal and what is
-    collectable this week: nobody promises more.
+    names the list, ``row_id`` the line (:func:`row_id`). ``promise_limit_amount`` is the outstanding principal and what
+    is collectable this week: nobody promises more.
 
     Args:
         decisions: of :func:`puntual.decision.decide.decide`.
