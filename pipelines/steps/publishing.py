@@ -141,7 +141,11 @@ def _served(day: Day, tables: dict[str, PublishedTable], content_name: str) -> I
 
 
 def write_decision(day: Day, folder: Path, decided: dict[str, pd.DataFrame]) -> dict[str, int]:
-    """Write the decision of the date and its lists into ``folder``; returns row counts. A replay makes these again."""
+    """Write the decision of the date and its lists into ``folder``; returns row counts.
+
+    A replay makes these files again: whatever they read goes through ``day.warehouse``, ``day.settings`` or the home's
+    own policies, for nothing else is archived.
+    """
     lists = write_lists(day, folder, decided["decisions"], decided["details"])
     return {
         "decisions": write_parquet(decided["decisions"], folder / "decisions.parquet", DECISIONS),
