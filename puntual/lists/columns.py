@@ -38,6 +38,8 @@ COLUMNS = (
     Column("window_start_local", "window_start_local", "text", 7),
     Column("window_end_local", "window_end_local", "text", 7),
     Column("suggested_hour_local", "suggested_hour_local", "text", 9),
+    Column("route_order", "route_order", "integer", 8),
+    Column("planned_arrival_local", "planned_arrival_local", "text", 9),
     Column("contact_value", "contact_value", "wrapped", 24),
     Column("place", "place", "wrapped", 22),
     Column("reasons_on_list", "reasons", "wrapped", 72, new_page=True),
@@ -50,10 +52,10 @@ COLUMNS = (
     Column("contact_time", "contact_time", "time", 9, fill=True),
     Column("promise_date", "promise_date", "date", 13, fill=True),
     Column("promise_amount", "promise_amount", "money", 13, fill=True),
-    Column("notes", "notes", "wrapped", 36, fill=True),
-    Column("product", "product", "text", 13),
-    Column("loan_id", "loan_id", "text", 14),
-    Column("customer_id", "customer_id", "text", 14),
+    Column("notes", "notes", "wrapped", 30, fill=True),
+    Column("product", "product", "text", 12),
+    Column("loan_id", "loan_id", "text", 12),
+    Column("customer_id", "customer_id", "text", 12),
     Column("row_id", "row_id", "text", 27, hidden=True),
 )
 IN_ALL = (

@@ -41,6 +41,8 @@ LIST = pa.schema(
         ("window_start_local", pa.string()),
         ("window_end_local", pa.string()),
         ("suggested_hour_local", pa.string()),
+        ("route_order", pa.int64()),
+        ("planned_arrival_local", pa.string()),
         ("arrears_amount", pa.float64()),
         ("collectable_amount", pa.float64()),
         ("promise_limit_amount", pa.float64()),
