@@ -116,6 +116,11 @@ def downloads(snapshot: Snapshot, contacts: queries.ContactFilter, labels: Label
             else:
                 label = texts("today.download_collector", name=name, size=file_size(files[file]["bytes"], language))
                 download(snapshot, file, label, XLSX, key="download_collector", main=True)
+                notes.append(texts("today.download_back"))
+                table = file.removesuffix(".xlsx") + ".csv"
+                if table in files:  # what an older release published has none
+                    label = texts("today.download_collector_csv", size=file_size(files[table]["bytes"], language))
+                    download(snapshot, table, label, CSV, key="download_collector_csv")
         else:
             notes.append(texts("today.download_choose"))
         campaign = f"campaigns/{contacts.channel_code}.csv"

@@ -250,6 +250,7 @@ class SnapshotFactory:
                 sheet.write_row(0, 0, ["N.º", "Socio", "Monto vencido"])
                 for at, row in enumerate(rows.itertuples(), start=1):
                     sheet.write_row(at, 0, [row.rank, row.full_name, row.arrears_amount])
+            rows[["rank", "customer_id"]].to_csv(folder / "worklists" / f"{code}.csv", index=False)
         content = worklist[["rank", "customer_id", "full_name", "arrears_amount"]].to_csv(index=False, sep=";")
         (folder / "worklists" / "all.csv").write_bytes(b"\xef\xbb\xbf" + content.encode())
         for code in ("ivr", "whatsapp", "sms", "email"):

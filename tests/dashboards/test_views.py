@@ -217,7 +217,11 @@ def test_today_offers_the_excel_of_the_chosen_collector_and_the_campaign_of_the_
     app = open_page(shared_home, "today")
     assert [button.key for button in app.get("download_button")] == ["download_all"]
     app.selectbox(key="collector").set_value("C02").run()
-    assert [button.key for button in app.get("download_button")] == ["download_collector", "download_all"]
+    assert [button.key for button in app.get("download_button")] == [
+        "download_collector",
+        "download_collector_csv",
+        "download_all",
+    ]
     assert "José Núñez" in app.get("download_button")[0].label
     app.selectbox(key="collector").set_value("*").run()
     app.selectbox(key="channel").set_value("sms").run()
