@@ -331,6 +331,16 @@ def collector_file(folder: str, collector_id: str) -> str | None:
     return None if pd.isna(file) else str(file)
 
 
+@cached
+def campaign_files(folder: str, channel_code: str) -> list[str]:
+    """The campaign files that hold the messages of a channel, relative to the snapshot, by name."""
+    sql = """
+        select distinct file from worklist
+        where channel_code = $channel and file like 'campaigns/%' order by file
+    """
+    return [str(file) for file in select(folder, sql, ["worklist"], {"channel": channel_code})["file"]]
+
+
 def published_bytes(folder: str, name: str) -> bytes:
     """A prebuilt file, byte for byte as it was published.
 

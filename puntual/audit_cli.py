@@ -249,7 +249,6 @@ def whatif(
     """Decide a logged day again with other capacities, costs or shares, and compare value and lists. Writes nothing."""
     from puntual.audit.inputs import load
     from puntual.audit.terminal import what_if_page
-    from puntual.audit.texts import figure
     from puntual.audit.whatif import Change, what_if
     from puntual.audit.whatif import keys as known_keys
     from puntual.console import table, working
@@ -264,9 +263,8 @@ def whatif(
     spoken = _spoken(language, settings["institution"]["language"])
     arguments = load(decide, log.inputs(entry).decision, log.archive())
     if keys:
-        rows = [
-            [key, "none" if value is None else figure(value, "en", 3)] for key, value in known_keys(arguments).items()
-        ]
+        today = known_keys(arguments).items()
+        rows = [[key, "none" if value is None else f"{value:g}"] for key, value in today]
         table("", ["key", "today"], rows)
         return
     with working(f"Deciding {entry.as_of_date} twice"):

@@ -247,6 +247,12 @@ class RegistrySettings(Strict):
         return value
 
 
+class CampaignSettings(Strict):
+    """What a text message costs: ``channels.sms.cost`` for the whole of it, or for each segment that is billed."""
+
+    sms_cost: Literal["per_message", "per_segment"] = "per_message"
+
+
 def _minute_of_day(value: Any) -> Any:
     """Minutes after midnight of ``HH:MM``; YAML reads an unquoted 13:00 as 780 itself."""
     if isinstance(value, str):
@@ -359,6 +365,7 @@ class Settings(Strict):
     kpis: KpiSettings = KpiSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     registry: RegistrySettings = RegistrySettings()
+    campaigns: CampaignSettings = CampaignSettings()
     visits: VisitSettings = VisitSettings()
     worklists: WorklistSettings = WorklistSettings()
     publish: PublishSettings = PublishSettings()
@@ -608,6 +615,9 @@ reconciliation:                    # against loan_balances and control_totals, w
 registry:
   uri: ""                          # empty: HOME/artifacts/models/registry.db; or an MLflow server or its database
   prefix: ""                       # before every model's name, where institutions share a server
+
+campaigns:
+  sms_cost: per_message            # per_segment: channels.sms.cost is for each 160 (or 70) characters that are billed
 
 visits:                            # routes of the visits (docs/routes.md)
   start: branch                    # branch, collector (own coordinates) or first (the day begins with a visit)

@@ -123,13 +123,14 @@ def downloads(snapshot: Snapshot, contacts: queries.ContactFilter, labels: Label
                     download(snapshot, table, label, CSV, key="download_collector_csv")
         else:
             notes.append(texts("today.download_choose"))
-        campaign = f"campaigns/{contacts.channel_code}.csv"
-        if campaign in files:
-            channel = plain(labels["channel"].get(str(contacts.channel_code), str(contacts.channel_code)))
-            label = texts(
-                "today.download_campaign", channel=channel, size=file_size(files[campaign]["bytes"], language)
-            )
-            download(snapshot, campaign, label, CSV, key="download_campaign")
+        if contacts.channel_code:
+            for number_of, campaign in enumerate(queries.campaign_files(str(snapshot.folder), contacts.channel_code)):
+                if campaign in files:
+                    name = plain(campaign.removeprefix("campaigns/").removesuffix(".csv"))
+                    label = texts(
+                        "today.download_campaign", name=name, size=file_size(files[campaign]["bytes"], language)
+                    )
+                    download(snapshot, campaign, label, CSV, key=f"download_campaign_{number_of}")
         everything = "worklists/all.csv"
         if everything in files:
             label = texts("today.download_all", size=file_size(files[everything]["bytes"], language))

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pipelines.day import Day
+from pipelines.steps import campaigning
 from pipelines.steps.decided import store_decided, store_outcome
 from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.audit.record import keep_inputs
@@ -24,6 +25,7 @@ EXIT_CHECKS = {
     "no_rule_violation": "A checker written apart finds no contact that a rule forbids.",
     "one_row_per_eligible_member": "Everyone who owes something today or within the window has exactly one row.",
     "capacities_kept": "No capacity is used beyond what it has.",
+    **campaigning.EXIT_CHECKS,
 }
 
 # Reasons and continuity look back half a year; a rule with a longer memory widens it.
@@ -145,6 +147,7 @@ def decide_day(day: Day) -> DecidingOutcome:
     with warehouse.connection():
         _store(day, outcome, {"violation_count": len(found), "inputs_sha256": inputs_sha256}, policies)
         store_taking_part(day, taking_part)
+        checks |= campaigning.campaign_day(day, policies)
     summary = {key: value for key, value in outcome.summary.items() if isinstance(value, int | float | str)}
     return DecidingOutcome({**summary, "decisions": len(outcome.decisions)}, checks)
 

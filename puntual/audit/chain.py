@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -384,9 +385,15 @@ def read_entry(file: Path) -> Entry:
         AuditError: it is no entry.
     """
     try:
-        return Entry.model_validate_json(file.read_bytes())
+        written = file.stat()
+        return _read_entry(file, written.st_mtime_ns, written.st_size, written.st_ino)
     except (OSError, ValidationError) as error:
         raise AuditError(f"{file} was altered: it is no entry of the log. Run: puntual audit verify HOME") from error
+
+
+@lru_cache(maxsize=4096)
+def _read_entry(file: Path, *written: int) -> Entry:  # noqa: ARG001 - a file that was written again is another one
+    return Entry.model_validate_json(file.read_bytes())
 
 
 def keep_to_owner(folder: Path) -> None:

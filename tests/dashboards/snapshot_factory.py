@@ -22,6 +22,7 @@ from puntual.clock import month_ends
 from puntual.experiments.registry import Experiment, Registered
 from puntual.experiments.report import report
 from puntual.snapshot import SCREEN_LIST, SCREEN_ROUTES, SCREEN_STOPS
+from tests.dashboards.campaign_tables import campaign_tables, with_files, write_campaign_files
 
 AS_OF = date(2026, 6, 30)
 BUCKETS = [
@@ -105,7 +106,7 @@ class SnapshotFactory:
                 frame.to_parquet(folder / path, index=False)
         self._write_lists(folder, tables["worklist"])
         self._write_routes(folder)
-        manifest = self._manifest(tables)
+        manifest = self._manifest(tables) | write_campaign_files(folder, tables["worklist"], self.as_of)
         manifest["files"] = {
             path.relative_to(folder).as_posix(): {
                 "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -195,6 +196,7 @@ class SnapshotFactory:
             **kpi_tables(book, self.as_of),
             **audit_tables(book, worklist, self.as_of),
             "rpt_experiments": experiment_table(self.as_of),
+            **campaign_tables(worklist, self.as_of),
         }  # fmt: skip
 
     def _worklist(self, book: pd.DataFrame) -> pd.DataFrame:
@@ -242,7 +244,7 @@ class SnapshotFactory:
         ]
         if self.hostile_name is not None and count:
             frame.loc[0, "full_name"] = self.hostile_name
-        return frame
+        return with_files(frame, self.as_of)
 
     def _write_lists(self, folder: Path, worklist: pd.DataFrame) -> None:
         for code, rows in worklist.dropna(subset="collector_id").groupby("collector_id"):
@@ -254,9 +256,6 @@ class SnapshotFactory:
             rows[["rank", "customer_id"]].to_csv(folder / "worklists" / f"{code}.csv", index=False)
         content = worklist[["rank", "customer_id", "full_name", "arrears_amount"]].to_csv(index=False, sep=";")
         (folder / "worklists" / "all.csv").write_bytes(b"\xef\xbb\xbf" + content.encode())
-        for code in ("ivr", "whatsapp", "sms", "email"):
-            rows = worklist[worklist["channel_code"] == code]
-            rows[["customer_id"]].to_csv(folder / "campaigns" / f"{code}.csv", index=False)
 
     def _write_routes(self, folder: Path) -> None:
         """Two collectors: three visits in a route and one without a place; a day that begins with its first visit."""
