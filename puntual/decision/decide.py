@@ -159,11 +159,12 @@ def decide(
     )
     chosen = plan.choice >= 0
     familiar = assignment.familiar_collectors(promises, interactions, as_of=as_of)
-    assigned = _assign(people, plan, scores, channels, team, familiar)
+    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, collectors)
     decisions = decision_rows(people, verdicts, plan, scores, channels, assigned, default_risk, as_of)
     details = detail_rows(people, verdicts, plan, scores, channels, as_of)
     prices = price_rows(offered, plan, scores, as_of)
     summary = summary_of(people, plan, scores, channels, policies, team, int(chosen.sum()), exploration_share)
+    summary["assignment"] = evenness
     return DecisionOutcome(plain(decisions), plain(details), plain(prices), summary)
 
 
@@ -189,8 +190,9 @@ def _assign(
     channels: list[str],
     team: pd.DataFrame,
     familiar: pd.Series,
-) -> pd.DataFrame:
-    """collector_id and is_familiar for every member, empty where the action needs nobody."""
+    collectors: pd.DataFrame,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """collector_id and is_familiar for every member, empty where the action needs nobody; and how even the day is."""
     result = pd.DataFrame(
         {"collector_id": pd.Series(None, index=people.index, dtype=object), "is_familiar": False}, index=people.index
     )
@@ -209,4 +211,4 @@ def _assign(
     done = assignment.assign(contacts, team, familiar)
     result.loc[contacts.index, "collector_id"] = done.collector_id
     result.loc[contacts.index, "is_familiar"] = done.is_familiar
-    return result
+    return result, assignment.fairness(contacts, collectors, team, done)
