@@ -20,6 +20,10 @@ class UsageError(PuntualError):
     exit_code = 2
 
 
+class HomeBusyError(PuntualError):
+    """Another run works in the home; nothing was started."""
+
+
 class LandingError(PuntualError):
     """What was handed over cannot be used: a file is missing, unreadable or too many of its rows were rejected."""
 
@@ -46,3 +50,7 @@ class ExportError(PuntualError):
 
 class KpiError(PuntualError):
     """The KPI catalogue or the semantic layer contradicts itself."""
+
+
+class AuditError(PuntualError):
+    """The log of decisions or the archive of their inputs is damaged, or cannot answer what was asked."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from puntual.errors import UsageError
 from puntual.paths import Home
@@ -247,10 +247,89 @@ class RegistrySettings(Strict):
         return value
 
 
+class CampaignSettings(Strict):
+    """What a text message costs: ``channels.sms.cost`` for the whole of it, or for each segment that is billed."""
+
+    sms_cost: Literal["per_message", "per_segment"] = "per_message"
+
+
+def _minute_of_day(value: Any) -> Any:
+    """Minutes after midnight of ``HH:MM``; YAML reads an unquoted 13:00 as 780 itself."""
+    if isinstance(value, str):
+        hours, _, minutes = value.partition(":")
+        if not (hours.isdecimal() and minutes.isdecimal() and int(hours) <= 24 and int(minutes) < 60):
+            raise ValueError(f'{value!r} is not a time of day; write it as "08:00"')
+        return int(hours) * 60 + int(minutes)
+    return value
+
+
+TimeOfDay = Annotated[int, BeforeValidator(_minute_of_day), Field(ge=0, le=24 * 60)]
+
+
+class VisitSettings(Strict):
+    """How the day's visits become routes.
+
+    ``start``: where a day begins and ends: the collector's ``branch`` (else that of most of the visits), the
+    ``collector``'s own coordinates (the branch where there are none), or with the ``first`` visit. Times are the
+    institution's; ``lunch_start`` None: no lunch. A leg is the straight line times ``detour_factor``, its first
+    ``urban_km`` at ``urban_speed_kmh`` and the rest at ``rural_speed_kmh``; ``distances`` names a table of roads
+    (Parquet or CSV in the home: from_id, to_id, metres, seconds) that replaces it where it has the pair.
+    ``zone_radius_km``: an address further from the middle of its zone's addresses is not believed.
+    ``iterations``: of the search per route; the same number gives the same routes on every machine.
+    """
+
+    start: Literal["branch", "collector", "first"] = "branch"
+    returns: bool = True
+    day_start: TimeOfDay = 8 * 60
+    day_end: TimeOfDay = Field(default=18 * 60, validate_default=True)
+    lunch_start: TimeOfDay | None = 13 * 60
+    lunch_minutes: int = Field(default=60, ge=0, le=240)
+    service_minutes: int = Field(default=20, ge=1, le=480)
+    detour_factor: float = Field(default=1.35, ge=1, le=5)
+    urban_speed_kmh: float = Field(default=22.0, gt=0, le=120)
+    rural_speed_kmh: float = Field(default=45.0, gt=0, le=160)
+    urban_km: float = Field(default=6.0, ge=0)
+    zone_radius_km: float = Field(default=120.0, gt=0)
+    distances: str | None = None
+    iterations: int = Field(default=400, ge=1, le=100_000)
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("day_end")
+    @classmethod
+    def _ends_after_it_starts(cls, value: int, info: ValidationInfo) -> int:
+        start = info.data.get("day_start")  # absent when it is wrong itself
+        if start is not None and value <= start:
+            raise ValueError("must be later than day_start")
+        return value
+
+
+class WorklistSettings(Strict):
+    """How the CSV files of the lists are written; None is what spreadsheets of the institution's language expect."""
+
+    csv_separator: Literal[",", ";", "\t"] | None = None
+    csv_decimal: Literal[".", ","] | None = Field(default=None, validate_default=True)
+
+    @field_validator("csv_decimal")
+    @classmethod
+    def _can_be_told_apart(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and value == info.data.get("csv_separator"):
+            raise ValueError(f"{value!r} is csv_separator already; a figure could not be told from two cells")
+        return value
+
+
 class PublishSettings(Strict):
     """How many snapshots stay on disk, the current one included."""
 
     keep_snapshots: int = Field(default=7, ge=1)
+
+
+class AuditSettings(Strict):
+    """For how many days before the newest published one the inputs of decisions are kept; None: for ever.
+
+    The log itself always stays; a day whose inputs are gone can be explained and verified, but not replayed.
+    """
+
+    keep_inputs_days: int | None = Field(default=400, ge=1)
 
 
 class RuntimeSettings(Strict):
@@ -286,7 +365,11 @@ class Settings(Strict):
     kpis: KpiSettings = KpiSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     registry: RegistrySettings = RegistrySettings()
+    campaigns: CampaignSettings = CampaignSettings()
+    visits: VisitSettings = VisitSettings()
+    worklists: WorklistSettings = WorklistSettings()
     publish: PublishSettings = PublishSettings()
+    audit: AuditSettings = AuditSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
     def landing_path(self, home: Home) -> Path:
@@ -409,6 +492,8 @@ def _what_is_wrong(problem: ErrorDetails) -> str:
 
 def _outside_home(home: Home, settings: Settings) -> Iterator[tuple[str, str]]:
     relative = {"landing.path": settings.landing.path}
+    if settings.visits.distances:
+        relative["visits.distances"] = settings.visits.distances
     if settings.warehouse.url.startswith("duckdb:///"):
         relative["warehouse.url"] = settings.warehouse.url.removeprefix("duckdb:///")
     for key, value in relative.items():
@@ -531,8 +616,29 @@ registry:
   uri: ""                          # empty: HOME/artifacts/models/registry.db; or an MLflow server or its database
   prefix: ""                       # before every model's name, where institutions share a server
 
+campaigns:
+  sms_cost: per_message            # per_segment: channels.sms.cost is for each 160 (or 70) characters that are billed
+
+visits:                            # routes of the visits (docs/routes.md)
+  start: branch                    # branch, collector (own coordinates) or first (the day begins with a visit)
+  day_start: "08:00"
+  day_end: "18:00"
+  lunch_start: "13:00"             # null: no lunch
+  service_minutes: 20              # how long a visit takes
+  detour_factor: 1.35              # road kilometres per kilometre of straight line
+  urban_speed_kmh: 22              # on the first kilometres of a leg
+  rural_speed_kmh: 45              # on the rest
+  distances: null                  # a table of roads in this folder: from_id, to_id, metres, seconds
+
+worklists:                         # CSV of lists and campaigns; empty: what spreadsheets of the language expect
+  csv_separator:                   # ";", "," or "\t"
+  csv_decimal:                     # "," or "."
+
 publish:
   keep_snapshots: 7
+
+audit:
+  keep_inputs_days: 400            # a day can be replayed for so long; null: for ever. The log itself always stays
 
 runtime:
   threads: 2

@@ -8,6 +8,7 @@ from functools import cache
 import pandas as pd
 import yaml
 
+from puntual.decision.decide import DecisionOutcome
 from puntual.paths import DBT_PROJECT
 from puntual.warehouse import Warehouse
 
@@ -15,6 +16,13 @@ _DESCRIBED = DBT_PROJECT / "models" / "staging" / "_decided__sources.yml"
 
 # A whole number or a truth value that may be missing; pandas would make a float or an object of it.
 _NULLABLE = {"bigint": "Int64", "boolean": "boolean"}
+
+DECIDED = {
+    "decisions": ["customer_id"],
+    "details": ["customer_id", "channel_code"],
+    "prices": ["capacity_name"],
+}
+"""Tables of a decision that are published, with the order of their rows."""
 
 
 @cache
@@ -39,6 +47,22 @@ def store_decided(warehouse: Warehouse, table: str, frame: pd.DataFrame, as_of: 
     _add_new_columns(warehouse, table, columns)
     typed = frame[list(columns)].astype({name: _NULLABLE[kind] for name, kind in columns.items() if kind in _NULLABLE})
     return warehouse.replace_slice(table, typed, as_of_date=as_of, types=columns)
+
+
+def store_outcome(warehouse: Warehouse, outcome: DecisionOutcome, as_of: date) -> None:
+    """Make the decision of ``as_of`` in the warehouse this one: decisions, details and prices."""
+    for name in DECIDED:
+        store_decided(warehouse, f"decisions.{name}", getattr(outcome, name), as_of)
+
+
+def read_outcome(warehouse: Warehouse, as_of: date) -> dict[str, pd.DataFrame]:
+    """The decision of ``as_of`` in the warehouse, as it is published: decisions, details and prices."""
+    where = {"as_of_date": as_of}
+    frames = {
+        name: warehouse.read_table(f"decisions.{name}", where=where, order_by=order) for name, order in DECIDED.items()
+    }
+    frames["decisions"]["as_of_date"] = frames["decisions"]["as_of_date"].dt.date
+    return frames
 
 
 def ensure_decided(warehouse: Warehouse, table: str) -> None:

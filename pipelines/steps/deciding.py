@@ -10,8 +10,10 @@ from typing import Any
 import pandas as pd
 
 from pipelines.day import Day
-from pipelines.steps.decided import store_decided
+from pipelines.steps import campaigning
+from pipelines.steps.decided import store_decided, store_outcome
 from pipelines.steps.experimenting import store_taking_part, take_part
+from puntual.audit.record import keep_inputs
 from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
@@ -23,6 +25,7 @@ EXIT_CHECKS = {
     "no_rule_violation": "A checker written apart finds no contact that a rule forbids.",
     "one_row_per_eligible_member": "Everyone who owes something today or within the window has exactly one row.",
     "capacities_kept": "No capacity is used beyond what it has.",
+    **campaigning.EXIT_CHECKS,
 }
 
 # Reasons and continuity look back half a year; a rule with a longer memory widens it.
@@ -87,9 +90,13 @@ def decide_day(day: Day) -> DecidingOutcome:
             [since],
         )
         collectors = warehouse.read_table("marts.dim_collectors", order_by=["collector_id"])
-        channel_scores = warehouse.read_table("ml.channel_scores", where={"as_of_date": day.as_of})
+        channel_scores = warehouse.read_table(
+            "ml.channel_scores", where={"as_of_date": day.as_of}, order_by=["customer_id", "channel_code"]
+        )
         owners = warehouse.read_table("features.feat_loan__as_of", ["loan_id", "customer_id"], where={"is_score": True})
-        default_risk = warehouse.read_table("ml.default_risk_scores", where={"as_of_date": day.as_of})
+        default_risk = warehouse.read_table(
+            "ml.default_risk_scores", where={"as_of_date": day.as_of}, order_by=["loan_id"]
+        )
         default_risk = default_risk.merge(owners, on="loan_id", how="left")
         taking_part = take_part(day, features)
     # The checker judges by the very rows that the decision was made from.
@@ -107,7 +114,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         "timezone": settings.institution.timezone,
         "promise_grace_days": settings.arrears.promise_grace_days,
     }
-    outcome = decide(
+    inputs: dict[str, Any] = dict(
         **shared,
         channel_scores=None if channel_scores.empty else channel_scores,
         default_risk=default_risk,
@@ -120,6 +127,8 @@ def decide_day(day: Day) -> DecidingOutcome:
         seed=settings.decision.seed,
         arms=taking_part.arms,
     )
+    outcome = decide(**inputs)
+    inputs_sha256 = keep_inputs(day.home, day.as_of, inputs)
     contacts = outcome.details[outcome.details["is_chosen"].to_numpy(dtype=bool)]
     found = check(
         outcome.decisions,
@@ -136,8 +145,9 @@ def decide_day(day: Day) -> DecidingOutcome:
         "capacities_kept": _broken_capacities(outcome),
     }
     with warehouse.connection():
-        _store(day, outcome, policies, len(found))
+        _store(day, outcome, {"violation_count": len(found), "inputs_sha256": inputs_sha256}, policies)
         store_taking_part(day, taking_part)
+        checks |= campaigning.campaign_day(day, policies)
     summary = {key: value for key, value in outcome.summary.items() if isinstance(value, int | float | str)}
     return DecidingOutcome({**summary, "decisions": len(outcome.decisions)}, checks)
 
@@ -173,15 +183,9 @@ def _is_ahead(day: Day) -> bool:
     return int(later["later"].iloc[0]) == 0
 
 
-def _store(day: Day, outcome: DecisionOutcome, policies: PolicySet, violation_count: int) -> None:
-    added = {"rule_versions": policies.digests, "violation_count": violation_count}
-    figures = json.dumps({**outcome.summary, **added}, sort_keys=True)
+def _store(day: Day, outcome: DecisionOutcome, added: dict[str, Any], policies: PolicySet) -> None:
+    figures = json.dumps({**outcome.summary, **added, "rule_versions": policies.digests}, sort_keys=True)
     summary = pd.DataFrame({"as_of_date": [day.as_of], "summary": [figures], "is_ahead": [_is_ahead(day)]})
     with day.warehouse.connection():
-        for name, frame in {
-            "decisions": outcome.decisions,
-            "details": outcome.details,
-            "prices": outcome.prices,
-            "summaries": summary,
-        }.items():
-            store_decided(day.warehouse, f"decisions.{name}", frame, day.as_of)
+        store_outcome(day.warehouse, outcome, day.as_of)
+        store_decided(day.warehouse, "decisions.summaries", summary, day.as_of)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,20 @@ import pyarrow.parquet as pq
 from models.hours.card import render as reach_page
 from pipelines.day import Day
 from pipelines.dbt import Dbt
+from pipelines.steps.campaigning import published_campaigns
 from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL, champion_row
+from pipelines.steps.decided import read_outcome
 from pipelines.steps.learning import models_off
-from pipelines.steps.lists import write_lists
+from pipelines.steps.lists import reason_texts, write_lists
+from pipelines.steps.routes import route_figures
 from pipelines.steps.tables import ordered, published_tables
 from pipelines.steps.training_rows import publish_training_rows
+from puntual.audit.chain import AuditLog
+from puntual.audit.record import Record
+from puntual.audit.recorded import RecordingWarehouse
 from puntual.lists.files import keep_private
 from puntual.publish import publish
-from puntual.snapshot import SCREEN_LIST
+from puntual.snapshot import SCREEN_LIST, SCREEN_ROUTES, SCREEN_STOPS
 from puntual.warehouse.connect import without_progress_bar
 from puntual.warehouse.serving import PublishedTable, staged_publication
 
@@ -90,20 +97,29 @@ def publish_day(day: Day) -> dict[str, Any]:
     """
     day.require_built()
     tables = published_tables(Dbt.of_day(day).manifest())
+    record = Record.of(day.home, day.settings, day.as_of, day.run_id)
     publication = publish(
         day.home,
         day.as_of,
-        lambda folder: _fill(day, tables, folder),
+        lambda folder: _fill(day, tables, folder, record),
         run_id=day.run_id,
         keep=day.settings.publish.keep_snapshots,
-        together_with=lambda name: _served(day, tables, name),
+        together_with=lambda name: _visible(day, tables, name, record),
     )
     return {
         "folder": str(publication.snapshot.folder),
         "is_new": publication.is_new,
         "is_current": publication.is_current,
         "files": len(publication.snapshot.manifest["files"]),
+        "log_entry": AuditLog(day.home).in_force(day.as_of).sequence,
     }
+
+
+@contextmanager
+def _visible(day: Day, tables: dict[str, PublishedTable], name: str, record: Record) -> Iterator[None]:
+    """What else happens in the moment when the snapshot becomes visible: the log's entry and the schema ``bi``."""
+    with record.committed(name), _served(day, tables, name):
+        yield
 
 
 @contextmanager
@@ -124,14 +140,32 @@ def _served(day: Day, tables: dict[str, PublishedTable], content_name: str) -> I
         yield
 
 
-def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str, Any]:
-    warehouse, counts = day.warehouse, {}
+def write_decision(day: Day, folder: Path, decided: dict[str, pd.DataFrame]) -> dict[str, int]:
+    """Write the decision of the date and its lists into ``folder``; returns row counts.
+
+    A replay makes these files again: whatever they read goes through ``day.warehouse``, ``day.settings`` or the home's
+    own policies, for nothing else is archived.
+    """
+    lists = write_lists(day, folder, decided["decisions"], decided["details"])
+    return {
+        "decisions": write_parquet(decided["decisions"], folder / "decisions.parquet", DECISIONS),
+        "decision_details": write_parquet(decided["details"], folder / "decision_details.parquet", None),
+        "prices": write_parquet(decided["prices"], folder / "prices.parquet", None),
+        "worklist": write_parquet(lists.worklist, keep_private(folder / SCREEN_LIST), None),
+        "routes": write_parquet(lists.routes, keep_private(folder / SCREEN_ROUTES), None),
+        "route_stops": write_parquet(lists.route_stops, keep_private(folder / SCREEN_STOPS), None),
+    }
+
+
+def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Record) -> dict[str, Any]:
+    warehouse = day.warehouse
     where = {"as_of_date": day.as_of}
     with warehouse.connection():
-        decisions = warehouse.read_table("decisions.decisions", where=where, order_by=["customer_id"])
-        decisions["as_of_date"] = decisions["as_of_date"].dt.date
-        details = warehouse.read_table("decisions.details", where=where, order_by=["customer_id", "channel_code"])
-        prices = warehouse.read_table("decisions.prices", where=where, order_by=["capacity_name"])
+        decided = read_outcome(warehouse, day.as_of)
+        decisions = decided["decisions"]
+        listening = RecordingWarehouse.of(warehouse)
+        with record.made_again(folder):
+            counts = write_decision(replace(day, warehouse=listening), folder, decided)
         channel_scores = warehouse.read_table(
             "ml.channel_scores", where=where, order_by=["customer_id", "channel_code"]
         )
@@ -144,12 +178,9 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
         risk_reasons = warehouse.read_table("ml.default_risk_reasons", where=where, order_by=["loan_id"])
         summary = json.loads(warehouse.read_table("decisions.summaries", where=where)["summary"].iloc[0])
         for name, frame, schema in (
-            ("decisions", decisions, DECISIONS),
             ("default_risk", default_risk, DEFAULT_RISK),
             ("default_risk_reasons", risk_reasons, None),
-            ("decision_details", details, None),
             ("channel_scores", channel_scores, None),
-            ("prices", prices, None),
             *(
                 (name, warehouse.read_table(f"ml.{name}", where=where, order_by=key), None)
                 for name, key in OUTLOOK.items()
@@ -160,11 +191,11 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
             counts[name] = warehouse.export_parquet(ordered(table), folder / "bi" / f"{name}.parquet")
         reach = warehouse.read_table("ml.reach_hours", where=where, order_by=OUTLOOK["reach_hours"])
         (folder / "reach_hours.html").write_text(reach_page(reach, day.as_of), encoding="utf-8")
-        worklist = write_lists(day, folder, decisions, details)
-        counts["worklist"] = write_parquet(worklist, keep_private(folder / SCREEN_LIST), None)
+        campaigns = published_campaigns(day)
         alarms = _model_alarms(day)
         figures = _portfolio_figures(day)
         models = _models(day)
+        record.gather(decided, summary, models, reason_texts(), listening.answers)
         loads = _input_digests(day)
     _write_database(folder)
     publish_training_rows(day, folder)
@@ -182,8 +213,14 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path) -> dict[str
         "rule_versions": summary.get("rule_versions", {}),
         "rules_not_enforced": summary.get("rules_not_enforced", []),
         "experiments": experiments,
+        **campaigns,
         "row_counts": counts,
-        "summary": {**figures, **_decision_figures(day, decisions, channel_scores, summary)},
+        "summary": {
+            **figures,
+            **_decision_figures(day, decisions, channel_scores, summary),
+            "assignment": summary.get("assignment"),
+            "routes": route_figures(folder),
+        },
     }
 
 

@@ -41,9 +41,20 @@ from puntual.decision.rule_kinds import (
 from puntual.errors import RuleError
 from puntual.strict import Strict
 
-__all__ = ["CHANNELS", "Ladder", "Policy", "PolicySet", "Reading", "as_json", "load_ladder", "load_policies"]
+__all__ = [
+    "CHANNELS",
+    "WEEKDAYS",
+    "Channel",
+    "Ladder",
+    "Policy",
+    "PolicySet",
+    "Reading",
+    "as_json",
+    "load_ladder",
+    "load_policies",
+]
 
-OTHER_FILES = frozenset({"ladder", "reasons"})
+OTHER_FILES = frozenset({"ladder", "reasons", "segments", "templates", "escalation", "campaigns"})
 """Files of the same folders that are not policies."""
 
 

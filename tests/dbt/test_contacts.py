@@ -42,6 +42,11 @@ def test_evening_contact_belongs_to_the_local_day(on_duckdb: Built) -> None:
     assert row["occurred_at"].date() == AS_OF + timedelta(days=1)
 
 
+def test_a_contact_at_midnight_sharp_has_a_day_and_no_hour(on_duckdb: Built) -> None:
+    (row,) = on_duckdb.rows("marts.fct_interactions", customer_id="C-no-payment", outcome_code="no_answer")
+    assert (row["occurred_date"], row["occurred_hour"]) == (AS_OF, None)
+
+
 def test_contact_features_are_as_counted_one_by_one(on_duckdb: Built, book: Book) -> None:
     interactions = newest(book.tables["interactions"], "interaction_id")
     for (day, customer_id), row in on_duckdb.tables["features.feat_customer__as_of"].items():

@@ -12,19 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from puntual.decision.arms import Arms
 from puntual.decision.checker import check, require_clean
-from puntual.decision.decide import (
-    DECISION_COLUMNS,
-    DETAIL_COLUMNS,
-    PRICE_COLUMNS,
-    DecisionOutcome,
-    _Arms,
-    _propensity,
-    decide,
-    ladder_worth,
-)
+from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.explore import Exploration
+from puntual.decision.plan import propensity_of
 from puntual.decision.policies import Ladder, LadderStep, load_ladder
+from puntual.decision.scores import ladder_worth
+from puntual.decision.tables import DECISION_COLUMNS, DETAIL_COLUMNS, PRICE_COLUMNS
 from puntual.errors import RuleError
 from tests.unit.decision import worlds
 from tests.unit.decision.worlds import POLICIES, QUITO, TUESDAY, at
@@ -41,6 +36,7 @@ def team(*rows: dict[str, Any]) -> pd.DataFrame:
         "zone": None,
         "languages": None,
         "daily_capacity": 4,
+        "team": "field",
         "active_from": pd.NaT,
         "active_to": pd.NaT,
     }
@@ -69,6 +65,7 @@ def book(size: int, seed: int = 1) -> dict[str, Any]:
             "arrears_amount": random.gamma(1.0, 80.0, size).round(2),
             "collectable_amount": random.gamma(2.0, 80.0, size).round(2) + 5,
             "past_due_days": random.integers(0, 120, size),
+            "outstanding_principal_amount": 500.0,
             "active_loan_count": 1 + np.arange(size) % 2,
             "broken_promise_count_182d": random.integers(0, 2, size),
             "days_since_last_contact": np.where(random.random(size) < 0.5, np.nan, 5.0),
@@ -569,7 +566,7 @@ def test_the_propensities_of_all_actions_of_a_member_sum_to_one(share, held, of_
     probability = np.array([*weights, 0.01]) / (sum(weights) + 0.01)
     rows = np.arange(-1, actions)  # one row per action that could come out, of the same member
     size = len(rows)
-    arms = _Arms(
+    arms = Arms(
         np.full(size, "e1", dtype=object),
         np.full(size, "a", dtype=object),
         np.zeros(size, dtype=bool),
@@ -579,7 +576,7 @@ def test_the_propensities_of_all_actions_of_a_member_sum_to_one(share, held, of_
     )
     exploration = Exploration(np.zeros(size, dtype=bool), rows, np.tile(probability, (size, 1)), np.zeros(size))
     product, ladder = (min(action, actions - 1) for action in (product, ladder))
-    chance = _propensity(rows, np.full(size, product), np.full(size, ladder), exploration, arms, share)
+    chance = propensity_of(rows, np.full(size, product), np.full(size, ladder), exploration, arms, share)
     assert chance.sum() == pytest.approx(1.0) and (chance >= -1e-12).all()
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puntual.decision import decide as deciding
+from puntual.decision import plan as planning
 from puntual.decision.explore import affordable, explore, worth_trying
 from tests.unit.decision.test_decide import COSTS, book, in_arms, run, team
 from tests.unit.decision.worlds import TUESDAY
@@ -90,7 +90,7 @@ def test_what_the_plan_would_have_done_for_the_explored_is_what_it_does_if_they_
             others = drawn.is_explored & (np.arange(len(drawn.drawn)) != place)
             return replace(drawn, is_explored=others)
 
-        monkeypatch.setattr(deciding, "explore", left_alone)
+        monkeypatch.setattr(planning, "explore", left_alone)
         row = run(inputs, **options).decisions.iloc[place]
         assert row["action"] == greedy.get(row["customer_id"], "none")
 

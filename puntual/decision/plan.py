@@ -1,0 +1,228 @@
+"""The plan of the day: draws first, then the best use of what they leave, and the probability of every action."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from puntual.decision.allocate import Allocation, allocate
+from puntual.decision.arms import Arms
+from puntual.decision.capacity import Capacity, Layout
+from puntual.decision.explore import Exploration, explore, worth_trying
+from puntual.decision.scores import Scores
+
+_TIE = 1e-9
+"""Two actions nearer than this are alike: which of them a plan would take is not known without making it."""
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done for each member, and what was known when it was chosen; arrays by row of the members.
+
+    ``choice``: column of the action, -1 for none; ``greedy``: what the plan of the member's arm alone would do.
+    ``used``: of each capacity. ``wanted``: actions that are allowed and worth something. ``exploration_most``: what the
+    draws may cost; None is no limit.
+    """
+
+    choice: npt.NDArray[np.int64]
+    greedy: npt.NDArray[np.int64]
+    exploration: Exploration
+    is_overflow: Flags
+    propensity: Floats
+    allocation: Allocation
+    used: npt.NDArray[np.int64]
+    allowed: Flags
+    wanted: Flags
+    arms: Arms
+    exploration_cost: float
+    exploration_most: float | None
+
+
+def make_plan(
+    people: pd.DataFrame,
+    allowed: Flags,
+    scores: Scores,
+    by_ladder: Scores | None,
+    arms: Arms,
+    offered: Sequence[Capacity],
+    channels: list[str],
+    *,
+    share: float,
+    most_cost: float | None,
+    most_cost_share: float | None,
+    seed: int,
+    as_of: date,
+) -> Plan:
+    """Draws first, then the best use of what they leave; everyone else follows the plan of its arm."""
+    zone = people["zone"].to_numpy(dtype=object)
+    layout = Layout.of(offered, channels)
+    cell = layout.zone_codes(zone, len(people))
+
+    def solved(mine: Scores, rows: Flags, counts: Ints) -> Allocation:
+        part = [Capacity(one.name, one.cells, int(count), one.kind) for one, count in zip(offered, counts, strict=True)]
+        worth = np.where(np.isfinite(mine.worth), mine.worth, -np.inf)
+        return allocate(worth[rows], (allowed & mine.supported)[rows], part, channels=channels, zones=zone[rows])
+
+    if most_cost_share is not None and share > 0:
+        # of a plan that no draw enters, so that the probabilities do not depend on the draws
+        undrawn = solved(scores, np.ones(len(people), dtype=bool), layout.counts).choice
+        by_plan = most_cost_share * float(scores.cost[undrawn[undrawn >= 0]].sum())
+        most_cost = by_plan if most_cost is None else min(most_cost, by_plan)
+    exploration = explore(
+        people["customer_id"],
+        allowed & layout.reachable[:, cell].T & worth_trying(scores.gain, scores.cost, scores.supported),
+        cell,
+        layout.member,
+        layout.is_pool,
+        layout.counts,
+        share=share,
+        seed=seed,
+        as_of=as_of,
+        cost=scores.cost,
+        most_cost=most_cost,
+    )
+    exploration = replace(exploration, is_explored=exploration.is_explored & ~arms.is_held)
+    drawn = np.where(exploration.is_explored, exploration.drawn, -1)
+    kept, spent = _keep(layout, cell, drawn, exploration.priority)
+    is_overflow = exploration.is_explored & (drawn >= 0) & ~kept
+    left = layout.counts - spent
+    planned = ~exploration.is_explored & ~arms.is_held
+    of_ladder = planned & arms.on_ladder
+    # by the probabilities of the arms, so that nobody's draw changes what is planned for the others
+    portion = arms.ladder_probability.sum() / max((1.0 - arms.held_probability).sum(), 1.0)
+    rest = planned & ~arms.on_ladder
+
+    def parts(room: Ints) -> tuple[Ints, Ints]:
+        """What of the capacities is for the product's plan, and what for the ladder's."""
+        of_steps = (room * portion).astype(np.int64) if by_ladder is not None else np.zeros_like(room)
+        return room - of_steps, of_steps
+
+    def instead(mine: Scores, allocation: Allocation, rows: Flags) -> tuple[Ints, Flags]:
+        """What the plan would choose for each of ``rows``, had it to serve that one more, and whether that is sure."""
+        usable = (allowed & mine.supported & layout.reachable[:, cell].T)[rows] & (np.nan_to_num(mine.worth[rows]) > 0)
+        lost = layout.cell_prices(allocation.prices) if allocation.displaced is None else allocation.displaced
+        net = np.where(usable, mine.worth[rows] - lost[:, cell[rows]].T, -np.inf)
+        ranked = np.sort(np.column_stack([np.zeros(len(net)), net]), axis=1)
+        best = np.where((net > 0).any(axis=1), net.argmax(axis=1), -1).astype(np.int64)
+        lead = ranked[:, -1] - ranked[:, -2]
+        is_sure = (lead > _TIE * np.maximum(1.0, np.abs(ranked[:, -1]))) & (allocation.displaced is not None)
+        # whom no capacity holds back gets the best in any plan
+        free = np.where(usable, lost[:, cell[rows]].T, 0.0).max(axis=1, initial=0.0) == 0.0
+        return best, is_sure | free
+
+    def greatest(mine: Scores, rows: Flags, which: int) -> tuple[Ints, Flags, Allocation]:
+        """The plan of ``rows`` within its part of what the draws leave, and what it would have chosen for the others.
+
+        For a member whose draw took a place: with that place given back.
+        """
+        counts = parts(left)[which]
+        allocation = solved(mine, rows, counts)
+        answer, is_sure = np.full(len(people), -1, dtype=np.int64), np.ones(len(people), dtype=bool)
+        answer[rows] = allocation.choice
+        answer[~rows], is_sure[~rows] = instead(mine, allocation, ~rows)
+        held_back = counts <= allocation.used
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for row in np.flatnonzero(kept):
+            if (layout.member[:, drawn[row], cell[row]] & held_back).any():
+                alike.setdefault(given_back(int(row)), []).append(int(row))
+        for room, members in alike.items():
+            place = np.isin(np.arange(len(people)), members)
+            if (parts(np.array(room))[which] != counts).any():
+                answer[place], is_sure[place] = instead(mine, solved(mine, rows, parts(np.array(room))[which]), place)
+        return answer, is_sure, allocation
+
+    @functools.cache
+    def of_cell(channel: int, where: int) -> tuple[int, ...]:
+        return without(int(np.flatnonzero(kept & (drawn == channel) & (cell == where))[0]))
+
+    def given_back(row: int) -> tuple[int, ...]:
+        """What would be left had the member of ``row`` not been explored; alike for equal draws where all fit."""
+        return without(row) if is_overflow.any() else of_cell(int(drawn[row]), int(cell[row]))
+
+    @functools.cache
+    def without(row: int) -> tuple[int, ...]:
+        others = np.where(np.arange(len(drawn)) == row, -1, drawn)
+        return tuple(int(count) for count in layout.counts - _keep(layout, cell, others, exploration.priority)[1])
+
+    greedy, is_sure, allocation = greatest(scores, rest, 0)
+    used = allocation.used + spent
+    by_product, by_steps = greedy, greedy
+    wanted = allowed & scores.supported & (np.nan_to_num(scores.worth) > 0)
+    if by_ladder is not None:
+        by_steps, is_sure_of_steps, ladder_plan = greatest(by_ladder, of_ladder, 1)
+        is_sure = is_sure & (is_sure_of_steps | (arms.ladder_probability == 0.0))
+        used = used + ladder_plan.used
+        greedy = np.where(arms.on_ladder, by_steps, by_product)
+        steps_wanted = allowed & by_ladder.supported & (np.nan_to_num(by_ladder.worth) > 0)
+        wanted = np.where(arms.on_ladder[:, None], steps_wanted, wanted)
+    choice = np.where(exploration.is_explored, np.where(kept, drawn, -1), np.where(arms.is_held, -1, greedy))
+    propensity = propensity_of(choice, by_product, by_steps, exploration, arms, share)
+    propensity[is_overflow | ~is_sure] = np.nan
+    price = layout.cell_prices(allocation.prices)[:, cell].T
+    return Plan(
+        choice=choice,
+        greedy=greedy,
+        exploration=exploration,
+        is_overflow=is_overflow,
+        propensity=propensity,
+        allocation=replace(allocation, choice=greedy, price_of_choice=price),
+        used=used,
+        allowed=allowed,
+        wanted=wanted,
+        arms=arms,
+        exploration_cost=share
+        * float((1.0 - arms.held_probability) @ (exploration.probability[:, : len(channels)] @ scores.cost)),
+        exploration_most=most_cost if share > 0 else None,
+    )
+
+
+def propensity_of(
+    choice: npt.NDArray[np.int64],
+    by_product: npt.NDArray[np.int64],
+    by_ladder: npt.NDArray[np.int64],
+    exploration: Exploration,
+    arms: Arms,
+    share: float,
+) -> Floats:
+    """Probability of each member's ``choice`` (-1: none) over the draws of arm, exploration and action."""
+    column = np.where(choice < 0, exploration.probability.shape[1] - 1, choice)
+    drawn = share * exploration.probability[np.arange(len(choice)), column] * (1.0 - arms.held_probability)
+    product = (1.0 - arms.held_probability - arms.ladder_probability) * (choice == by_product)
+    planned = (1.0 - share) * (product + arms.ladder_probability * (choice == by_ladder))
+    return np.asarray(drawn + planned + arms.held_probability * (choice < 0), dtype=np.float64)
+
+
+def _keep(
+    layout: Layout, cell: npt.NDArray[np.int64], drawn: npt.NDArray[np.int64], priority: Floats
+) -> tuple[Flags, npt.NDArray[np.int64]]:
+    """Draws that fit, by priority, and what they use of each capacity."""
+    kept = drawn >= 0
+
+    def drop(users: npt.NDArray[np.int64], excess: int) -> None:
+        if excess > 0:
+            kept[users[np.lexsort((users, priority[users]))][-excess:]] = False
+
+    for position in np.flatnonzero(~layout.is_pool):
+        users = np.flatnonzero(kept & layout.member[position][drawn, cell])
+        drop(users, users.size - int(layout.counts[position]))
+    counts = np.zeros(layout.shape, dtype=np.int64)
+    np.add.at(counts, (drawn[kept], cell[kept]), 1)
+    split = layout.serve(counts)
+    room = split.sum(axis=0)
+    for channel, zone in np.argwhere(layout.served & (counts > room)):
+        users = np.flatnonzero(kept & (drawn == channel) & (cell == zone))
+        drop(users, int(counts[channel, zone] - room[channel, zone]))
+    spent = split.sum(axis=(1, 2))
+    for position in np.flatnonzero(~layout.is_pool):
+        spent[position] = int((kept & layout.member[position][drawn, cell]).sum())
+    return kept, spent

@@ -1,0 +1,89 @@
+"""What each action is worth to each member: the estimates of the channel model, or the order of the written ladder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from puntual.decision.policies import Ladder
+from puntual.errors import RuleError
+
+_LADDER_STEP_DOWN = 0.8
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Per member and channel: gain, what is compared (``worth``), and whether the estimate is to be trusted.
+
+    ``worth`` is money when ``is_model``; on the ladder it is an order of precedence without unit.
+    """
+
+    is_model: bool
+    gain: Floats
+    cost: Floats
+    worth: Floats
+    reach: Floats
+    supported: Flags
+
+    @classmethod
+    def of(
+        cls,
+        people: pd.DataFrame,
+        channel_scores: pd.DataFrame | None,
+        channels: list[str],
+        ladder: Ladder,
+        cost: Floats,
+    ) -> Scores:
+        """Scores of ``people`` through ``channels``; the ladder's order where ``channel_scores`` is None.
+
+        Raises:
+            RuleError: a member and channel is scored twice.
+        """
+        shape = (len(people), len(channels))
+        if channel_scores is None:
+            worth = ladder_worth(people, ladder, channels)
+            empty = np.full(shape, np.nan)
+            return cls(False, empty, cost, worth, empty, np.isfinite(worth))
+        row = pd.Index(people["customer_id"]).get_indexer(pd.Index(channel_scores["customer_id"]))
+        column = pd.Index(channels).get_indexer(pd.Index(channel_scores["channel_code"]))
+        mine = (row >= 0) & (column >= 0)
+        place = (row[mine], column[mine])
+        if np.unique(place[0] * shape[1] + place[1]).size != place[0].size:
+            raise RuleError("The channel scores have a member and channel twice; score one as-of date only.")
+        gain, reach = np.full(shape, np.nan), np.full(shape, np.nan)
+        supported = np.zeros(shape, dtype=bool)
+        gain[place] = channel_scores["gain_amount"].to_numpy(dtype=float)[mine]
+        reach[place] = channel_scores["reach_probability"].to_numpy(dtype=float)[mine]
+        supported[place] = channel_scores["is_supported"].eq(True).to_numpy(dtype=bool)[mine]
+        supported &= np.isfinite(gain)
+        return cls(True, gain, cost, gain - cost, reach, supported)
+
+
+def ladder_worth(people: pd.DataFrame, ladder: Ladder, channels: list[str]) -> Floats:
+    """What the written ladder compares, without unit: the later member first, then the larger amount.
+
+    Rows x channels; each next channel of a step counts 20 % less, NaN where the step does not have the channel.
+
+    Args:
+        people: ``past_due_days`` and ``collectable_amount`` (what is owed now and within the response window).
+        ladder: order of channels by past-due days.
+        channels: channels offered.
+    """
+    days = people["past_due_days"].to_numpy(dtype=float)
+    amount = people["collectable_amount"].fillna(0).to_numpy(dtype=float)
+    order = np.lexsort((np.arange(len(people)), -amount, -days))
+    precedence = np.empty(len(people))
+    precedence[order] = np.linspace(2.0, 1.0, len(people)) if len(people) else []
+    worth = np.full((len(people), len(channels)), np.nan)
+    for step in ladder.steps:
+        inside = (days >= step.min_days) & (days <= (np.inf if step.max_days is None else step.max_days))
+        for position, channel in enumerate(step.channels):
+            if channel in channels:
+                worth[inside, channels.index(channel)] = precedence[inside] * _LADDER_STEP_DOWN**position
+    return worth

@@ -1,0 +1,279 @@
+"""The tables of the decision: one row per member, per member and channel, per capacity, and the figures of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from puntual.decision.capacity import Capacity
+from puntual.decision.explain import reasons, why_not
+from puntual.decision.plan import Plan
+from puntual.decision.policies import PolicySet, as_json
+from puntual.decision.scores import Scores
+from puntual.errors import RuleError
+
+DECISION_COLUMNS = (
+    "as_of_date",
+    "customer_id",
+    "loan_id",
+    "action",
+    "eligible",
+    "blocked_by",
+    "window_start",
+    "window_end",
+    "collector_id",
+    "rank",
+    "arrears_amount",
+    "past_due_days",
+    "default_probability",
+    "expected_gain_amount",
+    "contact_cost_amount",
+    "propensity",
+    "is_exploration",
+    "reason_codes",
+    "experiment_id",
+    "arm_code",
+)
+DETAIL_COLUMNS = (
+    "as_of_date",
+    "customer_id",
+    "loan_id",
+    "channel_code",
+    "zone",
+    "is_allowed",
+    "blocked_by",
+    "sources",
+    "earliest_permitted_at",
+    "is_never",
+    "gain_amount",
+    "cost_amount",
+    "net_amount",
+    "reach_probability",
+    "is_supported",
+    "price_amount",
+    "greedy_action",
+    "explore_probability",
+    "is_chosen",
+    "contact_point_id",
+)
+PRICE_COLUMNS = (
+    "as_of_date",
+    "capacity_name",
+    "channels",
+    "zone",
+    "capacity_count",
+    "used_count",
+    "price_amount",
+)
+
+Floats = npt.NDArray[np.float64]
+
+
+def plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Texts as objects with None for what is missing, whatever pandas made of them on the way."""
+    for name in frame.columns:
+        if frame[name].dtype == object or isinstance(frame[name].dtype, pd.StringDtype):
+            values = frame[name].astype(object)
+            frame[name] = values.where(values.notna(), None)
+    return frame
+
+
+def decision_rows(
+    people: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    plan: Plan,
+    scores: Scores,
+    channels: list[str],
+    assigned: pd.DataFrame,
+    default_risk: pd.DataFrame | None,
+    as_of: date,
+) -> pd.DataFrame:
+    """One row per member, by customer_id: :data:`DECISION_COLUMNS`."""
+    size, width = len(people), len(channels)
+    chosen = plan.choice >= 0
+    at = np.arange(size) * width + np.maximum(plan.choice, 0)
+    missing_time = np.datetime64("NaT")
+    start = verdicts["window_start"].to_numpy()[at] if size else np.zeros(0, dtype="datetime64[us]")
+    end = verdicts["window_end"].to_numpy()[at] if size else np.zeros(0, dtype="datetime64[us]")
+    action = np.where(chosen, np.array(channels, dtype=object)[plan.choice], "none")
+    gain = np.where(chosen, scores.gain[np.arange(size), plan.choice], np.nan)
+    risk = _risk_of(people, default_risk)
+    worth = np.where(chosen, np.nan_to_num(scores.worth[np.arange(size), plan.choice]), np.nan)
+    return pd.DataFrame(
+        {
+            "as_of_date": pd.Series([as_of] * size, dtype=object),
+            "customer_id": people["customer_id"].astype(object),
+            "loan_id": people["loan_id"].astype(object),
+            "action": pd.Series(action, dtype=object),
+            "eligible": np.ones(size, dtype=bool),
+            "blocked_by": pd.Series(why_not(verdicts, plan, scores, width), dtype=object),
+            "window_start": np.where(chosen, start, missing_time).astype("datetime64[us]"),
+            "window_end": np.where(chosen, end, missing_time).astype("datetime64[us]"),
+            "collector_id": assigned["collector_id"],
+            "rank": _rank(people, action, assigned["collector_id"], worth),
+            "arrears_amount": people["arrears_amount"].astype("float64"),
+            "past_due_days": people["past_due_days"].astype("int64"),
+            "default_probability": risk["default_probability"],
+            "expected_gain_amount": gain,
+            "contact_cost_amount": np.where(chosen, scores.cost[plan.choice], 0.0),
+            "propensity": plan.propensity,
+            "is_exploration": plan.exploration.is_explored,
+            "reason_codes": pd.Series(
+                reasons(people, plan, scores, channels, assigned, risk["reason_codes"]), dtype=object
+            ),
+            "experiment_id": pd.Series(plan.arms.experiment_id, dtype=object),
+            "arm_code": pd.Series(plan.arms.arm_code, dtype=object),
+        },
+        columns=list(DECISION_COLUMNS),
+    )
+
+
+def _risk_of(people: pd.DataFrame, default_risk: pd.DataFrame | None) -> pd.DataFrame:
+    """Default probability and reason codes of each member's worst loan; of the main one if loans have no owner."""
+    if default_risk is None:
+        return pd.DataFrame({"default_probability": np.nan, "reason_codes": "[]"}, index=people.index)
+    if default_risk["loan_id"].duplicated().any():
+        raise RuleError("The default risk has a loan twice; give the rows of one as-of date only.")
+    key = "customer_id" if "customer_id" in default_risk.columns else "loan_id"
+    worst_first = default_risk.sort_values(["default_probability", "loan_id"], ascending=[False, True])
+    found = worst_first.drop_duplicates(key).set_index(key).reindex(people[key])
+    return pd.DataFrame(
+        {
+            "default_probability": found["default_probability"].to_numpy(dtype=float),
+            "reason_codes": found["reason_codes"].fillna("[]").to_numpy(dtype=object),
+        },
+        index=people.index,
+    )
+
+
+def _rank(people: pd.DataFrame, action: npt.NDArray, collector: pd.Series, worth: Floats) -> pd.Series:
+    """Place in the collector's list, or in the channel's for messages: greatest net value first, then customer_id."""
+    owner = collector.where(collector.notna(), "channel " + pd.Series(action, index=people.index).astype(str))
+    order = pd.DataFrame({"owner": owner.astype(str), "worth": -worth, "customer_id": people["customer_id"]})
+    listed = order[action != "none"].sort_values(["owner", "worth", "customer_id"])
+    rank = pd.Series(pd.NA, index=people.index, dtype="Int64")
+    rank.loc[listed.index] = listed.groupby("owner").cumcount().to_numpy() + 1
+    return rank
+
+
+def detail_rows(
+    people: pd.DataFrame, verdicts: pd.DataFrame, plan: Plan, scores: Scores, channels: list[str], as_of: date
+) -> pd.DataFrame:
+    """One row per member and channel: :data:`DETAIL_COLUMNS`."""
+    size, width = len(people), len(channels)
+    channel = np.tile(np.arange(width), size)
+
+    def each(values: npt.NDArray) -> npt.NDArray:
+        return np.repeat(values, width)
+
+    money = np.isfinite(plan.allocation.price_of_choice.reshape(-1)) & scores.is_model
+    probability = plan.exploration.probability[:, :width]
+    return pd.DataFrame(
+        {
+            "as_of_date": pd.Series([as_of] * (size * width), dtype=object),
+            "customer_id": verdicts["customer_id"],
+            "loan_id": each(people["loan_id"].to_numpy(dtype=object)),
+            "channel_code": verdicts["channel_code"],
+            "zone": each(people["zone"].to_numpy(dtype=object)),
+            "is_allowed": verdicts["is_allowed"],
+            "blocked_by": verdicts["blocked_by"],
+            "sources": verdicts["sources"],
+            "earliest_permitted_at": verdicts["earliest_permitted_at"],
+            "is_never": verdicts["is_never"],
+            "gain_amount": scores.gain.reshape(-1),
+            "cost_amount": scores.cost[channel],
+            "net_amount": scores.gain.reshape(-1) - scores.cost[channel],
+            "reach_probability": scores.reach.reshape(-1),
+            "is_supported": scores.supported.reshape(-1) & scores.is_model,
+            "price_amount": np.where(money, plan.allocation.price_of_choice.reshape(-1), np.nan),
+            "greedy_action": each(plan.greedy) == channel,
+            "explore_probability": probability.reshape(-1),
+            "is_chosen": each(plan.choice) == channel,
+            "contact_point_id": verdicts["contact_point_id"],
+        },
+        columns=list(DETAIL_COLUMNS),
+    )
+
+
+def price_rows(offered: Sequence[Capacity], plan: Plan, scores: Scores, as_of: date) -> pd.DataFrame:
+    """One row per capacity: :data:`PRICE_COLUMNS`; prices are NULL on the ladder."""
+    rows = [
+        {
+            "as_of_date": as_of,
+            "capacity_name": capacity.name,
+            "channels": as_json(capacity.channels),
+            "zone": capacity.zone,
+            "capacity_count": capacity.count,
+            "used_count": int(plan.used[position]),
+            "price_amount": float(plan.allocation.prices[position]) if scores.is_model else np.nan,
+        }
+        for position, capacity in enumerate(offered)
+    ]
+    frame = pd.DataFrame(rows, columns=list(PRICE_COLUMNS))
+    return frame.astype(
+        {"capacity_name": object, "zone": object, "channels": object, "capacity_count": "int64", "used_count": "int64"}
+    ).assign(price_amount=frame["price_amount"].astype("float64"))
+
+
+def summary_of(
+    people: pd.DataFrame,
+    plan: Plan,
+    scores: Scores,
+    channels: list[str],
+    policies: PolicySet,
+    team: pd.DataFrame,
+    contacts: int,
+    share: float,
+) -> dict[str, Any]:
+    """Figures of the run; money is None on the ladder, whose order of precedence has no unit.
+
+    ``planned_value_amount`` (net), ``dual_bound_amount`` and ``gap_rate`` are of the plan over the members who were not
+    drawn for exploration nor into another arm, with the capacity left for them; every other figure counts all members.
+    """
+    picked = np.arange(len(people)), plan.choice
+    chosen = plan.choice >= 0
+    explored = plan.exploration.is_explored
+    gain = np.where(chosen, scores.gain[picked], 0.0) if len(people) else np.zeros(0)
+    spent = float(np.where(chosen, scores.cost[plan.choice], 0.0).sum()) if len(people) else 0.0
+    by_channel = {channel: int((plan.choice == position).sum()) for position, channel in enumerate(channels)}
+    is_model = scores.is_model
+
+    def money(value: float) -> float | None:
+        return round(float(value), 2) if is_model else None
+
+    return {
+        "value_basis": "channel_model" if is_model else "ladder",
+        "value_note": None
+        if is_model
+        else "The channel model is off: channels follow the written ladder by past-due days; gains are not estimated.",
+        "eligible_count": len(people),
+        "contactable_count": int(plan.allowed.any(axis=1).sum()),
+        "contact_count": contacts,
+        "contacts_by_channel": by_channel,
+        "expected_recovery_amount": money(np.nansum(gain)),
+        "expected_cost_amount": round(spent, 2),
+        "planned_value_amount": money(plan.allocation.value),
+        "dual_bound_amount": money(plan.allocation.dual_bound),
+        "gap_rate": float(plan.allocation.gap) if is_model else None,
+        "is_optimal": bool(plan.allocation.is_optimal),
+        "exploration_share": share,
+        "explored_count": int(explored.sum()),
+        "explored_contact_count": int((explored & chosen).sum()),
+        "exploration_expected_cost_amount": round(plan.exploration_cost, 2),
+        "exploration_max_cost_amount": None if plan.exploration_most is None else round(plan.exploration_most, 2),
+        "exploration_overflow_count": int(plan.is_overflow.sum()),
+        "propensity_unknown_count": int(np.isnan(plan.propensity).sum()),
+        "held_out_count": int(plan.arms.is_held.sum()),
+        "ladder_arm_count": int(plan.arms.on_ladder.sum()),
+        "collectors_at_work": len(team),
+        "rules_in_force": [entry.rule.id for entry in policies.rules],
+        "rules_not_enforced": [
+            {"id": entry.id, "text": entry.text, "reason": entry.reason} for entry in policies.not_enforced
+        ],
+        "has_jurisdiction": policies.has_jurisdiction,
+    }
