@@ -71,8 +71,9 @@ def assign(contacts: pd.DataFrame, team: pd.DataFrame, familiar: pd.Series) -> A
     3. Load is even in proportion to capacity, and so is the value handed out.
 
     Args:
-        contacts: customer_id (once each), channel_code, zone (key or None), language_code, net_amount.
-        team: :func:`puntual.decision.capacity.roster`.
+        contacts: customer_id (once each), channel_code, zone (key or None), language_code, net_amount; ``place`` where
+            rules say who may be given whom.
+        team: :func:`puntual.decision.capacity.roster`, or that of :class:`puntual.decision.owners.Placement`.
         familiar: :func:`familiar_collectors`.
 
     Raises:
@@ -153,6 +154,9 @@ class _Table:
         )
         zone = contacts["zone"].astype(object)
         self.zone = zone.where(zone.notna(), None).to_numpy(dtype=object)
+        # where the rules of owners hold, what a pool can do goes by place: a zone and a class of members
+        by_place = "place" in contacts.columns
+        where_of = contacts["place"].to_numpy(dtype=object) if by_place else self.zone
         self.customer = contacts["customer_id"].to_numpy(dtype=object)
         language = contacts["language_code"].astype(object)
         self.language = language.where(language.notna(), None).to_numpy(dtype=object)
@@ -163,14 +167,19 @@ class _Table:
         self.load = np.zeros(len(team), dtype=np.int64)
 
         channels = sorted(set(contacts["channel_code"]))
-        zones = sorted({zone for zone in self.zone if zone is not None})
+        zones = sorted({zone for zone in where_of if zone is not None})
         channel = pd.Index(channels).get_indexer(pd.Index(contacts["channel_code"]))
-        place = pd.Index([*zones, "\0elsewhere"]).get_indexer(pd.Index(pd.Series(self.zone).fillna("\0elsewhere")))
+        place = pd.Index([*zones, "\0elsewhere"]).get_indexer(pd.Index(pd.Series(where_of).fillna("\0elsewhere")))
         pools = team.groupby("pool", sort=True)
         self.pool_of = pd.Index(sorted(set(team["pool"]))).get_indexer(pd.Index(team["pool"]))
         able = np.zeros((pools.ngroups, len(channels), len(zones) + 1), dtype=bool)
         for number, (_, group) in enumerate(pools):
             first = group.iloc[0]
+            if by_place:
+                for name, key in first["places"]:
+                    if name in channels and key in zones:
+                        able[number, channels.index(name), zones.index(key)] = True
+                continue
             for name in set(first["channels"]) & set(channels):
                 where: Sequence[int] | slice = slice(None)
                 if name in ZONED_CHANNELS and isinstance(first["zone"], str):

@@ -54,7 +54,7 @@ __all__ = [
     "load_policies",
 ]
 
-OTHER_FILES = frozenset({"ladder", "reasons", "segments", "templates", "escalation", "campaigns"})
+OTHER_FILES = frozenset({"ladder", "reasons", "owners", "segments", "templates", "escalation", "campaigns"})
 """Files of the same folders that are not policies."""
 
 
