@@ -21,7 +21,7 @@ import pandas as pd
 import streamlit as st
 
 from puntual.errors import PublishError
-from puntual.snapshot import Snapshot
+from puntual.snapshot import SCREEN_ROUTES, Snapshot
 
 PAGE_ROWS = 100
 NO_COLLECTOR = ""
@@ -306,6 +306,21 @@ def contact_page(folder: str, contacts: ContactFilter, order: str, page: int) ->
         ["worklist", "dim_branches"],
         contacts.parameters,
     )
+
+
+@cached
+def routes(folder: str) -> pd.DataFrame:
+    """One row per collector with visits today, by name; none in a snapshot that was published without routes."""
+    if SCREEN_ROUTES not in Snapshot.at(Path(folder)).manifest["files"]:
+        return pd.DataFrame()
+    return select(folder, "select * from routes order by collector_name, collector_id", ["routes"])
+
+
+@cached
+def route_stops(folder: str, collector_id: str) -> pd.DataFrame:
+    """The visits of a collector in the order of the route, those outside it last."""
+    sql = "select * from route_stops where collector_id = $collector order by route_order"
+    return select(folder, sql, ["route_stops"], {"collector": collector_id})
 
 
 @cached

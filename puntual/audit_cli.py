@@ -90,13 +90,6 @@ def list_(home: HomeArgument) -> None:
         if entry.kind == "retention":
             rows.append([str(entry.sequence), "", entry.recorded_at, f"inputs up to {dropped} removed", "", "", ""])
             continue
-        inputs = log.inputs(entry)
-        pieces = {
-            one.sha256: one.size
-            for group in (inputs.decision, inputs.lists)
-            for frame in group.frames.values()
-            for one in frame.pieces
-        }
         rows.append(
             [
                 str(entry.sequence),
@@ -104,7 +97,7 @@ def list_(home: HomeArgument) -> None:
                 entry.recorded_at,
                 "in force" if in_force[entry.as_of_date] == entry.sequence else "replaced",
                 f"{entry.people:,}",
-                "removed" if entry.as_of_date <= dropped else _size(sum(pieces.values())),
+                "removed" if entry.as_of_date <= dropped else _size(sum(log.inputs(entry).sizes().values())),
                 entry.snapshot,
             ]
         )

@@ -218,6 +218,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
         "summary": {
             **figures,
             **_decision_figures(day, decisions, channel_scores, summary),
+            "assignment": summary.get("assignment"),
             "routes": route_figures(folder),
         },
     }

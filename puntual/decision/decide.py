@@ -16,6 +16,7 @@ from puntual.decision import assign as assignment
 from puntual.decision.arms import Arms
 from puntual.decision.capacity import COLLECTOR_CHANNELS, capacities, roster, zone_keys
 from puntual.decision.holiday_calendar import HolidayCalendar
+from puntual.decision.owners import OwnerRules, Placement, place, zone_of_place
 from puntual.decision.plan import Plan, make_plan
 from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.rules import evaluate
@@ -63,6 +64,7 @@ def decide(
     seed: int = 0,
     promise_grace_days: int = 2,
     arms: pd.DataFrame | None = None,
+    owners: OwnerRules | None = None,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
@@ -116,6 +118,7 @@ def decide(
         seed: of the draws.
         promise_grace_days: whole days after a promise's due date before it counts as broken.
         arms: of the members of experiments, columns ``puntual.experiments.assign.ARM_COLUMNS``; None: there are none.
+        owners: who may be given which members; None: everybody may get everybody.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -141,10 +144,14 @@ def decide(
     scores = Scores.of(people, channel_scores, channels, ladder, cost)
     team = roster(collectors, channels, as_of)
     offered = capacities(team, channels, daily_capacity)
+    by_place = None
+    if owners is not None and owners.owners and len(team) and len(people):
+        by_place = place(people, collectors, team, offered, owners)
+        team, offered = by_place.team, by_place.capacities
     group = Arms.of(people, arms, is_model=scores.is_model)
     by_ladder = Scores.of(people, None, channels, ladder, cost) if group.ladder_probability.any() else None
     plan = make_plan(
-        people,
+        people if by_place is None else people.assign(zone=by_place.place),
         allowed,
         scores,
         by_ladder,
@@ -159,11 +166,13 @@ def decide(
     )
     chosen = plan.choice >= 0
     familiar = assignment.familiar_collectors(promises, interactions, as_of=as_of)
-    assigned = _assign(people, plan, scores, channels, team, familiar)
+    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, collectors, by_place)
     decisions = decision_rows(people, verdicts, plan, scores, channels, assigned, default_risk, as_of)
     details = detail_rows(people, verdicts, plan, scores, channels, as_of)
     prices = price_rows(offered, plan, scores, as_of)
+    prices["zone"] = pd.Series([zone_of_place(key) for key in prices["zone"]], index=prices.index, dtype=object)
     summary = summary_of(people, plan, scores, channels, policies, team, int(chosen.sum()), exploration_share)
+    summary["assignment"] = evenness
     return DecisionOutcome(plain(decisions), plain(details), plain(prices), summary)
 
 
@@ -189,8 +198,10 @@ def _assign(
     channels: list[str],
     team: pd.DataFrame,
     familiar: pd.Series,
-) -> pd.DataFrame:
-    """collector_id and is_familiar for every member, empty where the action needs nobody."""
+    collectors: pd.DataFrame,
+    by_place: Placement | None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """collector_id and is_familiar for every member, empty where the action needs nobody; and how even the day is."""
     result = pd.DataFrame(
         {"collector_id": pd.Series(None, index=people.index, dtype=object), "is_familiar": False}, index=people.index
     )
@@ -206,7 +217,9 @@ def _assign(
         },
         index=people.index[rows],
     )
+    if by_place is not None:
+        contacts["place"] = by_place.place[rows]
     done = assignment.assign(contacts, team, familiar)
     result.loc[contacts.index, "collector_id"] = done.collector_id
     result.loc[contacts.index, "is_familiar"] = done.is_familiar
-    return result
+    return result, assignment.fairness(contacts, collectors, team, done)

@@ -25,7 +25,7 @@ from puntual.strict import Strict
 
 CHANNELS = ("call", "ivr", "whatsapp", "sms", "email", "visit", "letter", "web_chat")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-OTHER_FILES = frozenset({"ladder", "reasons", "segments", "templates", "escalation", "campaigns"})
+OTHER_FILES = frozenset({"ladder", "reasons", "owners", "segments", "templates", "escalation", "campaigns"})
 """Files of the same folders that are not policies."""
 
 Reading = Literal["strict_default", "alternative_reading"]

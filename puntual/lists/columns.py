@@ -45,6 +45,7 @@ COLUMNS = (
     Column("reasons_on_list", "reasons", "wrapped", 72, new_page=True),
     Column("script", "script", "wrapped", 48),
     Column("last_contacts", "last_contacts", "wrapped", 36),
+    Column("previous_collector", "previous_collector", "wrapped", 18),
     Column("open_promise", "open_promise", "wrapped", 24, new_page=True),
     Column("expected_gain_amount", "expected_gain_amount", "money", 13),
     Column("default_probability", "default_probability", "percent", 14),

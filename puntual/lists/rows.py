@@ -199,6 +199,7 @@ def contact_rows(
     rows["amount_text"] = _amount_text(rows, settings)
     rows["script"] = rows["customer_id"].map(dict(scripts or {})).astype(object).fillna("")
     rows["last_contacts"] = _last_contacts(rows, interactions, settings)
+    rows["previous_collector"] = _previous_collector(rows, interactions, collectors)
     rows["open_promise"] = _open_promises(rows, promises, settings)
     rows["place"] = _joined(rows["city"], rows["province"])
     is_personal = rows["channel_code"].isin(COLLECTOR_CHANNELS)
@@ -291,6 +292,18 @@ def _last_contacts(rows: pd.DataFrame, interactions: pd.DataFrame, settings: Lis
     day = pd.to_datetime(mine["occurred_date"]).dt.strftime("%Y-%m-%d")
     lines = (day.astype(str) + " " + channel.astype(str) + ": " + outcome.astype(str)).groupby(mine["customer_id"])
     return rows["customer_id"].map(lines.agg("; ".join)).astype(object).fillna("")
+
+
+def _previous_collector(rows: pd.DataFrame, interactions: pd.DataFrame, collectors: pd.DataFrame) -> pd.Series:
+    """Who worked each member last, by name or else code: the reader sees when a member changes hands."""
+    worked = interactions[interactions["collector_id"].notna() & interactions["customer_id"].isin(rows["customer_id"])]
+    newest = worked.sort_values(["customer_id", "occurred_at", "interaction_id"]).drop_duplicates(
+        "customer_id", keep="last"
+    )
+    names = collectors.drop_duplicates("collector_id").set_index("collector_id")["full_name"]
+    owner = newest.set_index("customer_id")["collector_id"].astype(object)
+    named = owner.map(names).astype(object).where(lambda name: name.notna(), owner)
+    return rows["customer_id"].map(named).astype(object).fillna("")
 
 
 def _open_promises(rows: pd.DataFrame, promises: pd.DataFrame, settings: ListSettings) -> pd.Series:

@@ -106,6 +106,8 @@ def test_a_list_that_differs_from_the_kept_snapshot_is_told_by_column(finished_h
     found = {one.name: one for one in compare(log, entry, replay(log, entry, tmp_path / "again"))}
     (line,) = found["worklists/all.csv"].details
     assert "Otra" in line
+    workbook = next(one for name, one in sorted(found.items()) if name.endswith(".xlsx"))
+    assert any("Otra" in line for line in workbook.details)
 
 
 def test_an_altered_archive_is_refused(packed, tmp_path):

@@ -97,6 +97,22 @@ def test_a_password_in_an_address_is_not_logged(tmp_path):
     assert not [name for name, bytes_ in content(home).items() if b"secreta" in bytes_]
 
 
+def test_the_institution_s_own_files_are_archived(tmp_path):
+    home = Home(tmp_path)
+    (home.policies / "more").mkdir(parents=True)
+    (home.policies / "more" / "own.yaml").write_text("a: ñ", encoding="utf-8")
+    (tmp_path / "roads.csv").write_bytes(b"from_id,to_id\n")
+    run_day(home, arguments(5), keep=logged.settings(visits={"distances": "roads.csv"}))
+    log = AuditLog(home)
+    own = log.inputs(log.newest()).own_files
+    assert list(own) == ["policies/more/own.yaml", "roads.csv"]
+    assert log.archive().read(own["policies/more/own.yaml"].sha256).decode() == "a: ñ"
+    assert verify(home).problems == []
+    log.archive().place(own["roads.csv"].sha256).write_bytes(b"other")
+    (problem,) = verify(home).problems
+    assert "roads.csv of 2026-06-30): altered" in problem
+
+
 def test_only_the_owner_may_enter(home):
     assert home.audit.stat().st_mode & 0o077 == 0
     assert all(file.stat().st_mode & 0o077 == 0 for file in home.audit.rglob("*") if file.is_file())
