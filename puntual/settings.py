@@ -291,7 +291,7 @@ class VisitSettings(Strict):
     urban_km: float = Field(default=6.0, ge=0)
     zone_radius_km: float = Field(default=120.0, gt=0)
     distances: str | None = None
-    iterations: int = Field(default=400, ge=1, le=100_000)
+    iterations: int = Field(default=200, ge=1, le=100_000)
     seed: int = Field(default=0, ge=0)
 
     @field_validator("day_end")

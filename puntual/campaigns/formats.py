@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
-from babel.numbers import format_decimal, get_currency_precision
+from babel.numbers import NumberPattern, get_currency_precision, parse_pattern
 
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " "})
 
@@ -21,6 +21,7 @@ def locale_of(language: str, country: str) -> Locale:
         return Locale.parse(language)
 
 
+@lru_cache(maxsize=8192)
 def amount_text(amount: float, currency: str, language: str, country: str) -> str:
     """An amount behind its currency code, with the country's signs and the currency's decimals, half to even.
 
@@ -29,12 +30,17 @@ def amount_text(amount: float, currency: str, language: str, country: str) -> st
     >>> amount_text(1234.5, "CLP", "es", "CL")
     'CLP 1.234'
     """
-    decimals = "0" * get_currency_precision(currency)
-    pattern = f"#,##0.{decimals}" if decimals else "#,##0"
-    figure = format_decimal(amount, format=pattern, locale=locale_of(language, country))
+    figure = _pattern_of(currency).apply(amount, locale_of(language, country))
     return f"{currency} {figure}".translate(_SPACES)
 
 
+@cache
+def _pattern_of(currency: str) -> NumberPattern:
+    decimals = "0" * get_currency_precision(currency)
+    return parse_pattern(f"#,##0.{decimals}" if decimals else "#,##0")
+
+
+@lru_cache(maxsize=4096)
 def date_text(day: date, language: str, country: str) -> str:
     """A day in the country's medium form.
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -380,8 +381,8 @@ def _members_table(kept: _Kept, windows: pd.DataFrame, source_of: _Sources, as_o
             "is_sent": sent,
             "suppressed_by": pd.Series(first, dtype=object),
             "suppressed_source": pd.Series([None if one is None else source_of(one) for one in first], dtype=object),
-            "blocked_by": pd.Series([as_json(one) for one in kept.rules], dtype=object),
-            "sources": pd.Series([as_json(one) for one in sources], dtype=object),
+            "blocked_by": pd.Series([_listed(tuple(one)) for one in kept.rules], dtype=object),
+            "sources": pd.Series([_listed(tuple(one)) for one in sources], dtype=object),
             "template_id": pd.Series([one.id if one else None for one in templates], dtype=object),
             "template_version": pd.Series([one.version if one else None for one in templates], dtype="Int64"),
             "language_code": pd.Series([one.language if one else None for one in templates], dtype=object),
@@ -392,6 +393,11 @@ def _members_table(kept: _Kept, windows: pd.DataFrame, source_of: _Sources, as_o
         },
         columns=list(MEMBER_COLUMNS),
     )
+
+
+@lru_cache(maxsize=4096)
+def _listed(names: tuple[str, ...]) -> str:
+    return as_json(names)
 
 
 def _counts(table: pd.DataFrame, running: tuple[Campaign, ...], as_of: date) -> pd.DataFrame:

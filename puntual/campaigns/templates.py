@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import Literal
@@ -96,7 +97,7 @@ class Template(Strict):
 
     def needs(self) -> frozenset[str]:
         """Variables of text and subject."""
-        return variables(self.text) | (variables(self.subject) if self.subject else frozenset())
+        return _variables_of(self.text, self.subject)
 
     def size(self, message: str) -> SmsSize:
         """The size of a rendered message as a text message."""
@@ -151,7 +152,7 @@ class TemplateFile(Strict):
     templates: tuple[Template, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Templates:
     """The templates of an institution, by id, language and version."""
 
@@ -162,6 +163,7 @@ class Templates:
         """Any one template of each id: channel and tone are the same for all of an id."""
         return {name: one for (name, _, _), one in sorted(self.by_key.items(), reverse=True)}
 
+    @lru_cache(maxsize=1024)  # noqa: B019 - asked for every message; there is one of these in a run
     def choose(self, name: str, languages: tuple[str, ...], as_of: date) -> Template | None:
         """The newest version of ``name`` in force on ``as_of``, in the first of ``languages`` that has one."""
         for language in languages:
@@ -241,6 +243,11 @@ def variables(text: str) -> frozenset[str]:
             raise ValueError(f"unknown variable {{{name}}}.{hint} There are: {', '.join(VARIABLES)}")
         found.add(name)
     return frozenset(found)
+
+
+@cache
+def _variables_of(text: str, subject: str | None) -> frozenset[str]:
+    return variables(text) | (variables(subject) if subject else frozenset())
 
 
 def examples(language: str) -> dict[str, str | None]:
