@@ -17,6 +17,8 @@ page = st.navigation(
         st.Page("views/kpis.py", title=texts("nav.kpis"), url_path="kpis"),
         st.Page("views/audit.py", title=texts("nav.audit"), url_path="audit"),
         st.Page("views/today.py", title=texts("nav.today"), url_path="today"),
+        st.Page("views/routes.py", title=texts("nav.routes"), url_path="routes"),
+        st.Page("views/campaigns.py", title=texts("nav.campaigns"), url_path="campaigns"),
         st.Page("views/member.py", title=texts("nav.member"), url_path="member"),
         st.Page("views/whatif.py", title=texts("nav.whatif"), url_path="whatif"),
         st.Page("views/operation.py", title=texts("nav.operation"), url_path="operation"),

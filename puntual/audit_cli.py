@@ -90,13 +90,6 @@ def list_(home: HomeArgument) -> None:
         if entry.kind == "retention":
             rows.append([str(entry.sequence), "", entry.recorded_at, f"inputs up to {dropped} removed", "", "", ""])
             continue
-        inputs = log.inputs(entry)
-        pieces = {
-            one.sha256: one.size
-            for group in (inputs.decision, inputs.lists)
-            for frame in group.frames.values()
-            for one in frame.pieces
-        }
         rows.append(
             [
                 str(entry.sequence),
@@ -104,7 +97,7 @@ def list_(home: HomeArgument) -> None:
                 entry.recorded_at,
                 "in force" if in_force[entry.as_of_date] == entry.sequence else "replaced",
                 f"{entry.people:,}",
-                "removed" if entry.as_of_date <= dropped else _size(sum(pieces.values())),
+                "removed" if entry.as_of_date <= dropped else _size(sum(log.inputs(entry).sizes().values())),
                 entry.snapshot,
             ]
         )
@@ -249,7 +242,6 @@ def whatif(
     """Decide a logged day again with other capacities, costs or shares, and compare value and lists. Writes nothing."""
     from puntual.audit.inputs import load
     from puntual.audit.terminal import what_if_page
-    from puntual.audit.texts import figure
     from puntual.audit.whatif import Change, what_if
     from puntual.audit.whatif import keys as known_keys
     from puntual.console import table, working
@@ -264,9 +256,8 @@ def whatif(
     spoken = _spoken(language, settings["institution"]["language"])
     arguments = load(decide, log.inputs(entry).decision, log.archive())
     if keys:
-        rows = [
-            [key, "none" if value is None else figure(value, "en", 3)] for key, value in known_keys(arguments).items()
-        ]
+        today = known_keys(arguments).items()
+        rows = [[key, "none" if value is None else f"{value:g}"] for key, value in today]
         table("", ["key", "today"], rows)
         return
     with working(f"Deciding {entry.as_of_date} twice"):

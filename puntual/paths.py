@@ -89,6 +89,11 @@ class Home:
         return self.root / ".dbt"
 
     @property
+    def operations(self) -> Path:
+        """What people gave back: imported work lists, every version of what they say. It cannot be made again."""
+        return self.root / "operations.db"
+
+    @property
     def lock_file(self) -> Path:
         """Held while a run works."""
         return self.root / ".lock"

@@ -258,6 +258,12 @@ class RegistrySettings(Strict):
         return value
 
 
+class CampaignSettings(Strict):
+    """What a text message costs: ``channels.sms.cost`` for the whole of it, or for each segment that is billed."""
+
+    sms_cost: Literal["per_message", "per_segment"] = "per_message"
+
+
 def _minute_of_day(value: Any) -> Any:
     """Minutes after midnight of ``HH:MM``; YAML reads an unquoted 13:00 as 780 itself."""
     if isinstance(value, str):
@@ -296,7 +302,7 @@ class VisitSettings(Strict):
     urban_km: float = Field(default=6.0, ge=0)
     zone_radius_km: float = Field(default=120.0, gt=0)
     distances: str | None = None
-    iterations: int = Field(default=400, ge=1, le=100_000)
+    iterations: int = Field(default=200, ge=1, le=100_000)
     seed: int = Field(default=0, ge=0)
 
     @field_validator("day_end")
@@ -370,6 +376,7 @@ class Settings(Strict):
     kpis: KpiSettings = KpiSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     registry: RegistrySettings = RegistrySettings()
+    campaigns: CampaignSettings = CampaignSettings()
     visits: VisitSettings = VisitSettings()
     worklists: WorklistSettings = WorklistSettings()
     publish: PublishSettings = PublishSettings()
@@ -624,6 +631,9 @@ reconciliation:                    # against loan_balances and control_totals, w
 registry:
   uri: ""                          # empty: HOME/artifacts/models/registry.db; or an MLflow server or its database
   prefix: ""                       # before every model's name, where institutions share a server
+
+campaigns:
+  sms_cost: per_message            # per_segment: channels.sms.cost is for each 160 (or 70) characters that are billed
 
 visits:                            # routes of the visits (docs/routes.md)
   start: branch                    # branch, collector (own coordinates) or first (the day begins with a visit)

@@ -10,12 +10,14 @@ from typing import Any
 import pandas as pd
 
 from pipelines.day import Day
+from pipelines.steps import campaigning
 from pipelines.steps.decided import ensure_decided, store_decided, store_outcome
 from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.audit.record import keep_inputs
 from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
+from puntual.decision.owners import load_owner_rules
 from puntual.decision.policies import PolicySet, load_ladder, load_policies
 from puntual.decision.rules import lookback_days
 from puntual.decision.value import stakes
@@ -25,6 +27,7 @@ EXIT_CHECKS = {
     "no_rule_violation": "A checker written apart finds no contact that a rule forbids.",
     "one_row_per_eligible_member": "Everyone who owes something today or within the window has exactly one row.",
     "capacities_kept": "No capacity is used beyond what it has.",
+    **campaigning.EXIT_CHECKS,
 }
 
 # Reasons and continuity look back half a year; a rule with a longer memory widens it.
@@ -128,6 +131,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         default_risk=default_risk,
         policies=policies,
         ladder=load_ladder(POLICIES, day.home.policies),
+        owners=load_owner_rules(POLICIES, day.home.policies),
         costs={name: channel.cost for name, channel in settings.channels.items()},
         exploration_share=settings.decision.exploration_share,
         exploration_max_cost=settings.decision.exploration_max_cost,
@@ -162,6 +166,7 @@ def decide_day(day: Day) -> DecidingOutcome:
     with warehouse.connection():
         _store(day, outcome, {"violation_count": len(found), "inputs_sha256": inputs_sha256}, policies)
         store_taking_part(day, taking_part)
+        checks |= campaigning.campaign_day(day, policies)
     summary = {key: value for key, value in outcome.summary.items() if isinstance(value, int | float | str)}
     return DecidingOutcome({**summary, "decisions": len(outcome.decisions)}, checks)
 

@@ -12,6 +12,7 @@ from puntual.contracts.schema import load_contract
 from puntual.landing.load import load_landing
 from puntual.landing.outcome import LandingRefusedError, LandingReport
 from puntual.worklists.deliver import deliver_pending
+from puntual.worklists.store import OperationsStore
 
 TABLES = tuple(load_contract())
 
@@ -46,7 +47,7 @@ def take_in(day: Day) -> Iterator[TableVerdict]:
         LandingError: a required table is absent, a file cannot be read, or too many rows were rejected.
     """
     landing = day.settings.landing_path(day.home)
-    deliver_pending(day.home.root, landing, day.settings.institution.timezone)
+    deliver_pending(OperationsStore(day.home.operations), landing, day.settings.institution.timezone)
     try:
         report = load_landing(
             day.home.root,

@@ -11,8 +11,9 @@ import pandas as pd
 from models.default_risk.reasons import sentences
 from models.features import ALREADY_PAST_THRESHOLD, CUSTOMER_FEATURES, LOAN_FEATURES
 from pipelines.day import Day
+from pipelines.steps.campaigning import manner_of, planned_again
 from pipelines.steps.routes import routes_of
-from puntual.lists.campaigns import write_campaigns
+from puntual.lists.campaigns import with_campaign_files, write_campaigns, write_previews
 from puntual.lists.routes import with_routes, write_routes
 from puntual.lists.rows import ListSettings, contact_rows, masked_worklist
 from puntual.lists.texts import LANGUAGES, load_reason_texts
@@ -33,6 +34,7 @@ class WrittenLists:
 
 def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.DataFrame) -> WrittenLists:
     """Write every list and route of the date into ``folder``."""
+    planned = planned_again(day, decisions, details)
     warehouse, since = day.warehouse, day.as_of - timedelta(days=_HISTORY_DAYS)
     chosen = decisions.loc[decisions["action"] != "none", "customer_id"]
     interactions = warehouse.read(
@@ -78,6 +80,7 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
             "ml.reach_hours", where={"as_of_date": day.as_of}, order_by=["channel_code", "segment", "weekday", "hour"]
         ),
         settings=settings,
+        scripts=planned.plan.scripts,
     )
     routes = routes_of(
         day,
@@ -87,9 +90,10 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
         contact_points=contact_points,
         collectors=collectors,
     )
-    rows = with_routes(rows, routes.plan, settings)
+    rows = with_campaign_files(with_routes(rows, routes.plan, settings), planned.plan)
     write_worklists(rows, folder, settings, day.as_of)
-    write_campaigns(rows, details, folder, settings, day.as_of)
+    write_campaigns(planned.plan, rows, details, folder, settings, planned.data, day.as_of)
+    write_previews(folder, planned.plan, planned.members, planned.data, manner_of(day), day.as_of)
     screens = write_routes(routes.plan, rows, routes.addresses, folder, settings, day.as_of)
     return WrittenLists(masked_worklist(rows), screens["routes"], screens["route_stops"])
 

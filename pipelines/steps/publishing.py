@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from models.hours.card import render as reach_page
 from pipelines.day import Day
 from pipelines.dbt import Dbt
+from pipelines.steps.campaigning import published_campaigns
 from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL, champion_row
 from pipelines.steps.decided import read_outcome
 from pipelines.steps.learning import models_off
@@ -143,7 +144,11 @@ def _served(day: Day, tables: dict[str, PublishedTable], content_name: str) -> I
 
 
 def write_decision(day: Day, folder: Path, decided: dict[str, pd.DataFrame]) -> dict[str, int]:
-    """Write the decision of the date and its lists into ``folder``; returns row counts. A replay makes these again."""
+    """Write the decision of the date and its lists into ``folder``; returns row counts.
+
+    A replay makes these files again: whatever they read goes through ``day.warehouse``, ``day.settings`` or the home's
+    own policies, for nothing else is archived.
+    """
     lists = write_lists(day, folder, decided["decisions"], decided["details"])
     return {
         "decisions": write_parquet(decided["decisions"], folder / "decisions.parquet", DECISIONS),
@@ -189,6 +194,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
             counts[name] = warehouse.export_parquet(ordered(table), folder / "bi" / f"{name}.parquet")
         reach = warehouse.read_table("ml.reach_hours", where=where, order_by=OUTLOOK["reach_hours"])
         (folder / "reach_hours.html").write_text(reach_page(reach, day.as_of), encoding="utf-8")
+        campaigns = published_campaigns(day)
         alarms = _model_alarms(day)
         figures = _portfolio_figures(day)
         models = _models(day)
@@ -210,10 +216,12 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
         "rule_versions": summary.get("rule_versions", {}),
         "rules_not_enforced": summary.get("rules_not_enforced", []),
         "experiments": experiments,
+        **campaigns,
         "row_counts": counts,
         "summary": {
             **figures,
             **_decision_figures(day, decisions, channel_scores, summary),
+            "assignment": summary.get("assignment"),
             "routes": route_figures(folder),
         },
     }

@@ -33,9 +33,9 @@ def replay(log: AuditLog, entry: Entry, folder: Path) -> Path:
     scratch = Warehouse.open("duckdb:///replay.duckdb", folder)
     store_outcome(scratch, outcome, entry.as_of_date)
     context = log.context(entry)
-    for name, text in context["own_files"].items():
+    for name, piece in inputs.own_files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).write_bytes(archive.read(piece.sha256))
     settings = Settings.model_validate(context["settings"] | {"warehouse": WarehouseSettings().model_dump()})
     day = Day(
         home=Home(folder),

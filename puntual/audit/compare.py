@@ -63,6 +63,8 @@ def _details(log: AuditLog, entry: Entry, name: str, kept: Path | None, made: Pa
         return [] if before is None else frame_differences(before, pd.read_parquet(made))
     if made.suffix == ".csv" and kept is not None:
         return frame_differences(_csv(kept), _csv(made))
+    if made.suffix == ".xlsx" and kept is not None:
+        return frame_differences(*(pd.read_excel(file, header=None, dtype=object) for file in (kept, made)))
     return []
 
 

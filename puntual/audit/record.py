@@ -40,10 +40,12 @@ def keep_inputs(home: Home, as_of: date, arguments: Mapping[str, Any]) -> str:
     return stored.digest
 
 
-def own_files(home: Home) -> dict[str, str]:
-    """The institution's own rules, sentences and templates as they were: path within the home and text."""
-    files = sorted(file for file in home.policies.rglob("*") if file.suffix in {".yaml", ".yml", ".csv"})
-    return {file.relative_to(home.root).as_posix(): file.read_text(encoding="utf-8") for file in files}
+def own_files(home: Home, settings: Settings) -> list[str]:
+    """The institution's own rules, templates and table of roads: their paths within the home, in order."""
+    files = [file for file in home.policies.rglob("*") if file.is_file()]
+    if settings.visits.distances:
+        files.append(home.root / settings.visits.distances)
+    return sorted(file.relative_to(home.root).as_posix() for file in files)
 
 
 def redacted(settings: Settings) -> dict[str, Any]:
@@ -106,7 +108,11 @@ class Record:
         archive = self.log.archive(self.as_of)
         decision = self._decision_inputs(str(summary.get("inputs_sha256", "")))
         lists = {key: archive.put(frame) for key, frame in sorted(read.items())}
-        self.inputs = Inputs(decision=decision, lists=Arguments(frames=lists, values={}))
+        own = {
+            name: archive.put_bytes((self.log.home.root / name).read_bytes())
+            for name in own_files(self.log.home, self.settings)
+        }
+        self.inputs = Inputs(decision=decision, lists=Arguments(frames=lists, values={}), own_files=own)
         settings = redacted(self.settings)
         self.versions = {
             "code_sha256": code_digest(),
@@ -132,7 +138,6 @@ class Record:
             "reason_texts": {code: dict(texts) for code, texts in reason_texts.items()},
             "prices": _records(decided["prices"]),
             "summary": dict(summary),
-            "own_files": own_files(self.log.home),
             "models": dict(models),
         }
         self.files = {

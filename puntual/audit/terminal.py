@@ -73,7 +73,7 @@ def what_if_page(found: WhatIf, day: date, currency: str, language: str) -> None
     """Figures, capacities and lists of a day beside those with something changed."""
     say(f"[bold]{text('what_if', 'title', language, date=day)}[/bold]")
     for change in found.changes:
-        say(f"  {change.key}: {figure(change.before, language, 3)} → {figure(change.after, language, 3)}")
+        say(f"  {change.key}: {_plain(change.before, language)} → {_plain(change.after, language)}")
     if not found.is_money:
         say(f"[yellow]![/yellow] {text('what_if', 'model_off', language)}")
     headings = [text("what_if", key, language) for key in ("figure", "before", "after", "difference")]
@@ -99,3 +99,8 @@ def what_if_page(found: WhatIf, day: date, currency: str, language: str) -> None
 
 def _way(before: str, after: str, language: str) -> str:
     return " → ".join(channel_name(code, language) for code in (before, after) if code != "none")
+
+
+def _plain(value: float | None, language: str) -> str:
+    """A figure with as many decimals as it needs."""
+    return figure(value, language, 0 if value is None or float(value).is_integer() else 3)

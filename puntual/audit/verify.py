@@ -242,6 +242,8 @@ def _inputs(log: AuditLog, chain: list[tuple[Path, Entry]], verdict: Verdict) ->
                     rows = f"rows {first} to {first + piece.rows - 1}"
                     wanted.setdefault(piece.sha256, (piece, f"{name}, {rows}, of {entry.as_of_date}"))
                     first += piece.rows
+        for name, piece in inputs.own_files.items():
+            wanted.setdefault(piece.sha256, (piece, f"{name} of {entry.as_of_date}"))
     if until > date.min:
         verdict.notes.append(f"The inputs of the days up to {until} were removed, as the settings say.")
     there = archive.names()

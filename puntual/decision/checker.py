@@ -23,6 +23,7 @@ from puntual.errors import RuleError
 
 _SPOKEN = {"right_party", "promise", "refusal", "dispute", "callback", "replied"}
 _DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_OF_A_LIST = {"min_count_by", "max_users", "fee"}
 _WORKED_BY_PEOPLE = {"call", "visit"}
 _SHOWN = 20
 
@@ -108,6 +109,8 @@ def check(
 
 
 def _applies(rule: Mapping[str, Any], action: str, reading: str) -> bool:
+    if rule["kind"] in _OF_A_LIST:
+        return False
     return reading in rule.get("readings", [reading]) and (rule["channels"] == "all" or action in rule["channels"])
 
 

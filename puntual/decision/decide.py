@@ -19,6 +19,7 @@ from puntual.decision.arms import Arms
 from puntual.decision.capacity import COLLECTOR_CHANNELS, budget, capacities, roster, zone_keys
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.minimums import Minimums
+from puntual.decision.owners import OwnerRules, Placement, place, zone_of_place
 from puntual.decision.plan import Plan, make_plan
 from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.rules import evaluate
@@ -75,6 +76,7 @@ def decide(
     earlier: pd.DataFrame | None = None,
     stay_amount: float = 0.0,
     stay_share: float = 0.0,
+    owners: OwnerRules | None = None,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
@@ -139,6 +141,7 @@ def decide(
         stay_amount: an earlier action that was not carried out is left only for more than this, or than
             ``stay_share`` of what it is worth, whichever is more; both 0: never kept. Only with a channel model.
         stay_share: see ``stay_amount``.
+        owners: who may be given which members; None: everybody may get everybody.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -173,10 +176,15 @@ def decide(
     )
     team = roster(collectors, channels, as_of)
     offered = capacities(team, channels, daily_capacity)
+    by_place = None
+    if owners is not None and owners.owners and len(team) and len(people):
+        by_place = place(people, collectors, team, offered, owners)
+        team, offered = by_place.team, by_place.capacities
+    placed = people if by_place is None else people.assign(zone=by_place.place)
     if daily_budget is not None:
-        offered.append(budget("budget:day", daily_budget, costs))
+        offered = [*offered, budget("budget:day", daily_budget, costs)]
     group = Arms.of(people, arms, is_model=scores.is_model)
-    minimums = Minimums.of(people, duties, allowed, scores, offered, channels, group.is_held)
+    minimums = Minimums.of(placed, duties, allowed, scores, offered, channels, group.is_held)
     stability = Stability.of(
         people,
         earlier if scores.is_model else None,
@@ -188,7 +196,7 @@ def decide(
     )
     by_ladder = Scores.of(people, None, channels, ladder, cost) if group.ladder_probability.any() else None
     plan = make_plan(
-        people,
+        placed,
         allowed,
         scores,
         by_ladder,
@@ -205,11 +213,13 @@ def decide(
     )
     chosen = plan.choice >= 0
     familiar = assignment.familiar_collectors(promises, interactions, as_of=as_of)
-    assigned = _assign(people, plan, scores, channels, team, familiar)
+    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, collectors, by_place)
     decisions = decision_rows(people, verdicts, plan, scores, channels, assigned, default_risk, as_of)
     details = detail_rows(people, verdicts, plan, scores, channels, as_of)
     prices = price_rows(offered, plan, scores, as_of)
+    prices["zone"] = pd.Series([zone_of_place(key) for key in prices["zone"]], index=prices.index, dtype=object)
     summary = summary_of(people, plan, scores, channels, policies, team, int(chosen.sum()), exploration_share)
+    summary["assignment"] = evenness
     return DecisionOutcome(plain(decisions), plain(details), plain(prices), summary)
 
 
@@ -235,8 +245,10 @@ def _assign(
     channels: list[str],
     team: pd.DataFrame,
     familiar: pd.Series,
-) -> pd.DataFrame:
-    """collector_id and is_familiar for every member, empty where the action needs nobody."""
+    collectors: pd.DataFrame,
+    by_place: Placement | None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """collector_id and is_familiar for every member, empty where the action needs nobody; and how even the day is."""
     result = pd.DataFrame(
         {"collector_id": pd.Series(None, index=people.index, dtype=object), "is_familiar": False}, index=people.index
     )
@@ -252,7 +264,9 @@ def _assign(
         },
         index=people.index[rows],
     )
+    if by_place is not None:
+        contacts["place"] = by_place.place[rows]
     done = assignment.assign(contacts, team, familiar)
     result.loc[contacts.index, "collector_id"] = done.collector_id
     result.loc[contacts.index, "is_familiar"] = done.is_familiar
-    return result
+    return result, assignment.fairness(contacts, collectors, team, done)

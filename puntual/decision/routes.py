@@ -295,7 +295,7 @@ def plan_routes(
     day: WorkingDay,
     travel: Travel,
     returns: bool = True,
-    iterations: int = 400,
+    iterations: int = 200,
     seed: int = 0,
 ) -> RoutePlan:
     """A route for every collector with visits.

@@ -45,6 +45,7 @@ COLUMNS = (
     Column("reasons_on_list", "reasons", "wrapped", 72, new_page=True),
     Column("script", "script", "wrapped", 48),
     Column("last_contacts", "last_contacts", "wrapped", 36),
+    Column("previous_collector", "previous_collector", "wrapped", 18),
     Column("open_promise", "open_promise", "wrapped", 24, new_page=True),
     Column("expected_gain_amount", "expected_gain_amount", "money", 13),
     Column("default_probability", "default_probability", "percent", 14),
@@ -52,10 +53,10 @@ COLUMNS = (
     Column("contact_time", "contact_time", "time", 9, fill=True),
     Column("promise_date", "promise_date", "date", 13, fill=True),
     Column("promise_amount", "promise_amount", "money", 13, fill=True),
-    Column("notes", "notes", "wrapped", 36, fill=True),
-    Column("product", "product", "text", 13),
-    Column("loan_id", "loan_id", "text", 14),
-    Column("customer_id", "customer_id", "text", 14),
+    Column("notes", "notes", "wrapped", 30, fill=True),
+    Column("product", "product", "text", 12),
+    Column("loan_id", "loan_id", "text", 12),
+    Column("customer_id", "customer_id", "text", 12),
     Column("row_id", "row_id", "text", 27, hidden=True),
 )
 IN_ALL = (

@@ -14,12 +14,10 @@ from typing import Any
 import pandas as pd
 
 from puntual.lists.hours import suggested_hours
-from puntual.lists.texts import LANGUAGES, days_in_words, money, reason_sentences, texts, word
+from puntual.lists.texts import LANGUAGES, money, reason_sentences, word
 
 COLLECTOR_CHANNELS = ("call", "visit")
 _LAST_CONTACTS = 3
-_LATE_FROM_DAYS = 31
-_SEVERAL = "_several"
 _CUSTOMER_COLUMNS = ["customer_id", "full_name", "national_id", "province", "city", "timezone", "occupation"]
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 _TAKEN_STEMS = {"all", "screen"}
@@ -132,15 +130,15 @@ def contact_rows(
     settings: ListSettings,
     further_reasons: Mapping[str, Mapping[str, str]] | None = None,
     reach_hours: pd.DataFrame | None = None,
+    scripts: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """One row per chosen contact, by list and rank, with personal data: the source of every list and campaign.
 
-    Amounts and past-due days are the member's (all loans), the loan is the main one; sentences to members with several
-    loans (``stage`` ends in ``_several``) speak of all of them. Local times are the member's; reasons come in both
-    languages (``reasons`` in Spanish, ``reasons_en``), ``script``, ``last_contacts`` and ``open_promise`` in that of
-    ``settings``. ``file`` is the path of the list within the snapshot, ``list_id`` names the list, ``row_id`` the line
-    (:func:`row_id`). ``promise_limit_amount`` is the outstanding principal and what is collectable this week: nobody
-    promises more.
+    Amounts and past-due days are the member's (all loans), the loan is the main one. Local times are the member's;
+    reasons come in both languages (``reasons`` in Spanish, ``reasons_en``), ``script``, ``last_contacts`` and
+    ``open_promise`` in that of ``settings``. ``file`` is the path of the list within the snapshot, ``list_id``
+    names the list, ``row_id`` the line (:func:`row_id`). ``promise_limit_amount`` is the outstanding principal and what
+    is collectable this week: nobody promises more.
 
     Args:
         decisions: of :func:`puntual.decision.decide.decide`.
@@ -157,6 +155,7 @@ def contact_rows(
         settings: how the lists are written.
         further_reasons: loan -> language -> sentences after the reasons: what lowers its risk, what would change it.
         reach_hours: rows of ``ml.reach_hours`` for the date; without them no hour is suggested.
+        scripts: opening line of a call or visit by member, in the tone of its step of the escalation.
     """
     chosen = decisions[decisions["action"] != "none"].copy()
     chosen = chosen.rename(columns={"action": "channel_code"})
@@ -197,10 +196,10 @@ def contact_rows(
     # whoever works the list is not told that a contact was drawn: another tone would spoil the measurement
     on_list = _reasons(_without_draw(rows["reason_codes"]), reason_texts, settings.language)
     rows["reasons_on_list"] = _with_further(on_list, rows, further, settings.language)
-    rows["stage"] = _stage(rows["past_due_days"], rows["active_loan_count"])
     rows["amount_text"] = _amount_text(rows, settings)
-    rows["script"] = fill("scripts", rows, settings)
+    rows["script"] = rows["customer_id"].map(dict(scripts or {})).astype(object).fillna("")
     rows["last_contacts"] = _last_contacts(rows, interactions, settings)
+    rows["previous_collector"] = _previous_collector(rows, interactions, collectors)
     rows["open_promise"] = _open_promises(rows, promises, settings)
     rows["place"] = _joined(rows["city"], rows["province"])
     is_personal = rows["channel_code"].isin(COLLECTOR_CHANNELS)
@@ -227,23 +226,6 @@ def masked_worklist(rows: pd.DataFrame) -> pd.DataFrame:
         rank=rows["rank"].astype("int64"),
     )
     return masked[list(WORKLIST_COLUMNS)]
-
-
-def fill(group: str, rows: pd.DataFrame, settings: ListSettings) -> pd.Series:
-    """The texts of ``group`` (scripts or templates) by stage with each row's name, amount and days in them."""
-    lines = texts()[group]
-    filled = [
-        lines[stage][settings.language].format(
-            name=name or "",
-            institution=settings.institution,
-            amount=amount,
-            days=days_in_words(days, settings.language),
-        )
-        for stage, name, amount, days in zip(
-            rows["stage"], rows["full_name"], rows["amount_text"], rows["past_due_days"], strict=True
-        )
-    ]
-    return pd.Series(filled, index=rows.index, dtype=object)
 
 
 def _texts_as_objects(frame: pd.DataFrame) -> pd.DataFrame:
@@ -294,13 +276,6 @@ def _without_draw(codes: pd.Series) -> pd.Series:
     return codes.map(shown).astype(object)
 
 
-def _stage(days: pd.Series, loan_count: pd.Series) -> pd.Series:
-    stage = pd.Series("early", index=days.index, dtype=object)
-    stage[days == 0] = "preventive"
-    stage[days >= _LATE_FROM_DAYS] = "late"
-    return stage.where(~(loan_count > 1), stage + _SEVERAL)
-
-
 def _amount_text(rows: pd.DataFrame, settings: ListSettings) -> pd.Series:
     """What is asked for: the overdue amount, or what falls due while nothing is overdue."""
     amount = rows["arrears_amount"].where(rows["past_due_days"] > 0, rows["collectable_amount"])
@@ -317,6 +292,18 @@ def _last_contacts(rows: pd.DataFrame, interactions: pd.DataFrame, settings: Lis
     day = pd.to_datetime(mine["occurred_date"]).dt.strftime("%Y-%m-%d")
     lines = (day.astype(str) + " " + channel.astype(str) + ": " + outcome.astype(str)).groupby(mine["customer_id"])
     return rows["customer_id"].map(lines.agg("; ".join)).astype(object).fillna("")
+
+
+def _previous_collector(rows: pd.DataFrame, interactions: pd.DataFrame, collectors: pd.DataFrame) -> pd.Series:
+    """Who worked each member last, by name or else code: the reader sees when a member changes hands."""
+    worked = interactions[interactions["collector_id"].notna() & interactions["customer_id"].isin(rows["customer_id"])]
+    newest = worked.sort_values(["customer_id", "occurred_at", "interaction_id"]).drop_duplicates(
+        "customer_id", keep="last"
+    )
+    names = collectors.drop_duplicates("collector_id").set_index("collector_id")["full_name"]
+    owner = newest.set_index("customer_id")["collector_id"].astype(object)
+    named = owner.map(names).astype(object).where(lambda name: name.notna(), owner)
+    return rows["customer_id"].map(named).astype(object).fillna("")
 
 
 def _open_promises(rows: pd.DataFrame, promises: pd.DataFrame, settings: ListSettings) -> pd.Series:

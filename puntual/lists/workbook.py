@@ -27,7 +27,7 @@ _TALLEST_POINTS = 400
 _FILLS_LINE = 0.97
 """Words do not break at the last character: so much of a line is used."""
 _A4 = 9
-_PRINT_SCALE = 52
+_PRINT_SCALE = 50
 _FORMS: dict[str, dict[str, Any]] = {
     "text": {"num_format": "@"},
     "wrapped": {"num_format": "@", "text_wrap": True},
@@ -201,7 +201,10 @@ def _collector(rows: pd.DataFrame) -> str:
 def _write_about(book: Any, sheet: Any, rows: pd.DataFrame, settings: ListSettings, as_of: date, digest: str) -> None:
     """What the list is, how it is filled in, and by what it is known when it comes back."""
     language = settings.language
-    bold, wrapped = book.add_format({"bold": True, "valign": "top"}), book.add_format({"text_wrap": True})
+    bold, wrapped = (
+        book.add_format({"bold": True, "valign": "top"}),
+        book.add_format({"text_wrap": True, "valign": "top"}),
+    )
     lines: Sequence[tuple[str, str]] = (
         ("institution", settings.institution),
         ("date", as_of.isoformat()),

@@ -53,6 +53,7 @@ LIST = pa.schema(
         ("reasons", pa.string()),
         ("script", pa.string()),
         ("last_contacts", pa.string()),
+        ("previous_collector", pa.string()),
         ("open_promise", pa.string()),
     ]
 )

@@ -26,13 +26,12 @@ WITHDRAWN = "puntual-worklist:withdrawn"
 """Campaign of a contact that a newer version of its row says was not made; so does dbt's macro `is_withdrawn`."""
 
 
-def deliver_pending(root: Path, landing: Path, timezone: str) -> list[Path]:
+def deliver_pending(store: OperationsStore, landing: Path, timezone: str) -> list[Path]:
     """Write the landing files of the months of every import that is not delivered yet, and mark it; the files.
 
     Whoever calls holds the home. Equal rows give equal bytes, and a file is replaced in one step; a crash leaves the
     imports as not delivered, to be written by the next import or run.
     """
-    store = OperationsStore(root)
     pending = store.pending()  # asked before the rows are read: what is recorded meanwhile stays pending
     written = []
     for first in sorted({one.as_of_date.replace(day=1) for one in pending}):

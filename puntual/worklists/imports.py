@@ -82,7 +82,7 @@ class Desk:
     store: OperationsStore = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "store", OperationsStore(self.home.root))
+        object.__setattr__(self, "store", OperationsStore(self.home.operations))
 
     @property
     def language(self) -> str:
@@ -197,7 +197,7 @@ class Desk:
         try:
             with exclusive(self.home):
                 landing = self.settings.landing_path(self.home)
-                deliver_pending(self.home.root, landing, self.settings.institution.timezone)
+                deliver_pending(self.store, landing, self.settings.institution.timezone)
         except HomeBusyError:
             return False
         return True

@@ -154,8 +154,13 @@ def _csv_table(path: Path, content: bytes) -> Iterator[Sequence[Any]]:
     if not first:
         raise LandingError(f"{path}: is empty. Use the file that was handed out.")
     separator = max(_SEPARATORS, key=lambda one: sum(plain(name) in _codes() for name in first.split(one)))
-    for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
-        yield [cell[1:] if cell[:1] == "'" else cell for cell in row]
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+            yield [cell[1:] if cell[:1] == "'" else cell for cell in row]
+    except csv.Error as error:
+        raise LandingError(
+            f"{path}: cannot be read as a CSV ({error}). Open it in the spreadsheet program and save it again."
+        ) from error
 
 
 def _workbook(path: Path, content: bytes) -> tuple[list[Sequence[Any]], str | None, str | None]:

@@ -18,7 +18,6 @@ from puntual.errors import PuntualError
 from puntual.lists.files import keep_private
 from puntual.worklists.check import Outcome
 
-DATABASE = "operations.db"
 VERSION = 1
 _WAIT_SECONDS = 30.0
 _TABLES = """
@@ -90,10 +89,10 @@ class Counts:
 
 
 class OperationsStore:
-    """The store of the home in ``root``; the file is made by the first import."""
+    """The store in ``file``, which the first import makes."""
 
-    def __init__(self, root: Path) -> None:
-        self.file = root / DATABASE
+    def __init__(self, file: Path) -> None:
+        self.file = file
 
     @property
     def exists(self) -> bool:

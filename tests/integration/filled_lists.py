@@ -33,7 +33,7 @@ def desk_of(home: Path, day: date) -> Desk:
 def give_back_a_list(home: Path, folder: Path) -> pd.DataFrame:
     """Fill the longest list of the published day and import it; the rows that were filled in, with ``said``."""
     snapshot = Snapshot.current(home)
-    lists = [path for path in (snapshot.folder / "worklists").glob("*.parquet") if path.stem != "all"]
+    lists = [path.with_suffix(".parquet") for path in (snapshot.folder / "worklists").glob("*.xlsx")]
     longest = max(lists, key=lambda path: (len(pd.read_parquet(path)), path.name))
     rows = pd.read_parquet(longest).iloc[: len(SAID)].assign(said=list(SAID))
     book = openpyxl.load_workbook(longest.with_suffix(".xlsx"))

@@ -106,6 +106,8 @@ def test_a_list_that_differs_from_the_kept_snapshot_is_told_by_column(finished_h
     found = {one.name: one for one in compare(log, entry, replay(log, entry, tmp_path / "again"))}
     (line,) = found["worklists/all.csv"].details
     assert "Otra" in line
+    workbook = next(one for name, one in sorted(found.items()) if name.endswith(".xlsx"))
+    assert any("Otra" in line for line in workbook.details)
 
 
 def test_an_altered_archive_is_refused(packed, tmp_path):
@@ -133,7 +135,7 @@ def test_the_commands(finished_home, packed, tmp_path):
     assert "Se le contacta por llamada" in runner.invoke(app, ["why", home, customer], env={"COLUMNS": "150"}).output
     out = tmp_path / "person.csv"
     assert runner.invoke(app, ["audit", "export", home, customer, "--out", str(out)]).exit_code == 0
-    assert len(out.read_text(encoding="utf-8-sig").splitlines()) == 1 + 6
+    assert len(out.read_text(encoding="utf-8-sig").splitlines()) == 1 + 6 * len(AuditLog(Home(finished_home)).entries())
     done = runner.invoke(app, ["whatif", home, "--set", "channels.call.capacity=+10%"], env={"COLUMNS": "150"})
     assert done.exit_code == 0, done.output
     assert "Valor neto" in done.output

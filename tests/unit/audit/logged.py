@@ -11,7 +11,7 @@ import pandas as pd
 
 from puntual.audit.chain import AuditLog
 from puntual.audit.record import Record, keep_inputs
-from puntual.decision.decide import decide
+from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.policies import load_ladder
 from puntual.paths import Home
 from puntual.publish import publish
@@ -58,11 +58,15 @@ def run_day(
     keep: Settings | None = None,
     meanwhile: Callable[[str], None] | None = None,
     text: str = "list",
+    outcome: DecisionOutcome | None = None,
 ) -> None:
-    """Decide and publish a day as a run does; ``meanwhile`` is called with a name before each step of publication."""
+    """Decide (unless ``outcome`` is given) and publish a day as a run does.
+
+    ``meanwhile`` is called with a name before each step of publication.
+    """
     tell = meanwhile or (lambda _: None)
     as_of = inputs["as_of"]
-    outcome = decide(**inputs)
+    outcome = outcome or decide(**inputs)
     digest = keep_inputs(home, as_of, inputs)
     tell("decided")
     record = Record.of(home, keep or settings(), as_of, run_id)

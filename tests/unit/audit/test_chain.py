@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -96,6 +97,22 @@ def test_a_password_in_an_address_is_not_logged(tmp_path):
     assert not [name for name, bytes_ in content(home).items() if b"secreta" in bytes_]
 
 
+def test_the_institution_s_own_files_are_archived(tmp_path):
+    home = Home(tmp_path)
+    (home.policies / "more").mkdir(parents=True)
+    (home.policies / "more" / "own.yaml").write_text("a: ñ", encoding="utf-8")
+    (tmp_path / "roads.csv").write_bytes(b"from_id,to_id\n")
+    run_day(home, arguments(5), keep=logged.settings(visits={"distances": "roads.csv"}))
+    log = AuditLog(home)
+    own = log.inputs(log.newest()).own_files
+    assert list(own) == ["policies/more/own.yaml", "roads.csv"]
+    assert log.archive().read(own["policies/more/own.yaml"].sha256).decode() == "a: ñ"
+    assert verify(home).problems == []
+    log.archive().place(own["roads.csv"].sha256).write_bytes(b"other")
+    (problem,) = verify(home).problems
+    assert "roads.csv of 2026-06-30): altered" in problem
+
+
 def test_only_the_owner_may_enter(home):
     assert home.audit.stat().st_mode & 0o077 == 0
     assert all(file.stat().st_mode & 0o077 == 0 for file in home.audit.rglob("*") if file.is_file())
@@ -150,22 +167,27 @@ def test_a_crash_at_any_step_leaves_a_valid_chain_and_the_next_run_makes_it_whol
     (tmp_path / "saved").mkdir()
     moments = every_moment(home, tmp_path / "saved", monkeypatch)
     assert len(moments) > 12
-    seen = set()
+    inputs = arguments(8, as_of=NEXT)
+    outcome = decide(**inputs)
+    seen: Counter[tuple] = Counter()
     for moment in moments:
         assert verify(moment).problems == [], moment.root
         current = Snapshot.current(moment.root).as_of_date
         entries = chain_of(moment)
         # whoever reads a day finds it in the log, or the log's last step is to be finished
-        seen.add((current, len(entries), (moment.audit / "pending").exists()))
+        state = (current, len(entries), (moment.audit / "pending").exists())
+        seen[state] += 1
+        if seen[state] > 3:
+            continue  # what a run makes of such a state is known by now
         if current == NEXT and len(entries) == 1:
             assert AuditLog(moment).settle().as_of_date == NEXT
             assert chain_of(moment)[-1] == (2, "2026-07-01", None)
-        run_day(moment, arguments(8, as_of=NEXT))
+        run_day(moment, inputs, outcome=outcome)
         assert chain_of(moment) == [(1, "2026-06-30", None), (2, "2026-07-01", None)]
         assert verify(moment).problems == verify(moment).notes == []
         log = AuditLog(moment)
         load(decide, log.inputs(log.newest()).decision, log.archive())
-    assert {(DAY, 1, False), (DAY, 1, True), (NEXT, 1, True), (NEXT, 2, False)} <= seen
+    assert {(DAY, 1, False), (DAY, 1, True), (NEXT, 1, True), (NEXT, 2, False)} <= set(seen)
 
 
 def test_inputs_that_are_not_those_of_the_decision_publish_nothing(home):
@@ -179,6 +201,20 @@ def test_inputs_that_are_not_those_of_the_decision_publish_nothing(home):
         run_day(home, inputs, meanwhile=lost)
     assert Snapshot.current(home.root).as_of_date == DAY
     assert len(chain_of(home)) == 1
+
+
+def test_lists_that_are_published_again_alone_stand_on_the_logged_inputs(home):
+    """The step of publication run by itself: its decision was made, and archived, before."""
+
+    def lost(step):
+        if step == "decided":
+            shutil.rmtree(AuditLog(home).draft(DAY))
+
+    run_day(home, arguments(), meanwhile=lost, text="another layout")
+    assert chain_of(home) == [(1, "2026-06-30", None), (2, "2026-06-30", 1)]
+    first, second = (AuditLog(home).inputs(entry).decision.digest for entry in AuditLog(home).entries())
+    assert first == second
+    assert verify(home).problems == []
 
 
 def test_retention_removes_the_inputs_of_old_days_and_says_so_in_the_chain(tmp_path):

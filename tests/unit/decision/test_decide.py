@@ -36,6 +36,7 @@ def team(*rows: dict[str, Any]) -> pd.DataFrame:
         "zone": None,
         "languages": None,
         "daily_capacity": 4,
+        "team": "field",
         "active_from": pd.NaT,
         "active_to": pd.NaT,
     }

@@ -9,10 +9,15 @@ from typing import Any
 
 import openpyxl
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from puntual.campaigns.plan import CampaignPlan, Costs, plan_campaigns
+from puntual.campaigns.registry import load_campaigns
+from puntual.campaigns.variables import Manner
 from puntual.errors import RuleError
-from puntual.lists.campaigns import write_campaigns
+from puntual.lists.campaigns import PREVIEWS, with_campaign_files, write_campaigns, write_previews
 from puntual.lists.files import csv_text, harmless
 from puntual.lists.rows import WORKLIST_COLUMNS, ListSettings, contact_rows, file_stem, masked_worklist
 from puntual.lists.texts import load_reason_texts, reason_sentences, texts
@@ -24,6 +29,13 @@ from tests.unit.decision.worlds import POLICIES, TUESDAY, at
 ATTACK = "=cmd|'/c calc'!A1"
 SPANISH = ListSettings("Cooperativa Los Andes", "es", "USD", worlds.QUITO)
 ENGLISH = ListSettings("Los Andes", "en", "USD", worlds.QUITO)
+CAMPAIGNS = load_campaigns(
+    POLICIES,
+    None,
+    country="EC",
+    institution="Cooperativa Los Andes",
+    channels=["call", "ivr", "whatsapp", "sms", "email", "visit"],
+)
 BUCKETS = pd.DataFrame({"bucket_code": ["0", "1-30", "31+"], "min_days": [0, 1, 31], "max_days": [0, 30, None]})
 
 
@@ -175,27 +187,90 @@ def test_the_separator_of_a_csv_is_a_setting_and_never_the_decimal_sign(
 
 def test_the_same_rows_give_the_same_bytes(day: dict[str, Any], tmp_path: Path):
     first = write_worklists(rows_of(day, SPANISH), tmp_path / "a", SPANISH, TUESDAY)
-    first += write_campaigns(rows_of(day, SPANISH), day["outcome"].details, tmp_path / "a", SPANISH, TUESDAY)
+    first += write_campaigns(
+        campaigns_of(day), rows_of(day, SPANISH), day["outcome"].details, tmp_path / "a", SPANISH, CAMPAIGNS, TUESDAY
+    )
     time.sleep(2.1)  # zip archives count time in steps of two seconds
     second = write_worklists(rows_of(day, SPANISH), tmp_path / "b", SPANISH, TUESDAY)
-    second += write_campaigns(rows_of(day, SPANISH), day["outcome"].details, tmp_path / "b", SPANISH, TUESDAY)
+    second += write_campaigns(
+        campaigns_of(day), rows_of(day, SPANISH), day["outcome"].details, tmp_path / "b", SPANISH, CAMPAIGNS, TUESDAY
+    )
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
-def test_a_campaign_has_template_and_variables_and_says_who_is_left_out(day: dict[str, Any], tmp_path: Path):
-    outcome = day["outcome"]
-    write_campaigns(rows_of(day, SPANISH), outcome.details, tmp_path, SPANISH, TUESDAY)
+def campaigns_of(day: dict[str, Any], language: str = "es") -> CampaignPlan:
+    """The plan of the day: everybody in the step friendly, and in no segment, so in the campaigns for all."""
+    frames, decisions = day["frames"], day["outcome"].decisions
+    features = frames["features"][["customer_id", "collectable_amount", "active_loan_count"]]
+    people = decisions.merge(features, on="customer_id").merge(
+        frames["customers"][["customer_id", "full_name", "timezone", "language_code"]], on="customer_id"
+    )
+    return plan_campaigns(
+        people.assign(
+            step_code="friendly", next_due_in_days=2, branch_id="B1", promise_date=None, promised_amount=None
+        ),
+        day["outcome"].details,
+        pd.DataFrame({"customer_id": [], "set_id": [], "segment_code": []}, dtype=object),
+        data=CAMPAIGNS,
+        rule_sources={},
+        costs=Costs({"sms": 0.03}),
+        manner=Manner("Cooperativa Los Andes", "USD", "EC"),
+        language=language,
+        timezone=worlds.QUITO,
+        as_of=TUESDAY,
+    )
+
+
+def test_a_campaign_writes_what_it_sends_and_what_it_holds_back(day: dict[str, Any], tmp_path: Path):
+    outcome, plan = day["outcome"], campaigns_of(day)
+    assert plan.problems() == []
+    rows = with_campaign_files(rows_of(day, SPANISH), plan)
+    written = write_campaigns(plan, rows, outcome.details, tmp_path, SPANISH, CAMPAIGNS, TUESDAY)
+    counts = plan.counts.set_index("campaign_id")
     for channel in ("ivr", "whatsapp", "sms", "email"):
-        sent = read_csv(tmp_path / "campaigns" / f"{channel}.csv", ";")
-        assert len(sent) == (outcome.decisions["action"] == channel).sum()
-        suppressed = read_csv(tmp_path / "campaigns" / f"{channel}_suppressed.csv", ";")
-        blocked = outcome.details[(outcome.details["channel_code"] == channel) & ~outcome.details["is_allowed"]]
-        assert len(suppressed) == len(blocked)
-    one = read_csv(tmp_path / "campaigns" / "whatsapp.csv", ";")[0]
-    assert one["Plantilla"].startswith("whatsapp_") and one["Plantilla"].endswith("_es")
+        stem = tmp_path / "campaigns" / f"rest_{channel}"
+        raw = stem.with_suffix(".csv").read_bytes()
+        assert raw.startswith(b"\xef\xbb\xbf"), "spreadsheets read accents only with it"
+        sent = read_csv(stem.with_suffix(".csv"), ";")
+        assert (
+            len(sent) == (outcome.decisions["action"] == channel).sum() == counts.loc[f"rest_{channel}", "sent_count"]
+        )
+        held = read_csv(tmp_path / "campaigns" / f"rest_{channel}_suppressed.csv", ";")
+        assert len(held) == counts.loc[f"rest_{channel}", "suppressed_count"]
+        assert all(row["Por qué no se envía"] and row["Fuente"] for row in held)
+        for ending, rows_there in (("", sent), ("_suppressed", held)):
+            table = pq.read_table(tmp_path / "campaigns" / f"rest_{channel}{ending}.parquet")
+            assert table.num_rows == len(rows_there)
+            assert all(
+                table.schema.field(name).type == pa.string()
+                for name in ("customer_id", "loan_id", "national_id")
+                if name in table.column_names
+            )
+    total = sum(len(read_csv(path, ";")) for path in written if path.suffix == ".csv")
+    assert total == len(outcome.decisions), "everybody is in one file, once"
+    one = read_csv(tmp_path / "campaigns" / "rest_whatsapp.csv", ";")[0]
+    assert one["Plantilla"] == "whatsapp_friendly_es_v1" and one["Plantilla aprobada"] == "puntual_recordatorio_amable"
     assert "Cooperativa Los Andes" in one["Mensaje"] and "USD" in one["Mensaje"]
-    assert one["Teléfono o dirección"] == "+593990000001"
-    assert not (tmp_path / "campaigns" / "call.csv").exists()
+    assert one["Teléfono o dirección"] == "+593990000001" and one["Documento"].startswith("0")
+    assert {path.stat().st_mode & 0o777 for path in written} == {0o600}, "they name people"
+    named = rows[rows["channel_code"] == "sms"]["file"].unique().tolist()
+    assert named == ["campaigns/rest_sms.csv"]
+
+
+def test_a_preview_shows_a_members_figures_and_nobodys_name(day: dict[str, Any], tmp_path: Path):
+    plan = campaigns_of(day)
+    people = day["outcome"].decisions.merge(day["frames"]["features"][["customer_id", "collectable_amount"]]).assign(
+        full_name="José Peña", next_due_in_days=2, active_loan_count=1, branch_id="B1", promise_date=None,
+        promised_amount=None,
+    )  # fmt: skip
+    manner = Manner("Cooperativa Los Andes", "USD", "EC")
+    count = write_previews(tmp_path, plan, people, CAMPAIGNS, manner, TUESDAY)
+    previews = pd.read_parquet(tmp_path / PREVIEWS)
+    assert len(previews) == count > 40
+    real = previews[(previews["campaign_id"] == "rest_whatsapp") & ~previews["is_example"]]
+    assert real["message"].iloc[0].startswith("Hola, J***.")
+    assert not previews["message"].str.contains("José|Peña").any()
+    assert previews[previews["campaign_id"] == "preventive_sms"]["is_example"].all()
 
 
 def test_lists_speak_the_language_of_the_institution(day: dict[str, Any], tmp_path: Path):

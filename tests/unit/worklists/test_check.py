@@ -132,6 +132,7 @@ def test_a_list_of_another_day_or_of_a_day_to_come_is_refused(
         (b"a;b\n1;2\n", "has no column Código de fila / Row code, Resultado / Outcome"),
         ("Código de fila;Resultado;Outcome\n".encode(), "is there twice"),
         ("Código de fila;Resultado\nx;No contesta\n".encode(), "no row has a row code"),
+        ("Código de fila;Resultado\nx;".encode() + b"y" * 200_000, "cannot be read as a CSV"),
     ],
 )
 def test_a_csv_that_is_no_list_is_refused(desk: Desk, tmp_path: Path, content: bytes, said: str) -> None:

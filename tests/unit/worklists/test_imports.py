@@ -194,10 +194,10 @@ def test_while_a_run_works_the_rows_wait_for_the_next_one(
     assert found.is_recorded and not found.is_delivered and not landed(home, "interactions")
     assert [one.status for one in desk.store.imports()] == ["recorded"]
     with exclusive(desk.home):
-        written = deliver_pending(home, home / "landing", QUITO)
+        written = deliver_pending(desk.store, home / "landing", QUITO)
         assert len(written) == 2 and len(landed(home, "promises")) == 1
         first = [path.read_bytes() for path in written]
-        assert deliver_pending(home, home / "landing", QUITO) == []
+        assert deliver_pending(desk.store, home / "landing", QUITO) == []
     assert [one.status for one in desk.store.imports()] == ["delivered"]
     assert [path.read_bytes() for path in written] == first
 
@@ -215,7 +215,7 @@ def test_a_disk_that_refuses_the_landing_file_loses_nothing(
             desk.take_in(path, by="ana")
     assert not landed(home, "interactions") and [one.status for one in desk.store.imports()] == ["recorded"]
     assert desk.take_in(path, by="ana").already is not None
-    assert len(deliver_pending(home, home / "landing", QUITO)) == 2
+    assert len(deliver_pending(desk.store, home / "landing", QUITO)) == 2
 
 
 def test_a_published_list_that_was_altered_judges_nothing(desk: Desk, fill: Fill, home: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_store_of_another_version_is_refused(home: Path) -> None:
     with sqlite3.connect(home / "operations.db") as database:
         database.execute("pragma user_version = 9")
     with pytest.raises(PuntualError, match="version 9"):
-        OperationsStore(home).imports()
+        OperationsStore(home / "operations.db").imports()
 
 
 def test_rows_sorted_and_filtered_in_the_spreadsheet_stay_what_they_are(
