@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from puntual.decision.capacity import Capacity, Cell, budget
+from tests import bench_field
 
 AS_OF = date(2026, 6, 30)
 CONTACTS_A_MEMBER = 50
@@ -189,6 +190,8 @@ PARTS: dict[str, Callable[[int], Work]] = {
     "rules": rules,
     "allocation": allocation,
     "allocation_budget": allocation_budget,
+    "assignment": bench_field.assignment,
+    "routes": bench_field.routes,
 }
 
 
