@@ -4,8 +4,6 @@ One decision row for everyone who owes something today or within the response wi
 per member and channel: verdict of the rules, value, price, what the greedy plan and what chance would have done.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
