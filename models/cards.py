@@ -111,7 +111,7 @@ def with_commas(svg: str) -> str:
 
 
 def interval(measure: dict[str, float | None], digits: int = 3) -> str:
-    """A value with its 95 % interval in the signs of Spanish, e.g. ``0,912 (0,903 – 0,921)``; an unknown one is a dash."""
+    """A value with its 95 % interval in Spanish signs, e.g. ``0,912 (0,903 – 0,921)``; an unknown one is a dash."""
     value, low, high = (measure.get(name) for name in ("value", "low", "high"))
     if value is None or value != value:
         return "–"

@@ -233,8 +233,8 @@ def _backtest(page: cards.Page, rows: Sequence[Mapping[str, Any]]) -> None:
             f"{label} por mes juzgado",
             f"{label} by judged month",
             plot.svg(),
-            f"De {cards.number(rows[0][code]['value'], 3)} en {names[0]} a {cards.number(rows[-1][code]['value'], 3)} en "
-            f"{names[-1]}.",
+            f"De {cards.number(rows[0][code]['value'], 3)} en {names[0]} "
+            f"a {cards.number(rows[-1][code]['value'], 3)} en {names[-1]}.",
             f"From {rows[0][code]['value']:.3f} in {names[0]} to {rows[-1][code]['value']:.3f} in {names[-1]}.",
         )
     page.table(
