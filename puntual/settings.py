@@ -104,7 +104,7 @@ class DecisionSettings(Strict):
     exploration_max_cost_share: float | None = Field(default=0.1, ge=0)
     reading: Literal["strict_default", "alternative_reading"] = "strict_default"
     seed: int = 0
-    provision_weight: Share = 1.0
+    provision_weight: Share = 0.25
     collection_fee_weight: Share = 0.0
     daily_budget: float | None = Field(default=None, ge=0)
     stay_amount: float = Field(default=0.1, ge=0)
@@ -585,7 +585,7 @@ decision:
   exploration_share: 0.05          # share of members whose action is drawn, so that the next model can learn
   exploration_max_cost: null       # what the drawn contacts of a day may cost in expectation; null: no limit
   exploration_max_cost_share: 0.1  # the same, as a share of what the day's plan costs; the smaller of the two holds
-  provision_weight: 1.0            # part of the provision that a contact avoids which counts as its value; 0: none
+  provision_weight: 0.25           # part of the provision that a contact avoids which counts as its value; 0: none
   collection_fee_weight: 0.0       # part of the regulated collection fee that counts; a burden for the member
   daily_budget: null               # what all contacts of a day may cost together; null: no limit
   stay_amount: 0.1                 # an undone action of the last list is left only for a gain above this; 0: off

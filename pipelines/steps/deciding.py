@@ -16,6 +16,7 @@ from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.audit.record import keep_inputs
 from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
+from puntual.decision.duties import owed
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
 from puntual.decision.owners import load_owner_rules
 from puntual.decision.policies import PolicySet, load_ladder, load_policies
@@ -104,6 +105,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         default_risk = default_risk.merge(owners, on="loan_id", how="left")
         taking_part = take_part(day, features)
         at_stake = _at_stake(day, payments, interactions)
+        duties = _duties(day, customers, interactions, policies, holidays)
         ensure_decided(warehouse, "decisions.decisions")
         earlier = warehouse.read(
             "select as_of_date, customer_id, action from decisions.decisions where as_of_date = (select max(as_of_date)"
@@ -142,6 +144,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         provision_weight=settings.decision.provision_weight,
         fee_weight=settings.decision.collection_fee_weight,
         daily_budget=settings.decision.daily_budget,
+        duties=duties,
         earlier=earlier,
         stay_amount=settings.decision.stay_amount,
         stay_share=settings.decision.stay_share,
@@ -169,6 +172,30 @@ def decide_day(day: Day) -> DecidingOutcome:
         checks |= campaigning.campaign_day(day, policies)
     summary = {key: value for key, value in outcome.summary.items() if isinstance(value, int | float | str)}
     return DecidingOutcome({**summary, "decisions": len(outcome.decisions)}, checks)
+
+
+def _duties(
+    day: Day, customers: pd.DataFrame, interactions: pd.DataFrame, policies: PolicySet, holidays: HolidayCalendar
+) -> pd.DataFrame | None:
+    """Contacts that a rule asks for, of every instalment that stands open; None where nothing is owed."""
+    missed = day.warehouse.read(
+        "select distinct loans.customer_id, spans.due_date"
+        " from intermediate.int_installments__past_due_spans as spans"
+        " inner join features.feat_loan__as_of as loans on loans.loan_id = spans.loan_id and loans.is_score"
+        " where spans.past_due_from_date <= {} and spans.past_due_to_date > {} and spans.due_date > {}"
+        " order by loans.customer_id, spans.due_date",
+        [day.as_of, day.as_of, day.as_of - timedelta(days=_EVENT_DAYS)],
+    )
+    found = owed(
+        missed,
+        customers,
+        interactions,
+        policies=policies,
+        holidays=holidays,
+        as_of=day.as_of,
+        timezone=day.settings.institution.timezone,
+    )
+    return None if found.empty else found
 
 
 def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame | None:

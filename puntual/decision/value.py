@@ -9,8 +9,8 @@ What is assumed, and not known:
 1. Money goes to the oldest debt first: of a member with several loans only the one of most past-due days counts.
 2. Who pays because of a contact pays as much as who pays anyway: as large a part of an instalment as in the payments of
    the institution's last half year.
-3. A roll that is avoided today may come next month. The difference counts in full; the setting
-   ``decision.provision_weight`` scales it.
+3. A roll that is avoided today may come next month, and part of a provision is the same money that is recovered. The
+   setting ``decision.provision_weight`` scales what counts.
 4. The fee of a contact that reaches the member is charged once a month, for the same loan, and is paid.
 """
 
