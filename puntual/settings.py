@@ -6,6 +6,7 @@ is a list that breaks a rule.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from datetime import date
@@ -78,10 +79,29 @@ ChannelName = Annotated[str, AfterValidator(_known_channel)]
 
 
 class ChannelSettings(Strict):
-    """Cost of one contact in the institution's currency, and what may be sent in a day (None: no limit of its own)."""
+    """Cost of one contact in the institution's currency, and what may be sent in a day (None: no limit of its own).
+
+    ``daily_budget``: what the messages of a day may cost, in money. It is a number of messages, since all of a channel
+    cost alike; the smaller of the two limits holds. Calls and visits are bounded by the people who make them.
+    """
 
     cost: float = Field(ge=0)
     daily_capacity: int | None = Field(default=None, ge=0)
+    daily_budget: float | None = Field(default=None, ge=0)
+
+    @property
+    def contacts_a_day(self) -> int | None:
+        """The most contacts of a day by both limits; None is no limit.
+
+        >>> ChannelSettings(cost=0.06, daily_budget=30).contacts_a_day
+        500
+        >>> ChannelSettings(cost=0.06, daily_budget=30, daily_capacity=400).contacts_a_day
+        400
+        """
+        if self.daily_budget is None or self.cost == 0:
+            return self.daily_capacity
+        paid = math.floor(round(self.daily_budget / self.cost, 6))
+        return paid if self.daily_capacity is None else min(paid, self.daily_capacity)
 
 
 class DecisionSettings(Strict):
@@ -386,6 +406,17 @@ class Settings(Strict):
     def landing_path(self, home: Home) -> Path:
         """The folder of the institution's files, absolute."""
         return home.root / self.landing.path
+
+    @field_validator("channels")
+    @classmethod
+    def _no_budget_of_people(cls, value: dict[str, ChannelSettings]) -> dict[str, ChannelSettings]:
+        for name in ("call", "visit"):
+            if name in value and value[name].daily_budget is not None:
+                raise ValueError(
+                    f"{name}.daily_budget: calls and visits are bounded by the collectors; take it away, or set "
+                    "decision.daily_budget for all contacts together"
+                )
+        return value
 
 
 def _line_of(node: yaml.Node | None, location: tuple[Any, ...]) -> int | None:

@@ -122,7 +122,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         "payments": payments,
         "collectors": collectors,
         "holidays": holidays,
-        "daily_capacity": {name: channel.daily_capacity for name, channel in settings.channels.items()},
+        "daily_capacity": {name: channel.contacts_a_day for name, channel in settings.channels.items()},
         "as_of": day.as_of,
         "timezone": settings.institution.timezone,
         "promise_grace_days": settings.arrears.promise_grace_days,
