@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipelines.day import Day
 from pipelines.steps import campaigning
+from pipelines.steps.contact_facts import contact_facts
 from pipelines.steps.decided import store_decided, store_outcome
 from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.audit.record import keep_inputs
@@ -20,6 +21,7 @@ from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
 from puntual.decision.owners import load_owner_rules
 from puntual.decision.policies import PolicySet, load_ladder, load_policies
 from puntual.decision.rules import lookback_days
+from puntual.decision.sending import daily_room
 from puntual.paths import POLICIES, SEEDS
 
 EXIT_CHECKS = {
@@ -100,6 +102,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         )
         default_risk = default_risk.merge(owners, on="loan_id", how="left")
         taking_part = take_part(day, features)
+        facts = contact_facts(day, policies, interactions)
     # The checker judges by the very rows that the decision was made from.
     shared: dict[str, Any] = {
         "features": features,
@@ -110,9 +113,16 @@ def decide_day(day: Day) -> DecidingOutcome:
         "payments": payments,
         "collectors": collectors,
         "holidays": holidays,
-        "daily_capacity": {name: channel.daily_capacity for name, channel in settings.channels.items()},
+        "daily_capacity": daily_room(
+            {name: channel.daily_capacity for name, channel in settings.channels.items()},
+            interactions,
+            policies=policies,
+            as_of=day.as_of,
+            timezone=settings.institution.timezone,
+        ),
         "as_of": day.as_of,
         "timezone": settings.institution.timezone,
+        "facts": facts,
         "promise_grace_days": settings.arrears.promise_grace_days,
     }
     inputs: dict[str, Any] = dict(

@@ -15,6 +15,7 @@ import pandas as pd
 from puntual.decision import assign as assignment
 from puntual.decision.arms import Arms
 from puntual.decision.capacity import COLLECTOR_CHANNELS, capacities, roster, zone_keys
+from puntual.decision.facts import ContactFacts
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.owners import OwnerRules, Placement, place, zone_of_place
 from puntual.decision.plan import Plan, make_plan
@@ -65,6 +66,7 @@ def decide(
     promise_grace_days: int = 2,
     arms: pd.DataFrame | None = None,
     owners: OwnerRules | None = None,
+    facts: ContactFacts | None = None,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
@@ -119,6 +121,7 @@ def decide(
         promise_grace_days: whole days after a promise's due date before it counts as broken.
         arms: of the members of experiments, columns ``puntual.experiments.assign.ARM_COLUMNS``; None: there are none.
         owners: who may be given which members; None: everybody may get everybody.
+        facts: what the rules know beside the marts: recent plans, dated statuses, messages, templates.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -137,6 +140,7 @@ def decide(
         timezone=timezone,
         channels=channels,
         promise_grace_days=promise_grace_days,
+        facts=facts,
     )
     width = len(channels)
     allowed = verdicts["is_allowed"].to_numpy(dtype=bool).reshape(-1, width)
@@ -179,7 +183,8 @@ def decide(
 def _people(features: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
     """Eligible members by customer_id, with what the rules and the lists need of them."""
     eligible = features[features["is_eligible"].to_numpy(dtype=bool)].sort_values("customer_id")
-    known = customers[["customer_id", "customer_status_code", "timezone", "province", "language_code"]]
+    needed = ["customer_id", "customer_status_code", "timezone", "province", "language_code", "birth_date"]
+    known = customers[[name for name in needed if name in customers.columns or name != "birth_date"]]
     if eligible["customer_id"].duplicated().any() or known["customer_id"].duplicated().any():
         raise RuleError("A member appears twice among the eligible members or the customers; rebuild the marts.")
     shared = [name for name in known.columns if name in eligible.columns and name != "customer_id"]
