@@ -74,10 +74,13 @@ class Page:
         self._parts.append(f"<div class='scroll'><table{dense}><tr>{top}</tr>{body}</table></div>")
 
     def picture(self, es: str, en: str, svg: str, alt_es: str = "", alt_en: str = "") -> None:
-        """A picture with its caption, and with words for those who cannot see it (the caption when none are given)."""
+        """A picture with its caption, and with words for those who cannot see it (the caption when none are given).
+
+        Its figures get the decimal commas of Spanish, which comes first on the page.
+        """
         english = "" if es == en else f" <span class='en'>{escape(en)}</span>"
         words = escape(f"{alt_es or es} · {alt_en or en}", quote=True)
-        named = svg.replace("<svg ", f"<svg aria-label='{words}' ", 1)
+        named = with_commas(svg).replace("<svg ", f"<svg aria-label='{words}' ", 1)
         self._parts.append(f"<figure><figcaption>{escape(es)}{english}</figcaption>{named}</figure>")
 
     def html(self) -> str:
@@ -108,11 +111,11 @@ def with_commas(svg: str) -> str:
 
 
 def interval(measure: dict[str, float | None], digits: int = 3) -> str:
-    """A value with its 95 % interval, e.g. ``0.912 (0.903 – 0.921)``; an unknown one is a dash."""
+    """A value with its 95 % interval in Spanish signs, e.g. ``0,912 (0,903 – 0,921)``; an unknown one is a dash."""
     value, low, high = (measure.get(name) for name in ("value", "low", "high"))
     if value is None or value != value:
         return "–"
     if low is None or high is None or low != low:
-        return f"{value:.{digits}f}"
+        return number(value, digits)
     # Spaces and a joiner that do not break: an interval is read on one line.
-    return f"{value:.{digits}f} ({low:.{digits}f}\u00a0–\u2060\u00a0{high:.{digits}f})"
+    return f"{number(value, digits)} ({number(low, digits)}\u00a0–\u2060\u00a0{number(high, digits)})"

@@ -167,6 +167,11 @@ class ModelRegistry:
         place = 1 + max((row.get("place", 0) for row in rows if row["name"] == name), default=0)
         self._decide(entry, {"reason": reason, "decided_on": decided_on.isoformat(), "place": place})
 
+    def decline(self, name: str, version: str, reason: str, decided_on: date) -> None:
+        """Keep in the registry why a version was not promoted; one that was chosen before keeps its own reason."""
+        if self._row(self._rows(), name, version)["status"] == CHALLENGER:
+            self._ledger.tag(self._entry(name, version), {"reason": reason, "decided_on": decided_on.isoformat()})
+
     def rollback(self, name: str, decided_on: date, reason: str = "rollback") -> str:
         """Make the champion before the present one champion again and return its version."""
         rows = self._rows()

@@ -25,7 +25,7 @@ import pandas as pd
 from scipy import stats
 
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
-from models.lab.baselines import response_scores, risk_scores
+from models.lab.baselines import response_scores, risk_scores, taught_the_truth
 from models.lab.contest import BUDGETS, contest
 from models.lab.settings import FAMILIES
 from models.lab.write import write_demo
@@ -164,10 +164,11 @@ def _judge(day: Day, truth_path: Path, budgets: Sequence[float], seed: int) -> p
         outcomes = warehouse.read_table(
             "features.label_customer__contact_response", order_by=["as_of_date", "customer_id"]
         )
+        loans = feature_rows(day, LOAN_FEATURES, "is_score", known[RISK_MODEL])
         plain = risk_scores(
             feature_rows(day, LOAN_FEATURES, "is_risk_training", known[RISK_MODEL]),
             warehouse.read_table("features.label_loan__default", order_by=["as_of_date", "loan_id"]),
-            feature_rows(day, LOAN_FEATURES, "is_score", known[RISK_MODEL]),
+            loans,
             as_of=day.as_of,
             settings=risk_settings(day),
             seed=seed,
@@ -179,6 +180,7 @@ def _judge(day: Day, truth_path: Path, budgets: Sequence[float], seed: int) -> p
     if len(past) and len(channel):
         response = response_scores(past, outcomes, today, channels, seed=seed, n_jobs=settings.runtime.threads)
     truth = pd.read_parquet(truth_path)
+    taught = taught_the_truth(loans, risk, truth, seed=seed, n_jobs=settings.runtime.threads) if len(risk) else {}
     habit_path = truth_path.with_name("truth_habit.parquet")
     return contest(
         channel if len(channel) else None,
@@ -188,7 +190,7 @@ def _judge(day: Day, truth_path: Path, budgets: Sequence[float], seed: int) -> p
         budgets,
         teams=_teams(collectors, channels, day.as_of),
         response_scores=response if response is not None and len(response) else None,
-        risk_baselines=plain,
+        risk_baselines={**plain, **taught},
         habit=pd.read_parquet(habit_path) if habit_path.exists() else None,
         seed=seed,
     )

@@ -6,6 +6,7 @@ is a list that breaks a rule.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from datetime import date
@@ -78,10 +79,29 @@ ChannelName = Annotated[str, AfterValidator(_known_channel)]
 
 
 class ChannelSettings(Strict):
-    """Cost of one contact in the institution's currency, and what may be sent in a day (None: no limit of its own)."""
+    """Cost of one contact in the institution's currency, and what may be sent in a day (None: no limit of its own).
+
+    ``daily_budget``: what the messages of a day may cost, in money. It is a number of messages, since all of a channel
+    cost alike; the smaller of the two limits holds. Calls and visits are bounded by the people who make them.
+    """
 
     cost: float = Field(ge=0)
     daily_capacity: int | None = Field(default=None, ge=0)
+    daily_budget: float | None = Field(default=None, ge=0)
+
+    @property
+    def contacts_a_day(self) -> int | None:
+        """The most contacts of a day by both limits; None is no limit.
+
+        >>> ChannelSettings(cost=0.06, daily_budget=30).contacts_a_day
+        500
+        >>> ChannelSettings(cost=0.06, daily_budget=30, daily_capacity=400).contacts_a_day
+        400
+        """
+        if self.daily_budget is None or self.cost == 0:
+            return self.daily_capacity
+        paid = math.floor(round(self.daily_budget / self.cost, 6))
+        return paid if self.daily_capacity is None else min(paid, self.daily_capacity)
 
 
 class DecisionSettings(Strict):
@@ -89,7 +109,13 @@ class DecisionSettings(Strict):
 
     ``exploration_max_cost``: what the drawn contacts of a day may cost in expectation; empty is no limit.
     ``exploration_max_cost_share``: the same as a share of what the day's plan would cost if nobody were explored; empty
-    is no limit. The smaller of the two holds.
+    is no limit. The smaller of the two holds. ``provision_weight``: part of the provision avoided, when a contact keeps
+    a loan from a worse rating category, that counts as value; 0 leaves it out. It needs a rating table of the
+    institution's country (``kpis.rating_table``). ``collection_fee_weight``: part of the regulated collection fee that
+    counts as value of a contact that reaches the member; income for the institution and a burden for the member.
+    ``daily_budget``: what all contacts of a day may cost together. ``stay_amount``, ``stay_share``: an action of the
+    last list that was not carried out is left only for a gain above this amount, or this share of what it is worth,
+    whichever is more; both 0: the list is made anew every day.
     """
 
     response_window_days: int = Field(default=7, ge=1, le=31)
@@ -98,6 +124,11 @@ class DecisionSettings(Strict):
     exploration_max_cost_share: float | None = Field(default=0.1, ge=0)
     reading: Literal["strict_default", "alternative_reading"] = "strict_default"
     seed: int = 0
+    provision_weight: Share = 0.25
+    collection_fee_weight: Share = 0.0
+    daily_budget: float | None = Field(default=None, ge=0)
+    stay_amount: float = Field(default=0.1, ge=0)
+    stay_share: Share = 0.0
 
 
 class DefaultRiskSettings(Strict):
@@ -376,6 +407,17 @@ class Settings(Strict):
         """The folder of the institution's files, absolute."""
         return home.root / self.landing.path
 
+    @field_validator("channels")
+    @classmethod
+    def _no_budget_of_people(cls, value: dict[str, ChannelSettings]) -> dict[str, ChannelSettings]:
+        for name in ("call", "visit"):
+            if name in value and value[name].daily_budget is not None:
+                raise ValueError(
+                    f"{name}.daily_budget: calls and visits are bounded by the collectors; take it away, or set "
+                    "decision.daily_budget for all contacts together"
+                )
+        return value
+
 
 def _line_of(node: yaml.Node | None, location: tuple[Any, ...]) -> int | None:
     """Line (from 1) of the deepest part of ``location`` that the file has."""
@@ -574,6 +616,11 @@ decision:
   exploration_share: 0.05          # share of members whose action is drawn, so that the next model can learn
   exploration_max_cost: null       # what the drawn contacts of a day may cost in expectation; null: no limit
   exploration_max_cost_share: 0.1  # the same, as a share of what the day's plan costs; the smaller of the two holds
+  provision_weight: 0.25           # part of the provision that a contact avoids which counts as its value; 0: none
+  collection_fee_weight: 0.0       # part of the regulated collection fee that counts; a burden for the member
+  daily_budget: null               # what all contacts of a day may cost together; null: no limit
+  stay_amount: 0.1                 # an undone action of the last list is left only for a gain above this; 0: off
+  stay_share: 0.0                  # the same, as a share of what the action is worth; the larger of the two holds
   reading: strict_default          # where sources of a rule differ: strict_default or alternative_reading
 
 default_risk:

@@ -22,9 +22,22 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from puntual.decision.capacity import Capacity, Cell, budget
+from tests import bench_field
+
 AS_OF = date(2026, 6, 30)
 CONTACTS_A_MEMBER = 50
 SIZES = (20_000, 100_000, 1_000_000)
+ALLOCATION_COSTS = {
+    "call": 0.45,
+    "ivr": 0.04,
+    "whatsapp": 0.06,
+    "sms": 0.03,
+    "email": 0.004,
+    "visit": 4.5,
+    "letter": 1.2,
+    "web_chat": 0.45,
+}
 
 Work = Callable[[], str]
 """What is timed; returns a line about what came out."""
@@ -132,7 +145,54 @@ def rules(members: int) -> Work:
     return work
 
 
-PARTS: dict[str, Callable[[int], Work]] = {"rules": rules}
+def _capacities(members: int) -> list[Capacity]:
+    """50 capacities: a pool of callers, visitors and people of both skills by zone, messages alone and together."""
+    few = max(1, members // 4000)
+    zones = [f"z{zone}" for zone in range(20)]
+    return [
+        Capacity("call", (Cell("call"),), members // 25, "pool"),
+        *(Capacity(f"visit {zone}", (Cell("visit", zone),), few, "pool") for zone in zones),
+        *(Capacity(f"both {zone}", (Cell("call"), Cell("visit", zone)), few, "pool") for zone in zones),
+        *(Capacity(name, (Cell(name),), members // 10) for name in ALLOCATION_COSTS if name not in {"call", "visit"}),
+        Capacity("chat", (Cell("whatsapp"), Cell("sms")), members // 8),
+        Capacity("messages", (Cell("whatsapp"), Cell("sms"), Cell("email")), members // 6),
+        Capacity("written", (Cell("letter"), Cell("web_chat")), members // 8),
+    ]
+
+
+def _allocation(members: int, limits: list[Capacity]) -> Work:
+    from puntual.decision.allocate import allocate
+
+    random = np.random.default_rng(5)
+    value = random.gamma(0.5, 8.0, (members, len(ALLOCATION_COSTS))) - 1
+    allowed = random.random(value.shape) < 0.8
+    zones = random.choice([f"z{zone}" for zone in range(20)], members).astype(object)
+
+    def work() -> str:
+        found = allocate(value, allowed, limits, channels=list(ALLOCATION_COSTS), zones=zones)
+        proof = "proven best" if found.is_optimal else "not proven"
+        return f"{len(limits)} capacities, {(found.choice >= 0).sum():,} contacts, gap {found.gap:.1e}, {proof}"
+
+    return work
+
+
+def allocation(members: int) -> Work:
+    """The allocation over eight channels and 50 capacities that are a network."""
+    return _allocation(members, _capacities(members))
+
+
+def allocation_budget(members: int) -> Work:
+    """The same with a budget in money that binds: no network."""
+    return _allocation(members, [*_capacities(members), budget("budget", 0.1 * members, ALLOCATION_COSTS)])
+
+
+PARTS: dict[str, Callable[[int], Work]] = {
+    "rules": rules,
+    "allocation": allocation,
+    "allocation_budget": allocation_budget,
+    "assignment": bench_field.assignment,
+    "routes": bench_field.routes,
+}
 
 
 def _measure(part: str, members: int) -> None:
@@ -159,7 +219,7 @@ def main() -> None:
     if given.measure:
         _measure(given.measure, given.members[0])
         return
-    head = f"{'part':<12} {'members':>10} {'seconds':>9} {'inputs MB':>10} {'peak MB':>9}  what came out\n"
+    head = f"{'part':<18} {'members':>10} {'seconds':>9} {'inputs MB':>10} {'peak MB':>9}  what came out\n"
     sys.stdout.write(head)
     for part in given.only:
         for members in given.members:
@@ -169,7 +229,7 @@ def main() -> None:
                 sys.exit(done.stdout + done.stderr)
             found = json.loads(done.stdout.strip().splitlines()[-1])
             sys.stdout.write(
-                f"{part:<12} {members:>10,} {found['seconds']:>9.2f} {found['inputs_mb']:>10,.0f}"
+                f"{part:<18} {members:>10,} {found['seconds']:>9.2f} {found['inputs_mb']:>10,.0f}"
                 f" {found['peak_mb']:>9,.0f}  {found['line']}\n"
             )
             sys.stdout.flush()

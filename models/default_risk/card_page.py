@@ -88,8 +88,12 @@ def render(card: Mapping[str, Any]) -> str:
         page.facts(
             [
                 ("Definición", "Definition", f"{entry['threshold_days']} días / {entry['horizon_days']} días"),
-                ("Filas, créditos", "Rows, loans", f"{entry['row_count']:,}, {entry['loan_count']:,}"),
-                ("Créditos con el evento", "Loans with the event", f"{entry['event_loan_count']:,}"),
+                (
+                    "Filas, créditos",
+                    "Rows, loans",
+                    f"{cards.number(entry['row_count'])}, {cards.number(entry['loan_count'])}",
+                ),
+                ("Créditos con el evento", "Loans with the event", cards.number(entry["event_loan_count"])),
                 ("Fechas", "Dates", f"{entry['first_date']} – {entry['last_date']} ({entry['date_count']})"),
                 ("Modelo", "Model", entry["kind"]),
             ]
@@ -124,7 +128,7 @@ def _evidence(page: cards.Page, evidence: Mapping[str, Any] | None) -> None:
             [
                 " / ".join(TITLES[target]),
                 ", ".join(str(day) for day in one["dates"]),
-                f"{one['row_count']:,}, {one['event_count']:,}",
+                f"{cards.number(one['row_count'])}, {cards.number(one['event_count'])}",
                 label,
                 *(cards.interval(one[who][code], 4) for code, _ in EVIDENCE_MEASURES),
             ]
@@ -200,7 +204,7 @@ def _calibration(page: cards.Page, found: Mapping[str, Any]) -> None:
         "Calibración: esperado y observado por décimos",
         "Calibration: expected and seen by tenths",
         plot.svg(),
-        f"Error de calibración {quality['ece']:.4f}; los puntos sobre la línea están calibrados.",
+        f"Error de calibración {cards.number(quality['ece'], 4)}; los puntos sobre la línea están calibrados.",
         f"Calibration error {quality['ece']:.4f}; dots on the line are calibrated.",
     )
 
@@ -229,7 +233,8 @@ def _backtest(page: cards.Page, rows: Sequence[Mapping[str, Any]]) -> None:
             f"{label} por mes juzgado",
             f"{label} by judged month",
             plot.svg(),
-            f"De {rows[0][code]['value']:.3f} en {names[0]} a {rows[-1][code]['value']:.3f} en {names[-1]}.",
+            f"De {cards.number(rows[0][code]['value'], 3)} en {names[0]} "
+            f"a {cards.number(rows[-1][code]['value'], 3)} en {names[-1]}.",
             f"From {rows[0][code]['value']:.3f} in {names[0]} to {rows[-1][code]['value']:.3f} in {names[-1]}.",
         )
     page.table(
@@ -238,8 +243,8 @@ def _backtest(page: cards.Page, rows: Sequence[Mapping[str, Any]]) -> None:
             [
                 row["as_of_date"],
                 row["learnt_to"],
-                f"{row['row_count']:,}",
-                f"{row['event_count']:,}",
+                cards.number(row["row_count"]),
+                cards.number(row["event_count"]),
                 *(cards.interval(row[code]) for code in ("auc", "brier", "ece")),
             ]
             for row in rows
@@ -273,9 +278,9 @@ def _segments(page: cards.Page, rows: Sequence[Mapping[str, Any]]) -> None:
         [
             [
                 f"{SEGMENTS[row['segment']][0]}: {row['value']}",
-                f"{row['row_count']:,}",
-                f"{row['expected_count']:.1f}",
-                f"{row['event_count']:.0f}",
+                cards.number(row["row_count"]),
+                cards.number(row["expected_count"], 1),
+                cards.number(row["event_count"]),
                 cards.interval(row["ratio"], 2),
                 cards.interval(row["ece"]),
                 VERDICTS[row["verdict"]],
@@ -341,7 +346,8 @@ def _features(page: cards.Page, features: Sequence[Mapping[str, Any]]) -> None:
                 name.es,
                 name.en,
                 line_chart(shape),
-                f"{name.es}: su parte en la nota {way[0]} de {shape[0][1]:.2f} a {shape[-1][1]:.2f}.",
+                f"{name.es}: su parte en la nota {way[0]} de {cards.number(shape[0][1], 2)} a "
+                f"{cards.number(shape[-1][1], 2)}.",
                 f"{name.en}: its part in the score {way[1]} from {shape[0][1]:.2f} to {shape[-1][1]:.2f}.",
             )
 
@@ -394,7 +400,7 @@ def _disparity(page: cards.Page, report: Mapping[str, Sequence[Mapping[str, Any]
             [
                 [
                     NOT_RECORDED if row["value"] == "not_recorded" else row["value"],
-                    f"{row['row_count']:,}",
+                    cards.number(row["row_count"]),
                     _stacked(row["mean_probability"]),
                     _stacked(row["event_rate"]),
                     _stacked(row["ratio"], 2),

@@ -120,16 +120,8 @@ class DefaultRiskModel:
         Raises:
             ModelError: the columns are not those that the model was trained on.
         """
-        spec = LOAN_FEATURES
-        rows = spec.check(features)
-        matrix = encode(spec, rows, self.categories)
-        days = np.nan_to_num(number(spec, rows["past_due_days"]), nan=0.0)
-        day_of_year = number(spec, rows["day_of_year"])
-        limits = {"default": self.settings.past_due_days, "early_warning": self.settings.early_past_due_days}
-        probability = {
-            target: np.where(days >= limits[target], 1.0, self.targets[target].probability(matrix, days, day_of_year))
-            for target in TARGETS
-        }
+        rows = LOAN_FEATURES.check(features)
+        matrix, days, probability = self._scored(rows)
         why = reasons(self, rows, matrix, days, probability["default"])
         result = pd.DataFrame(
             {
@@ -148,6 +140,23 @@ class DefaultRiskModel:
             result.sort_values(order, kind="stable", ignore_index=True),
             why[given].sort_values(order, kind="stable", ignore_index=True),
         )
+
+    def probabilities(self, features: pd.DataFrame) -> pd.DataFrame:
+        """The probability of both targets alone, row by row: columns ``default`` and ``early_warning``."""
+        return pd.DataFrame(self._scored(LOAN_FEATURES.check(features))[2], index=features.index)
+
+    def _scored(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Matrix, past-due days and the probability of each target of checked rows."""
+        spec = LOAN_FEATURES
+        matrix = encode(spec, rows, self.categories)
+        days = np.nan_to_num(number(spec, rows["past_due_days"]), nan=0.0)
+        day_of_year = number(spec, rows["day_of_year"])
+        limits = {"default": self.settings.past_due_days, "early_warning": self.settings.early_past_due_days}
+        probability = {
+            target: np.where(days >= limits[target], 1.0, self.targets[target].probability(matrix, days, day_of_year))
+            for target in TARGETS
+        }
+        return matrix, days, probability
 
     def explain(self, features: pd.DataFrame, target: str = "default") -> pd.DataFrame:
         """Exact tree SHAP values in log odds: one row per row of the feature table, one column per feature."""

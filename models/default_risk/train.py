@@ -92,6 +92,50 @@ def train(
     Raises:
         ModelError: the columns are not those of the tables, a key repeats, or a row is later than ``as_of``.
     """
+    found = fit(features, labels, as_of=as_of, settings=settings, seed=seed)
+    return found.with_card(people=people, segments=segments)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model without its card, and the rows that it learnt from, on which a card can be measured."""
+
+    model: DefaultRiskModel
+    parts: dict[str, TargetRows]
+    notes: dict[str, dict[str, Any]]
+    table: pd.DataFrame
+    binned: BinnedMatrix | None
+    booster: BoosterSettings
+    seed: int
+
+    def with_card(
+        self, *, people: pd.DataFrame | None = None, segments: Segments = DEFAULT_SEGMENTS
+    ) -> DefaultRiskModel:
+        """The model with its card: the same procedure judged on later dates, back-tests, shapes, reference."""
+        card = build_card(
+            self.model,
+            self.parts,
+            self.notes,
+            self.table,
+            self.binned,
+            self.booster,
+            fit=fit_boosted,
+            seed=self.seed,
+            people=people,
+            segments=segments,
+        )
+        return replace(self.model, card=card)
+
+
+def fit(
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    as_of: date,
+    settings: DefaultRiskSettings | None = None,
+    seed: int = 0,
+) -> Fitted:
+    """Both targets, fitted and calibrated; what :func:`train` does before the card, with the same arguments."""
     check_spec(LOAN_FEATURES)
     settings = settings or DefaultRiskSettings()
     booster = replace(settings.booster, seed=seed, n_jobs=settings.n_jobs)
@@ -109,11 +153,7 @@ def train(
     notes: dict[str, dict[str, Any]] = {}
     for target, part in parts.items():
         targets[target], notes[target] = fit_target(part, binned, booster, settings, seed=seed)
-    model = DefaultRiskModel(as_of, settings, categories, targets)
-    card = build_card(
-        model, parts, notes, table, binned, booster, fit=fit_boosted, seed=seed, people=people, segments=segments
-    )
-    return replace(model, card=card)
+    return Fitted(DefaultRiskModel(as_of, settings, categories, targets), parts, notes, table, binned, booster, seed)
 
 
 def training_frame(features: pd.DataFrame, labels: pd.DataFrame, *, as_of: date) -> pd.DataFrame:

@@ -72,7 +72,7 @@ def learn_default_risk(day: Day) -> dict[str, Any]:
     model = replace(model, willingness_version=willingness)
     verdict = _risk_verdict(day, model, labels, settings)
     model = replace(model, card=model.card | {"promotion": verdict.to_card()})
-    why = f"{_WHY_RISK[model.kind]}. {verdict.reason}"
+    why = f"{_WHY_RISK[model.kind]}. {verdict.reason}" if verdict.promote else verdict.reason
     return _registered(day, RISK_MODEL, model, promote=verdict.promote, why=why)
 
 
@@ -227,10 +227,13 @@ def _kept(day: Day, name: str) -> dict[str, Any]:
 
 
 def _registered(day: Day, name: str, model: Any, *, promote: bool, why: str) -> dict[str, Any]:
-    """Register the model and make it champion when the written rule says so; the champion before it stays otherwise."""
+    """Register the model and make it champion when the written rule says so; the champion before it stays otherwise.
+
+    Either way the registry says why.
+    """
     version = day.registry.register(name, model)
-    if promote:
-        day.registry.promote(name, version, reason=why, decided_on=day.as_of)
+    decide = day.registry.promote if promote else day.registry.decline
+    decide(name, version, reason=why, decided_on=day.as_of)
     _note_off(day, name, None if champion_row(day, name) else why)
     status = "trained and promoted" if promote else "trained, not promoted"
     return {"status": status, "version": version, "reason": why, **_headline(model.card)}

@@ -54,7 +54,10 @@ DECISIONS = pa.schema(
         ("past_due_days", pa.int64()),
         ("default_probability", pa.float64()),
         ("expected_gain_amount", pa.float64()),
+        ("provision_avoided_amount", pa.float64()),
+        ("fee_amount", pa.float64()),
         ("contact_cost_amount", pa.float64()),
+        ("value_amount", pa.float64()),
         ("propensity", pa.float64()),
         ("is_exploration", pa.bool_()),
         ("reason_codes", pa.string()),
@@ -277,6 +280,17 @@ def _portfolio_figures(day: Day) -> dict[str, Any]:
     }
 
 
+_PARTS_OF_THE_PLAN = (
+    "provision_avoided_amount",
+    "fee_amount",
+    "duty_owed_count",
+    "duty_served_count",
+    "duty_last_chance_missed_count",
+    "kept_from_before_count",
+    "left_from_before_count",
+)
+
+
 def _decision_figures(
     day: Day, decisions: pd.DataFrame, channel_scores: pd.DataFrame, summary: dict[str, Any]
 ) -> dict[str, Any]:
@@ -306,6 +320,7 @@ def _decision_figures(
         "planned_value_amount": summary["planned_value_amount"],
         "dual_bound_amount": summary["dual_bound_amount"],
         "gap_rate": summary["gap_rate"],
+        **{name: summary[name] for name in _PARTS_OF_THE_PLAN if name in summary},
         "explored_count": summary["explored_count"],
         "response_window_days": day.settings.decision.response_window_days,
     }

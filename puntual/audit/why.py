@@ -271,7 +271,7 @@ class _Teller:
         entry = next((one["rule"] for one in self.context["rules"] if one["rule"]["id"] == code), None)
         if entry is None or not known("rule_kinds", entry["kind"]):
             return code if entry is None or not entry.get("note") else f"{entry['note']} ({code})"
-        values = {name: entry.get(name) for name in ("n", "days")}
+        values = {name: entry.get(name) for name in ("n", "days", "hours", "years")}
         if "window" in entry:
             kind, _, days = str(entry["window"]).partition(":")
             values["window"] = say("windows", "rolling" if days else kind, self.language, days=days)

@@ -32,6 +32,7 @@ Flags = npt.NDArray[np.bool_]
 _RELATIVE_TOLERANCE = 1e-10
 _FILL_ROUNDS = 50
 _LARGE = 20_000
+_CLOSE = 2e-4
 _NEAR = 1e-3
 """A repaired choice within this of the bound is left to the exchanges; one further off needs better prices first."""
 
@@ -189,7 +190,10 @@ def _priced(problem: Problem) -> Allocation:
         fit(problem, choice, margin, cell)
     candidates = [choice for choice in candidates if problem.fits(choice)]
     value = max((problem.value_of(choice) for choice in candidates), default=-np.inf)
-    closed, bound = close_gap(problem, prices, value)
+    bound = problem.bound(prices)
+    closed = None
+    if not bound - value <= _CLOSE * bound:
+        closed, bound = close_gap(problem, prices, value)
     if closed is not None:
         fit(problem, closed, margin, cell)
         if problem.fits(closed):

@@ -27,9 +27,9 @@ _LEAST_ROWS = 24
 _SPREADS = 3.0
 _PROGRAM_ROWS = 4_000
 _ROUNDS = 10
-_EXACT_PAIRS = 12_000
-_EXACT_NODES = 400
-_EXACT_GAP = 1e-5
+_EXACT_PAIRS = 3_000
+_EXACT_NODES = 200
+_EXACT_GAP = 5e-5
 _SWEEPS = 60
 _RELATIVE_TOLERANCE = 1e-10
 _STALE = 1e-6
@@ -296,14 +296,17 @@ class _Program:
         is_bounded[self.bounded[self.sold]] |= rest[self.bounded.size :]
         return np.maximum(prices, 0.0), np.asarray(share, dtype=np.float64), is_bounded
 
-    def whole(self) -> tuple[Floats, float] | None:
-        """0 or 1 for every pair in the program without split members, and a bound of its value; None: no answer."""
+    def whole(self, within: float) -> tuple[Floats, float] | None:
+        """0 or 1 for every pair in the program without split members, and a bound of its value; None: no answer.
+
+        The search ends at a share ``within`` of the program's value.
+        """
         solved = milp(
             self.objective,
             constraints=LinearConstraint(self.matrix, self.lower, self.upper),
             integrality=np.r_[np.ones(self.row.size), np.zeros(self.links)],
             bounds=Bounds(0, np.r_[np.ones(self.row.size), np.full(self.links, np.inf)]),
-            options={"mip_rel_gap": _EXACT_GAP, "node_limit": _EXACT_NODES},
+            options={"mip_rel_gap": within, "node_limit": _EXACT_NODES},
         )
         if solved.x is None:
             return None
@@ -412,7 +415,8 @@ def close_gap(problem: Problem, prices: Floats, value: float) -> tuple[Ints | No
         program = nearer_than(gap)
     if not program.row.size:
         return None, bound
-    found = program.whole()
+    own = max(-float(program.objective[: program.row.size].sum()), 1e-9)
+    found = program.whole(min(max(_EXACT_GAP * abs(bound) / own, _EXACT_GAP), 1e-2))
     if found is None:
         return None, bound
     share, inside = found

@@ -99,7 +99,9 @@ def test_response_label_is_the_first_contact_and_the_money_after_the_date(on_duc
         where = f"{customer_id} at {day}"
         assert row["channel_code"] == (window[0]["channel"] if window else "none"), where
         assert row["contacted_date"] == (local_day(window[0]["occurred_at"]) if window else None), where
-        assert row["was_reached"] == bool(window and window[0]["outcome"] in CONTACT), where
+        # whoever else answered, the obligor was not reached
+        reached = bool(window and window[0]["outcome"] in CONTACT - {"third_party"})
+        assert row["was_reached"] == reached, where
         assert row["propensity"] == (window[0].get("propensity") if window else None), where
         assert row["contact_count"] == len(window), where
         assert (row["paid_7d_amount"], row["has_paid_7d"]) == (paid, paid > 0), where

@@ -76,6 +76,24 @@ def test_a_registered_model_is_no_champion_until_somebody_decides(registry: Mode
     assert registry.list()[0]["reason"] == "first model"
 
 
+def test_the_registry_says_why_a_challenger_was_not_promoted(registry: ModelRegistry) -> None:
+    old = registry.register("default_risk", model(date(2026, 6, 1)))
+    registry.promote("default_risk", old, "first model", date(2026, 6, 1))
+    new = registry.register("default_risk", model())
+    registry.decline("default_risk", new, "no mejor · not better", TODAY)
+    registry.decline("default_risk", old, "not better either", TODAY)  # in use: its own reason stays
+    first, second = registry.list("default_risk")
+    assert (first["status"], first["reason"]) == ("champion", "first model")
+    assert (second["status"], second["reason"], second["decided_on"]) == (
+        "challenger",
+        "no mejor · not better",
+        TODAY.isoformat(),
+    )
+    registry.promote("default_risk", new, "the committee said so", TODAY)
+    assert registry.list("default_risk")[1]["reason"] == "the committee said so"
+    assert registry.rollback("default_risk", TODAY) == old
+
+
 def test_there_is_one_champion_and_the_way_back_is_one_call(registry: ModelRegistry) -> None:
     versions = [registry.register("default_risk", model(date(2026, month, 1))) for month in (4, 5, 6)]
     for version in versions:
