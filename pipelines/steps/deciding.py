@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipelines.day import Day
 from pipelines.steps import campaigning
+from pipelines.steps.contact_facts import contact_facts
 from pipelines.steps.decided import ensure_decided, store_decided, store_outcome
 from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.audit.record import keep_inputs
@@ -21,6 +22,7 @@ from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
 from puntual.decision.owners import load_owner_rules
 from puntual.decision.policies import PolicySet, load_ladder, load_policies
 from puntual.decision.rules import lookback_days
+from puntual.decision.sending import daily_room
 from puntual.decision.value import stakes
 from puntual.paths import POLICIES, SEEDS
 
@@ -104,6 +106,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         )
         default_risk = default_risk.merge(owners, on="loan_id", how="left")
         taking_part = take_part(day, features)
+        facts = contact_facts(day, policies, interactions)
         at_stake = _at_stake(day, payments, interactions)
         duties = _duties(day, customers, interactions, policies, holidays)
         ensure_decided(warehouse, "decisions.decisions")
@@ -122,9 +125,16 @@ def decide_day(day: Day) -> DecidingOutcome:
         "payments": payments,
         "collectors": collectors,
         "holidays": holidays,
-        "daily_capacity": {name: channel.contacts_a_day for name, channel in settings.channels.items()},
+        "daily_capacity": daily_room(
+            {name: channel.contacts_a_day for name, channel in settings.channels.items()},
+            interactions,
+            policies=policies,
+            as_of=day.as_of,
+            timezone=settings.institution.timezone,
+        ),
         "as_of": day.as_of,
         "timezone": settings.institution.timezone,
+        "facts": facts,
         "promise_grace_days": settings.arrears.promise_grace_days,
     }
     inputs: dict[str, Any] = dict(

@@ -15,6 +15,7 @@ import pandas as pd
 from puntual.decision import assign as assignment
 from puntual.decision.arms import Arms
 from puntual.decision.capacity import COLLECTOR_CHANNELS, budget, capacities, roster, zone_keys
+from puntual.decision.facts import ContactFacts
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.minimums import Minimums
 from puntual.decision.owners import OwnerRules, Placement, place, zone_of_place
@@ -75,6 +76,7 @@ def decide(
     stay_amount: float = 0.0,
     stay_share: float = 0.0,
     owners: OwnerRules | None = None,
+    facts: ContactFacts | None = None,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
@@ -140,6 +142,7 @@ def decide(
             ``stay_share`` of what it is worth, whichever is more; both 0: never kept. Only with a channel model.
         stay_share: see ``stay_amount``.
         owners: who may be given which members; None: everybody may get everybody.
+        facts: what the rules know beside the marts: recent plans, dated statuses, messages, templates.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -158,6 +161,7 @@ def decide(
         timezone=timezone,
         channels=channels,
         promise_grace_days=promise_grace_days,
+        facts=facts,
     )
     width = len(channels)
     allowed = verdicts["is_allowed"].to_numpy(dtype=bool).reshape(-1, width)
@@ -224,7 +228,8 @@ def decide(
 def _people(features: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
     """Eligible members by customer_id, with what the rules and the lists need of them."""
     eligible = features[features["is_eligible"].to_numpy(dtype=bool)].sort_values("customer_id")
-    known = customers[["customer_id", "customer_status_code", "timezone", "province", "language_code"]]
+    needed = ["customer_id", "customer_status_code", "timezone", "province", "language_code", "birth_date"]
+    known = customers[[name for name in needed if name in customers.columns or name != "birth_date"]]
     if eligible["customer_id"].duplicated().any() or known["customer_id"].duplicated().any():
         raise RuleError("A member appears twice among the eligible members or the customers; rebuild the marts.")
     shared = [name for name in known.columns if name in eligible.columns and name != "customer_id"]
