@@ -7,6 +7,7 @@ labels, figures are written in the reader's language.
 
 from __future__ import annotations
 
+import html
 import math
 
 import pandas as pd
@@ -240,6 +241,88 @@ def contacts_by_channel(summary: pd.DataFrame, *, texts: Texts, currency: str) -
     largest = float(summary["contact_count"].max()) if len(summary) else 0.0
     figure.update_xaxes(visible=False, range=[0, largest * 1.25 or 1])
     figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure
+
+
+def route_map(route: pd.Series, stops: pd.DataFrame, *, texts: Texts) -> go.Figure:
+    """The planned stops in their order, to scale, north up: no tiles, so no network.
+
+    Args:
+        route: start_latitude_rounded, start_longitude_rounded, start_name.
+        stops: latitude_rounded, longitude_rounded, route_order, planned_arrival_local, full_name, in order.
+        texts: the reader's language.
+    """
+    figure = go.Figure()
+    east, north = stops["longitude_rounded"].tolist(), stops["latitude_rounded"].tolist()
+    has_start = pd.notna(route["start_latitude_rounded"])
+    home = [[route["start_longitude_rounded"]], [route["start_latitude_rounded"]]] if has_start else [[], []]
+    figure.add_scatter(
+        x=[*home[0], *east, *home[0]],
+        y=[*home[1], *north, *home[1]],
+        mode="lines",
+        line={"color": PRIMARY, "width": 2},
+        hoverinfo="skip",
+    )
+    if has_start:
+        figure.add_scatter(
+            x=home[0],
+            y=home[1],
+            mode="markers",
+            marker={"symbol": "square", "size": 16, "color": INK, "line": {"color": "white", "width": 2}},
+            hovertext=[f"{texts('routes.start')}: {route['start_name'] or ''}"],
+            hoverinfo="text",
+        )
+    figure.add_scatter(
+        x=east,
+        y=north,
+        mode="markers+text",
+        text=stops["route_order"].astype(str),
+        textfont={"color": "white", "size": 12},
+        marker={"size": 24, "color": PRIMARY, "line": {"color": "white", "width": 2}},
+        customdata=[
+            [arrival, html.escape(str(name))]  # a name is text, whatever stands in it
+            for arrival, name in zip(stops["planned_arrival_local"], stops["full_name"], strict=True)
+        ],
+        hovertemplate="<b>%{customdata[0]}</b> %{customdata[1]}<extra></extra>",
+    )
+    style(figure, texts, height=460)
+    across = math.cos(math.radians(sum(north) / len(north)))
+    figure.update_xaxes(visible=True, showgrid=True, gridcolor=GRID, showticklabels=False, zeroline=False)
+    figure.update_yaxes(
+        visible=True, showgrid=True, gridcolor=GRID, showticklabels=False, zeroline=False,
+        scaleanchor="x", scaleratio=1 / across,
+    )  # fmt: skip
+    return figure
+
+
+def before_and_after(
+    names: list[str], one: pd.Series, other: pd.Series, *, before: str, after: str, texts: Texts
+) -> go.Figure:
+    """Two horizontal bars per name: as it was, and with a change."""
+    language = texts.language
+    figure = go.Figure()
+    for values, title, colour in ((other, after, SECONDARY), (one, before, PRIMARY)):
+        figure.add_bar(
+            y=names,
+            x=values,
+            name=title,
+            orientation="h",
+            marker_color=colour,
+            text=[number(value, language) for value in values],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate=f"<b>%{{y}}</b><br>{title}: %{{text}}<extra></extra>",
+        )
+    style(figure, texts, height=bar_height(2 * len(names), axis=False) + 30)
+    largest = float(max(one.max(), other.max())) if len(names) else 0.0
+    figure.update_xaxes(visible=False, range=[0, largest * 1.25 or 1])
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_layout(
+        barmode="group",
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.08, "x": 0, "traceorder": "reversed"},
+        margin_t=34,
+    )
     return figure
 
 

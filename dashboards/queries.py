@@ -21,7 +21,7 @@ import pandas as pd
 import streamlit as st
 
 from puntual.errors import PublishError
-from puntual.snapshot import Snapshot
+from puntual.snapshot import SCREEN_ROUTES, Snapshot
 
 PAGE_ROWS = 100
 NO_COLLECTOR = ""
@@ -309,11 +309,36 @@ def contact_page(folder: str, contacts: ContactFilter, order: str, page: int) ->
 
 
 @cached
+def routes(folder: str) -> pd.DataFrame:
+    """One row per collector with visits today, by name; none in a snapshot that was published without routes."""
+    if SCREEN_ROUTES not in Snapshot.at(Path(folder)).manifest["files"]:
+        return pd.DataFrame()
+    return select(folder, "select * from routes order by collector_name, collector_id", ["routes"])
+
+
+@cached
+def route_stops(folder: str, collector_id: str) -> pd.DataFrame:
+    """The visits of a collector in the order of the route, those outside it last."""
+    sql = "select * from route_stops where collector_id = $collector order by route_order"
+    return select(folder, sql, ["route_stops"], {"collector": collector_id})
+
+
+@cached
 def collector_file(folder: str, collector_id: str) -> str | None:
     """The prebuilt Excel of a collector, relative to the snapshot; None when nothing was prepared."""
     sql = "select any_value(file) as file from worklist where collector_id = $collector and file is not null"
     file = select(folder, sql, ["worklist"], {"collector": collector_id}).at[0, "file"]
     return None if pd.isna(file) else str(file)
+
+
+@cached
+def campaign_files(folder: str, channel_code: str) -> list[str]:
+    """The campaign files that hold the messages of a channel, relative to the snapshot, by name."""
+    sql = """
+        select distinct file from worklist
+        where channel_code = $channel and file like 'campaigns/%' order by file
+    """
+    return [str(file) for file in select(folder, sql, ["worklist"], {"channel": channel_code})["file"]]
 
 
 def published_bytes(folder: str, name: str) -> bytes:

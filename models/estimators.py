@@ -123,6 +123,18 @@ class BinnedMatrix:
         return booster
 
 
+class BinnedPart:
+    """Some rows of a binned matrix, to be grown on as if they were all: parts of one matrix are binned once."""
+
+    def __init__(self, whole: BinnedMatrix, places: np.ndarray) -> None:
+        self.whole = whole
+        self.places = places
+
+    def grow(self, target: np.ndarray, *, rows: np.ndarray | None = None, **given: Any) -> lgb.Booster:
+        """As :meth:`BinnedMatrix.grow`; ``rows`` are places among those of the part."""
+        return self.whole.grow(target, rows=self.places if rows is None else self.places[rows], **given)
+
+
 def raw_score(booster: lgb.Booster, matrix: np.ndarray, *, n_jobs: int = 2) -> np.ndarray:
     """Raw score (log odds for a binary objective) of every row."""
     if len(matrix) == 0:

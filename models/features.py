@@ -433,6 +433,15 @@ ALREADY_PAST_THRESHOLD = ReasonGroup(
 )
 
 CONTACT_CHANNELS = ("call", "ivr", "whatsapp", "sms", "email", "visit")
+CHANNEL_POINTS: dict[str, tuple[str, ...]] = {
+    "call": ("has_mobile", "has_landline"),
+    "ivr": ("has_mobile", "has_landline"),
+    "whatsapp": ("has_whatsapp",),
+    "sms": ("has_mobile",),
+    "email": ("has_email",),
+    "visit": ("has_address",),
+}
+"""Columns of which one must be true for the channel to reach the member; the kinds of ``CONTACT-POINTS/available``."""
 RECORD_COLUMNS = tuple(column.name for column in _record(CONTACT_CHANNELS))
 
 

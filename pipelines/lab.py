@@ -25,7 +25,7 @@ import pandas as pd
 from scipy import stats
 
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
-from models.lab.baselines import response_scores, risk_scores
+from models.lab.baselines import response_scores, risk_scores, taught_the_truth
 from models.lab.contest import BUDGETS, contest
 from models.lab.settings import FAMILIES
 from models.lab.write import write_demo
@@ -164,10 +164,11 @@ def _judge(day: Day, truth_path: Path, budgets: Sequence[float], seed: int) -> p
         outcomes = warehouse.read_table(
             "features.label_customer__contact_response", order_by=["as_of_date", "customer_id"]
         )
+        loans = feature_rows(day, LOAN_FEATURES, "is_score", known[RISK_MODEL])
         plain = risk_scores(
             feature_rows(day, LOAN_FEATURES, "is_risk_training", known[RISK_MODEL]),
             warehouse.read_table("features.label_loan__default", order_by=["as_of_date", "loan_id"]),
-            feature_rows(day, LOAN_FEATURES, "is_score", known[RISK_MODEL]),
+            loans,
             as_of=day.as_of,
             settings=risk_settings(day),
             seed=seed,
@@ -179,6 +180,7 @@ def _judge(day: Day, truth_path: Path, budgets: Sequence[float], seed: int) -> p
     if len(past) and len(channel):
         response = response_scores(past, outcomes, today, channels, seed=seed, n_jobs=settings.runtime.threads)
     truth = pd.read_parquet(truth_path)
+    taught = taught_the_truth(loans, risk, truth, seed=seed, n_jobs=settings.runtime.threads) if len(risk) else {}
     habit_path = truth_path.with_name("truth_habit.parquet")
     return contest(
         channel if len(channel) else None,
@@ -188,7 +190,7 @@ def _judge(day: Day, truth_path: Path, budgets: Sequence[float], seed: int) -> p
         budgets,
         teams=_teams(collectors, channels, day.as_of),
         response_scores=response if response is not None and len(response) else None,
-        risk_baselines=plain,
+        risk_baselines={**plain, **taught},
         habit=pd.read_parquet(habit_path) if habit_path.exists() else None,
         seed=seed,
     )
@@ -249,13 +251,17 @@ def play_all(
     tasks = [
         {"home": homes / f"{family}-{seed}", "family": family, "members": members, "seed": seed, "budgets": budgets}
         | {"lives": lives, "keep": keep}
-        for family in families
         for seed in seeds
+        for family in families
     ]
+    found: list[pd.DataFrame] = []
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        results = pd.concat(list(pool.map(_play, tasks)), ignore_index=True)
+        for one in pool.map(_play, tasks):
+            found.append(one)
+            # half an hour of worlds: whoever stops it keeps what is played, a round of all families after the other
+            pd.concat(found, ignore_index=True).to_csv(homes / "results.csv", index=False)
+    results = pd.concat(found, ignore_index=True)
     summary = summarise(results)
-    results.to_csv(homes / "results.csv", index=False)
     summary.to_csv(homes / "summary.csv", index=False)
     (homes / "summary.json").write_text(
         json.dumps(json.loads(summary.to_json(orient="records")), indent=1), encoding="utf-8"

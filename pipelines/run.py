@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import dagster as dg
 import sqlalchemy
 import sqlalchemy.event
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
 
 from pipelines.graph import build_defs
 from pipelines.partitions import business_days
@@ -215,21 +216,38 @@ def _all_subclasses(cls: type) -> set[type]:
 
 @contextmanager
 def _log_in_the_cache() -> Iterator[None]:
-    """Let the run's log in SQLite reach the disk when the system sees fit.
+    """Let the run's log in SQLite reach the disk when the system sees fit, through connections that are kept.
 
-    Dagster commits every event by itself and opens the file anew for each: a thousand waits for the disk, a minute of
-    a small day. Whoever kills the process loses nothing; a power cut may cost the log of the run, never its data.
+    Dagster commits every event by itself and opens the file anew for each: a thousand engines and a thousand waits for
+    the disk, a minute of a small day. Whoever kills the process loses nothing; a power cut may cost the log of the run,
+    never its data.
     """
+    engines: dict[str, sqlalchemy.Engine] = {}
+    anew = sqlite_event_log.create_engine
+
+    def keep_open(close: bool = True) -> None:
+        """Dagster disposes of an engine after each event; ours are disposed of after the run."""
+
+    def kept(url: str, **options: Any) -> sqlalchemy.Engine:
+        if url not in engines:
+            engines[url] = anew(url, **{**options, "poolclass": sqlalchemy.pool.QueuePool})
+            engines[url].dispose = keep_open  # type: ignore[method-assign]
+        return engines[url]
 
     def relax(connection: Any, record: Any) -> None:  # noqa: ARG001 - the signature is SQLAlchemy's
         if isinstance(connection, sqlite3.Connection):
             connection.execute("pragma synchronous = off")
 
     sqlalchemy.event.listen(sqlalchemy.Engine, "connect", relax)
+    # Not public: dagster is pinned, and a run without it is only slower.
+    sqlite_event_log.create_engine = kept  # type: ignore[assignment]
     try:
         yield
     finally:
+        sqlite_event_log.create_engine = anew
         sqlalchemy.event.remove(sqlalchemy.Engine, "connect", relax)
+        for engine in engines.values():
+            sqlalchemy.Engine.dispose(engine)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from puntual import models_cli
+from puntual import audit_cli, campaigns_cli, models_cli, worklists_cli
 from puntual.errors import PuntualError, UsageError
 from puntual.paths import Home
 
@@ -22,6 +22,9 @@ app = typer.Typer(
 )
 
 app.add_typer(models_cli.app)
+app.add_typer(campaigns_cli.app)
+app.add_typer(worklists_cli.app)
+audit_cli.register(app)
 experiment_app = typer.Typer(
     help="Experiments of the home: which there are, what they say, whether they are sound.", no_args_is_help=True
 )

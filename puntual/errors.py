@@ -20,6 +20,10 @@ class UsageError(PuntualError):
     exit_code = 2
 
 
+class HomeBusyError(PuntualError):
+    """Another run works in the home; nothing was started."""
+
+
 class LandingError(PuntualError):
     """What was handed over cannot be used: a file is missing, unreadable or too many of its rows were rejected."""
 

@@ -136,7 +136,7 @@ def _clear_demo(place: Home) -> None:
     """Remove all that a demo and its runs wrote, except the marker: an interrupted demo can be made again."""
     place.settings_file.unlink(missing_ok=True)
     written = [place.root / "landing", place.warehouse, place.models, place.published, place.quarantine]
-    written += [place.root / "reports", place.dagster, place.dbt, place.audit]
+    written += [place.root / "reports", place.dagster, place.dbt, place.audit, place.operations]
     written += [path for path in place.truth.iterdir() if path != _demo_marker(place)]
     for path in written:
         if path.is_dir() and not path.is_symlink():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from puntual.errors import PuntualError
+from puntual.errors import HomeBusyError
 from puntual.paths import Home
 
 _held: dict[Path, int] = {}
@@ -21,7 +21,7 @@ def exclusive(home: Home) -> Iterator[None]:
     """Hold the home for as long as the block lasts; blocks inside one another in the same process share the hold.
 
     Raises:
-        PuntualError: another process holds it; names it.
+        HomeBusyError: another process holds it; names it.
     """
     root = home.root.resolve()
     with _guard:
@@ -47,7 +47,7 @@ def _file_lock(home: Home) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise PuntualError(
+            raise HomeBusyError(
                 f"Another run is working in {home.root} (process {holder(home)}). "
                 "Wait until it ends; nothing was changed."
             ) from error

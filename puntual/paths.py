@@ -9,6 +9,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 SEEDS = DBT_PROJECT / "seeds"
 POLICIES = PROJECT_ROOT / "data" / "policies"
+GEOGRAPHY = PROJECT_ROOT / "data" / "geography"
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,11 @@ class Home:
     def dbt(self) -> Path:
         """The compiled dbt project and its log."""
         return self.root / ".dbt"
+
+    @property
+    def operations(self) -> Path:
+        """What people gave back: imported work lists, every version of what they say. It cannot be made again."""
+        return self.root / "operations.db"
 
     @property
     def lock_file(self) -> Path:

@@ -6,6 +6,7 @@ is a list that breaks a rule.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from datetime import date
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from puntual.errors import UsageError
 from puntual.paths import Home
@@ -78,10 +79,29 @@ ChannelName = Annotated[str, AfterValidator(_known_channel)]
 
 
 class ChannelSettings(Strict):
-    """Cost of one contact in the institution's currency, and what may be sent in a day (None: no limit of its own)."""
+    """Cost of one contact in the institution's currency, and what may be sent in a day (None: no limit of its own).
+
+    ``daily_budget``: what the messages of a day may cost, in money. It is a number of messages, since all of a channel
+    cost alike; the smaller of the two limits holds. Calls and visits are bounded by the people who make them.
+    """
 
     cost: float = Field(ge=0)
     daily_capacity: int | None = Field(default=None, ge=0)
+    daily_budget: float | None = Field(default=None, ge=0)
+
+    @property
+    def contacts_a_day(self) -> int | None:
+        """The most contacts of a day by both limits; None is no limit.
+
+        >>> ChannelSettings(cost=0.06, daily_budget=30).contacts_a_day
+        500
+        >>> ChannelSettings(cost=0.06, daily_budget=30, daily_capacity=400).contacts_a_day
+        400
+        """
+        if self.daily_budget is None or self.cost == 0:
+            return self.daily_capacity
+        paid = math.floor(round(self.daily_budget / self.cost, 6))
+        return paid if self.daily_capacity is None else min(paid, self.daily_capacity)
 
 
 class DecisionSettings(Strict):
@@ -89,7 +109,13 @@ class DecisionSettings(Strict):
 
     ``exploration_max_cost``: what the drawn contacts of a day may cost in expectation; empty is no limit.
     ``exploration_max_cost_share``: the same as a share of what the day's plan would cost if nobody were explored; empty
-    is no limit. The smaller of the two holds.
+    is no limit. The smaller of the two holds. ``provision_weight``: part of the provision avoided, when a contact keeps
+    a loan from a worse rating category, that counts as value; 0 leaves it out. It needs a rating table of the
+    institution's country (``kpis.rating_table``). ``collection_fee_weight``: part of the regulated collection fee that
+    counts as value of a contact that reaches the member; income for the institution and a burden for the member.
+    ``daily_budget``: what all contacts of a day may cost together. ``stay_amount``, ``stay_share``: an action of the
+    last list that was not carried out is left only for a gain above this amount, or this share of what it is worth,
+    whichever is more; both 0: the list is made anew every day.
     """
 
     response_window_days: int = Field(default=7, ge=1, le=31)
@@ -98,6 +124,11 @@ class DecisionSettings(Strict):
     exploration_max_cost_share: float | None = Field(default=0.1, ge=0)
     reading: Literal["strict_default", "alternative_reading"] = "strict_default"
     seed: int = 0
+    provision_weight: Share = 0.25
+    collection_fee_weight: Share = 0.0
+    daily_budget: float | None = Field(default=None, ge=0)
+    stay_amount: float = Field(default=0.1, ge=0)
+    stay_share: Share = 0.0
 
 
 class DefaultRiskSettings(Strict):
@@ -247,6 +278,76 @@ class RegistrySettings(Strict):
         return value
 
 
+class CampaignSettings(Strict):
+    """What a text message costs: ``channels.sms.cost`` for the whole of it, or for each segment that is billed."""
+
+    sms_cost: Literal["per_message", "per_segment"] = "per_message"
+
+
+def _minute_of_day(value: Any) -> Any:
+    """Minutes after midnight of ``HH:MM``; YAML reads an unquoted 13:00 as 780 itself."""
+    if isinstance(value, str):
+        hours, _, minutes = value.partition(":")
+        if not (hours.isdecimal() and minutes.isdecimal() and int(hours) <= 24 and int(minutes) < 60):
+            raise ValueError(f'{value!r} is not a time of day; write it as "08:00"')
+        return int(hours) * 60 + int(minutes)
+    return value
+
+
+TimeOfDay = Annotated[int, BeforeValidator(_minute_of_day), Field(ge=0, le=24 * 60)]
+
+
+class VisitSettings(Strict):
+    """How the day's visits become routes.
+
+    ``start``: where a day begins and ends: the collector's ``branch`` (else that of most of the visits), the
+    ``collector``'s own coordinates (the branch where there are none), or with the ``first`` visit. Times are the
+    institution's; ``lunch_start`` None: no lunch. A leg is the straight line times ``detour_factor``, its first
+    ``urban_km`` at ``urban_speed_kmh`` and the rest at ``rural_speed_kmh``; ``distances`` names a table of roads
+    (Parquet or CSV in the home: from_id, to_id, metres, seconds) that replaces it where it has the pair.
+    ``zone_radius_km``: an address further from the middle of its zone's addresses is not believed.
+    ``iterations``: of the search per route; the same number gives the same routes on every machine.
+    """
+
+    start: Literal["branch", "collector", "first"] = "branch"
+    returns: bool = True
+    day_start: TimeOfDay = 8 * 60
+    day_end: TimeOfDay = Field(default=18 * 60, validate_default=True)
+    lunch_start: TimeOfDay | None = 13 * 60
+    lunch_minutes: int = Field(default=60, ge=0, le=240)
+    service_minutes: int = Field(default=20, ge=1, le=480)
+    detour_factor: float = Field(default=1.35, ge=1, le=5)
+    urban_speed_kmh: float = Field(default=22.0, gt=0, le=120)
+    rural_speed_kmh: float = Field(default=45.0, gt=0, le=160)
+    urban_km: float = Field(default=6.0, ge=0)
+    zone_radius_km: float = Field(default=120.0, gt=0)
+    distances: str | None = None
+    iterations: int = Field(default=200, ge=1, le=100_000)
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("day_end")
+    @classmethod
+    def _ends_after_it_starts(cls, value: int, info: ValidationInfo) -> int:
+        start = info.data.get("day_start")  # absent when it is wrong itself
+        if start is not None and value <= start:
+            raise ValueError("must be later than day_start")
+        return value
+
+
+class WorklistSettings(Strict):
+    """How the CSV files of the lists are written; None is what spreadsheets of the institution's language expect."""
+
+    csv_separator: Literal[",", ";", "\t"] | None = None
+    csv_decimal: Literal[".", ","] | None = Field(default=None, validate_default=True)
+
+    @field_validator("csv_decimal")
+    @classmethod
+    def _can_be_told_apart(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and value == info.data.get("csv_separator"):
+            raise ValueError(f"{value!r} is csv_separator already; a figure could not be told from two cells")
+        return value
+
+
 class PublishSettings(Strict):
     """How many snapshots stay on disk, the current one included."""
 
@@ -295,6 +396,9 @@ class Settings(Strict):
     kpis: KpiSettings = KpiSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     registry: RegistrySettings = RegistrySettings()
+    campaigns: CampaignSettings = CampaignSettings()
+    visits: VisitSettings = VisitSettings()
+    worklists: WorklistSettings = WorklistSettings()
     publish: PublishSettings = PublishSettings()
     audit: AuditSettings = AuditSettings()
     runtime: RuntimeSettings = RuntimeSettings()
@@ -302,6 +406,17 @@ class Settings(Strict):
     def landing_path(self, home: Home) -> Path:
         """The folder of the institution's files, absolute."""
         return home.root / self.landing.path
+
+    @field_validator("channels")
+    @classmethod
+    def _no_budget_of_people(cls, value: dict[str, ChannelSettings]) -> dict[str, ChannelSettings]:
+        for name in ("call", "visit"):
+            if name in value and value[name].daily_budget is not None:
+                raise ValueError(
+                    f"{name}.daily_budget: calls and visits are bounded by the collectors; take it away, or set "
+                    "decision.daily_budget for all contacts together"
+                )
+        return value
 
 
 def _line_of(node: yaml.Node | None, location: tuple[Any, ...]) -> int | None:
@@ -419,6 +534,8 @@ def _what_is_wrong(problem: ErrorDetails) -> str:
 
 def _outside_home(home: Home, settings: Settings) -> Iterator[tuple[str, str]]:
     relative = {"landing.path": settings.landing.path}
+    if settings.visits.distances:
+        relative["visits.distances"] = settings.visits.distances
     if settings.warehouse.url.startswith("duckdb:///"):
         relative["warehouse.url"] = settings.warehouse.url.removeprefix("duckdb:///")
     for key, value in relative.items():
@@ -499,6 +616,11 @@ decision:
   exploration_share: 0.05          # share of members whose action is drawn, so that the next model can learn
   exploration_max_cost: null       # what the drawn contacts of a day may cost in expectation; null: no limit
   exploration_max_cost_share: 0.1  # the same, as a share of what the day's plan costs; the smaller of the two holds
+  provision_weight: 0.25           # part of the provision that a contact avoids which counts as its value; 0: none
+  collection_fee_weight: 0.0       # part of the regulated collection fee that counts; a burden for the member
+  daily_budget: null               # what all contacts of a day may cost together; null: no limit
+  stay_amount: 0.1                 # an undone action of the last list is left only for a gain above this; 0: off
+  stay_share: 0.0                  # the same, as a share of what the action is worth; the larger of the two holds
   reading: strict_default          # where sources of a rule differ: strict_default or alternative_reading
 
 default_risk:
@@ -540,6 +662,24 @@ reconciliation:                    # against loan_balances and control_totals, w
 registry:
   uri: ""                          # empty: HOME/artifacts/models/registry.db; or an MLflow server or its database
   prefix: ""                       # before every model's name, where institutions share a server
+
+campaigns:
+  sms_cost: per_message            # per_segment: channels.sms.cost is for each 160 (or 70) characters that are billed
+
+visits:                            # routes of the visits (docs/routes.md)
+  start: branch                    # branch, collector (own coordinates) or first (the day begins with a visit)
+  day_start: "08:00"
+  day_end: "18:00"
+  lunch_start: "13:00"             # null: no lunch
+  service_minutes: 20              # how long a visit takes
+  detour_factor: 1.35              # road kilometres per kilometre of straight line
+  urban_speed_kmh: 22              # on the first kilometres of a leg
+  rural_speed_kmh: 45              # on the rest
+  distances: null                  # a table of roads in this folder: from_id, to_id, metres, seconds
+
+worklists:                         # CSV of lists and campaigns; empty: what spreadsheets of the language expect
+  csv_separator:                   # ";", "," or "\t"
+  csv_decimal:                     # "," or "."
 
 publish:
   keep_snapshots: 7

@@ -15,8 +15,14 @@ MANIFEST = "manifest.json"
 SCREEN_LIST = "worklists/screen.parquet"
 """The day's list for the screens. It has names, so it lies with the work lists and not among the tables for BI."""
 
+SCREEN_ROUTES = "worklists/routes_screen.parquet"
+SCREEN_STOPS = "worklists/route_stops_screen.parquet"
+"""The day's routes and their stops for the screens: names, no addresses, positions rounded."""
+
 _PLACES = {
     "worklist": SCREEN_LIST,
+    "routes": SCREEN_ROUTES,
+    "route_stops": SCREEN_STOPS,
     "training_default_risk": "training/default_risk.parquet",
     "training_contact_channel": "training/contact_channel.parquet",
 }

@@ -14,6 +14,7 @@ import streamlit as st
 
 from dashboards import charts, components, queries
 from dashboards.components import Figure, plain
+from dashboards.explanation import member_why
 from dashboards.formats import MISSING, file_size, long_date, money, number, percent
 from dashboards.language import Texts
 from puntual.snapshot import Snapshot
@@ -115,15 +116,21 @@ def downloads(snapshot: Snapshot, contacts: queries.ContactFilter, labels: Label
             else:
                 label = texts("today.download_collector", name=name, size=file_size(files[file]["bytes"], language))
                 download(snapshot, file, label, XLSX, key="download_collector", main=True)
+                notes.append(texts("today.download_back"))
+                table = file.removesuffix(".xlsx") + ".csv"
+                if table in files:  # what an older release published has none
+                    label = texts("today.download_collector_csv", size=file_size(files[table]["bytes"], language))
+                    download(snapshot, table, label, CSV, key="download_collector_csv")
         else:
             notes.append(texts("today.download_choose"))
-        campaign = f"campaigns/{contacts.channel_code}.csv"
-        if campaign in files:
-            channel = plain(labels["channel"].get(str(contacts.channel_code), str(contacts.channel_code)))
-            label = texts(
-                "today.download_campaign", channel=channel, size=file_size(files[campaign]["bytes"], language)
-            )
-            download(snapshot, campaign, label, CSV, key="download_campaign")
+        if contacts.channel_code:
+            for number_of, campaign in enumerate(queries.campaign_files(str(snapshot.folder), contacts.channel_code)):
+                if campaign in files:
+                    name = plain(campaign.removeprefix("campaigns/").removesuffix(".csv"))
+                    label = texts(
+                        "today.download_campaign", name=name, size=file_size(files[campaign]["bytes"], language)
+                    )
+                    download(snapshot, campaign, label, CSV, key=f"download_campaign_{number_of}")
         everything = "worklists/all.csv"
         if everything in files:
             label = texts("today.download_all", size=file_size(files[everything]["bytes"], language))
@@ -218,6 +225,8 @@ def contact_table(
     selected = event.selection.rows
     if selected and selected[0] < len(rows):
         contact_detail(rows.iloc[selected[0]], texts, currency)
+        with st.expander(texts("today.why"), expanded=True):
+            member_why(snapshot, str(rows["customer_id"].iloc[selected[0]]), texts)
 
 
 def contact_detail(contact: pd.Series, texts: Texts, currency: str) -> None:

@@ -11,9 +11,9 @@ import pandas as pd
 from models import cards
 from models.charts import bar_chart, interval_chart
 from models.contact_channel.judge import decide_promotion, why_refused
-from models.contact_channel.learners import BEST_ARM, CANDIDATES
 from models.contact_channel.rows import NONE, ChannelRows
 from models.contact_channel.score import ContactChannelModel
+from models.contact_channel.settings import BEST_ARM, CANDIDATES
 from models.features import CUSTOMER_FEATURES
 from models.monitoring import reference_of
 
@@ -27,6 +27,8 @@ LEARNERS = {
     "x_learner": ("Efectos cruzados (X)", "Crossed effects (X)"),
     "r_learner": ("Residuos sobre residuos (R)", "Residuals on residuals (R)"),
     "dr_learner": ("Doblemente robusto (DR)", "Doubly robust (DR)"),
+    "causal_forest": ("Bosque causal", "Causal forest"),
+    "policy_tree": ("Árbol de política: pocos segmentos", "Policy tree: a few segments"),
     "constant_effect": ("Un efecto fijo por canal", "One constant effect per channel"),
     "best_arm": ("El mejor canal, igual para todos", "The best channel, the same for all"),
     "response_score": ("Puntaje de respuesta (solo comparación)", "Response score (comparison only)"),
@@ -50,6 +52,7 @@ UNITS = {
     "intention_to_treat": LOG_ODDS,
     "constant_effect": LOG_ODDS,
     "best_arm": ("dinero por contacto", "money per contact"),
+    "policy_tree": ("dinero por contacto", "money per contact"),
 }
 
 LIMITS_ES = (
@@ -268,9 +271,26 @@ def _render_channels(page: cards.Page, card: dict[str, Any]) -> None:
     )
 
 
+def _parted_texts(found: dict[str, Any]) -> tuple[str, str]:
+    """Which held-out weeks chose the learner and which valued its plan, in Spanish and in English."""
+    judged, valued = found["test_weeks"], found["valuing_weeks"]
+    if len(judged) == len(valued):
+        return (
+            f"La semana del {judged[0]} se repartió: la mitad de los socios eligió el método y la otra lo valoró.",
+            f"The week of {judged[0]} was parted: half of the members chose the learner, the others valued it.",
+        )
+    begins = judged[len(judged) - len(valued)]
+    return (
+        f"Las semanas del {judged[0]} en adelante eligieron el método; las del {begins} en adelante, que no lo "
+        "eligieron, valoran su plan.",
+        f"The weeks from {judged[0]} chose the learner; those from {begins}, which did not, value its plan.",
+    )
+
+
 def _render_values(page: cards.Page, found: dict[str, Any]) -> None:
     es, en = chosen_texts(found)
     page.note(f"Por qué este método: {es}.", f"Why this learner: {en}.")
+    page.note(*_parted_texts(found))
     page.note(
         "Valor por socio y semana con la misma cantidad de contactos por canal; intervalos del 95 % por socios.",
         "Value per member and week with the same number of contacts per channel; 95 % intervals by members.",
@@ -321,6 +341,13 @@ def _render_values(page: cards.Page, found: dict[str, Any]) -> None:
 def _render_claims(page: cards.Page, found: dict[str, Any]) -> None:
     page.heading("Lo que se cumple de lo prometido", "How much of the claims came true")
     page.note(*measured_texts(found))
+    claimed, measured = found["claimed_gain_per_member_week"], found["measured_gain_per_member_week"]
+    page.text(
+        f"El plan prometió {_n(claimed, 2)} por socio y semana frente a no contactar a nadie; se midió "
+        f"{_range(measured)}.",
+        f"The plan claimed {_n(claimed, 2, 'en')} per member and week against contacting nobody; measured: "
+        f"{_range(measured, 'en')}.",
+    )
     known = {name: v for name, v in found["scale_measured"].items() if v["value"] == v["value"]}
     if known:
         page.picture(

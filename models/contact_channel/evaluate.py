@@ -1,8 +1,9 @@
 """The contest of the learners on later weeks, judged by what nobody learnt from.
 
 Learners are ranked by R-loss. The plan of the chosen one, under the same number of contacts per channel and week as the
-institution made, is valued by the doubly robust estimator; intervals resample members. A learner whose plan is not
-surely better than one number per channel gives way to that. Accuracy of a response is never the judge.
+institution made, is valued by the doubly robust estimator on later weeks than those that chose it; intervals resample
+members. A learner whose plan is not surely better than one number per channel gives way to that. Accuracy of a response
+is never the judge.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from models.contact_channel.claims import measure_scale, trusted_scale
+from models.contact_channel.claims import MeasuredScale, measure_scale, trusted_scale
 from models.contact_channel.judge import (
     bootstrap_mean,
     choose_learner,
@@ -24,35 +26,46 @@ from models.contact_channel.judge import (
     r_gain,
     reach_check,
 )
-from models.contact_channel.learners import (
+from models.contact_channel.learners import ChannelFit, Gains, amount_offset, fit_amount, fit_learner
+from models.contact_channel.nuisance import Nuisance, cross_fit, fit_propensity
+from models.contact_channel.plans import plan_by_week
+from models.contact_channel.rows import NONE, ChannelRows, bin_rows, halves, thin_members
+from models.contact_channel.settings import (
     BEST_ARM,
     CANDIDATES,
     CONSTANT,
     S_LEARNER,
     THROUGH_REACH,
-    ChannelFit,
-    Gains,
-    amount_offset,
-    fit_amount,
-    fit_learner,
+    ContactChannelSettings,
 )
-from models.contact_channel.nuisance import Nuisance, cross_fit, fit_propensity
-from models.contact_channel.plans import plan_by_week
-from models.contact_channel.rows import NONE, ChannelRows, bin_rows, halves, thin_members
-from models.contact_channel.settings import ContactChannelSettings
-from models.estimators import probabilities, raw_score
+from models.estimators import BinnedMatrix, BinnedPart, probabilities, raw_score
 
 LEAST_TRAIN_WEEKS = 4
+CHOOSING_LEVEL = 0.83
+"""Of the intervals that keep a learner above the best arm: on half of the weeks as wide as one of 95 % on all."""
 RESPONSE = "response_score"
+ALWAYS = (THROUGH_REACH, S_LEARNER, BEST_ARM)
+"""Learners that the judging itself needs: base and reach, mean outcomes, the floor."""
 
 
 def compare(
-    rows: ChannelRows, channels: Sequence[str], settings: ContactChannelSettings, *, seed: int
+    rows: ChannelRows,
+    channels: Sequence[str],
+    settings: ContactChannelSettings,
+    *,
+    seed: int,
+    binned: BinnedMatrix | None = None,
 ) -> dict[str, Any]:
     """Every learner on the last ``test_weeks`` weeks, the chosen one, and the values of the plans with intervals.
 
-    The learners see only weeks whose response window ends on or before the first test date. Returns ``{"split": None,
-    "reason": ...}`` when there are too few weeks.
+    1. The learners see only weeks whose response window ends on or before the first test date.
+    2. The earlier half of the test weeks chooses the learner.
+    3. The later half values its plan, so that what made it win is not counted for it a second time. With one test
+       week, half of the members choose and the others value.
+    4. All test weeks say how far the claims of the chosen one, learnt on more rows, can be believed.
+
+    Returns ``{"split": None, "reason": ...}`` when there are too few weeks. ``binned`` holds ``rows`` in the same
+    order; they are binned here when it is not given.
     """
     weeks = np.unique(rows.week)
     test_count = min(settings.test_weeks, len(weeks) // 4)
@@ -60,89 +73,159 @@ def compare(
         return {"split": None, "reason": f"{len(weeks)} weeks of history are too few to hold any out"}
     first = weeks[-test_count]
     gap = np.timedelta64(settings.response_window_days, "D")
-    learn = rows.take(thin_members(rows, np.flatnonzero(rows.week + gap <= first), settings.evaluation_rows))
-    test = rows.take(thin_members(rows, np.flatnonzero(rows.week >= first), settings.evaluation_rows // 2))
+    before = np.flatnonzero(rows.week + gap <= first)
+    places = thin_members(rows, before, settings.evaluation_rows)
+    learn = rows.take(places)
+    judged = thin_members(rows, np.flatnonzero(rows.week >= first), settings.evaluation_rows // 2)
+    test = rows.take(judged)
     if (learn.treatment == NONE).sum() < settings.least_attempts or (
         learn.treatment != NONE
     ).sum() < settings.least_attempts:
         return {"split": None, "reason": "too few contacts, or too few members left alone, before the held-out weeks"}
     if learn.paid.sum() == 0 or (test.treatment != NONE).sum() == 0:
         return {"split": None, "reason": "no payment before the held-out weeks, or no contact in them"}
+    choosing, valuing = _parts(test)
 
-    fits = _fits(learn, channels, settings, seed=seed)
+    binned = binned or bin_rows(rows.matrix, settings, seed=seed)
+    part = BinnedPart(binned, places)
+    amount = fit_amount(learn, part, settings, seed=seed)
+    fits = _fits(learn, part, channels, settings, amount=amount, seed=seed)
     said = {name: fit.gains(test.matrix, test.collectable, test.installment) for name, fit in fits.items()}
     gains = {name: found.gain for name, found in said.items()}
-    nuisance = _nuisance(test, fits[THROUGH_REACH], said[S_LEARNER], settings, seed=seed)
+    nuisance = _nuisance(test, BinnedPart(binned, judged), fits[THROUGH_REACH], said[S_LEARNER], settings, seed=seed)
     gains[RESPONSE] = nuisance.mean_amount[:, 1:]
 
-    losses = {name: r_gain(test, nuisance, gain) for name, gain in gains.items()}
-    winner, why = choose_learner(losses, test.member, draws=settings.bootstrap_draws, seed=seed)
-    supported = nuisance.propensity[:, 1:] >= settings.support_propensity
-    plans = {name: plan_by_week(np.where(supported, gain, -np.inf), test) for name, gain in gains.items()}
+    def intervals(
+        samples: dict[str, np.ndarray], there: np.ndarray, level: float = 0.95
+    ) -> dict[str, dict[str, float]]:
+        members = test.member[there]
+        return bootstrap_mean(samples, members, draws=settings.bootstrap_draws, seed=seed, level=level)
+
     # A payment counts with the amount expected of it: whether a contact moves a member to pay is what is judged, and
     # the scatter of single amounts would drown it. The same plans in the money that came in are reported beside.
     steady = replace(test, paid_amount=test.paid * nuisance.expected_amount)
+    supported = nuisance.propensity[:, 1:] >= settings.support_propensity
 
-    def intervals(samples: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
-        return bootstrap_mean(samples, test.member, draws=settings.bootstrap_draws, seed=seed)
+    def plan_of(gain: np.ndarray) -> np.ndarray:
+        return plan_by_week(np.where(supported, gain, -np.inf), test)
 
-    values = {name: doubly_robust(steady, nuisance, plan, clip=settings.weight_clip) for name, plan in plans.items()}
-    received = {name: doubly_robust(test, nuisance, plan, clip=settings.weight_clip) for name, plan in plans.items()}
-    habit = steady.paid_amount
-    against_floor = intervals({name: value - values[BEST_ARM] for name, value in values.items()})
-    floor_losses = intervals({name: loss - losses[BEST_ARM] for name, loss in losses.items()})
-    chosen, why = or_best_arm(winner, why, against_floor, floor_losses)
-    through = said[THROUGH_REACH]
-    base = raw_score(fits[THROUGH_REACH].base, test.matrix, n_jobs=settings.n_jobs)
-    measured = measure_scale(test, nuisance, gains[chosen], through.reach, base, clip=settings.weight_clip)
-    trusted = trusted_scale(measured.value, measured.error)
+    def worth(of: ChannelRows, plan: np.ndarray) -> np.ndarray:
+        return doubly_robust(of, nuisance, plan, clip=settings.weight_clip)
+
+    # --- the earlier part chooses
+    losses = {name: r_gain(test, nuisance, gain)[choosing] for name, gain in gains.items()}
+    winner, why = choose_learner(losses, test.member[choosing], draws=settings.bootstrap_draws, seed=seed)
+    plans = {name: plan_of(gain) for name, gain in gains.items()}
+    values = {name: worth(steady, plan) for name, plan in plans.items()}
+    by_value = intervals({winner: (values[winner] - values[BEST_ARM])[choosing]}, choosing, CHOOSING_LEVEL)
+    by_loss = intervals({winner: losses[winner] - losses[BEST_ARM]}, choosing, CHOOSING_LEVEL)
+    chosen, why = or_best_arm(winner, why, by_value, by_loss)
+
+    # --- what is put in force: the chosen one, learnt on more of the weeks before, its claims scaled
+    final = fits[chosen]
+    more = thin_members(rows, before, settings.claim_rows)
+    if len(more) > len(places):
+        wide = BinnedPart(binned, more)
+        part_of = rows.take(more)
+        money = fit_amount(part_of, wide, settings, seed=seed)
+        final = fit_learner(chosen, part_of, wide, channels, settings, amount=money, seed=seed)
+        if chosen == THROUGH_REACH:
+            said[THROUGH_REACH] = final.gains(test.matrix, test.collectable, test.installment)
+    through = fits[THROUGH_REACH] if chosen != THROUGH_REACH else final
+    reach = said[THROUGH_REACH].reach
+    claim = (
+        said[chosen].gain
+        if final is fits[chosen] or chosen == THROUGH_REACH
+        else final.gains(test.matrix, test.collectable, test.installment).gain
+    )
+    base = raw_score(through.base, test.matrix, n_jobs=settings.n_jobs)
+
+    def believed(there: np.ndarray) -> tuple[MeasuredScale, np.ndarray]:
+        found = measure_scale(
+            test.take(there), nuisance.take(there), claim[there], reach[there], base[there], clip=settings.weight_clip
+        )
+        return found, trusted_scale(found.value, found.error)
+
+    measured, trusted = believed(np.arange(len(test)))
+    # the plan is made with the factors that were known when its weeks began
+    known = believed(choosing)[1]
+    plans[chosen] = plan_of(claim * known)
+    values[chosen] = worth(steady, plans[chosen])
+    alone = worth(steady, np.full(len(test), NONE))
+    later = {name: value[valuing] for name, value in values.items()}
+    received = {name: worth(test, plan)[valuing] for name, plan in plans.items()}
+    habit = steady.paid_amount[valuing]
+    own = np.where(plans[chosen] == NONE, 0.0, (claim * known)[np.arange(len(test)), np.maximum(plans[chosen], 0)])
     return {
         "split": "time_with_gap",
         "train_weeks": [pd.Timestamp(w).date() for w in np.unique(learn.week)],
         "test_weeks": [pd.Timestamp(w).date() for w in np.unique(test.week)],
+        "valuing_weeks": [pd.Timestamp(w).date() for w in np.unique(test.week[valuing])],
         "train_rows": len(learn),
+        "claim_rows": max(len(more), len(places)),
         "test_rows": len(test),
         "logged_propensity_share": float((~np.isnan(test.propensity[test.treatment != NONE])).mean()),
         "smallest_r_loss": winner,
         "chosen": chosen,
         "chosen_because": why,
-        "r_gain": intervals(losses),
-        "value_per_member_week": intervals({"habit": habit} | values),
-        "against_habit": intervals({name: value - habit for name, value in values.items()}),
-        "against_best_arm": against_floor,
+        "r_gain": intervals(losses, choosing),
+        "value_per_member_week": intervals({"habit": habit} | later, valuing),
+        "against_habit": intervals({name: value - habit for name, value in later.items()}, valuing),
+        "against_best_arm": intervals({name: value - later[BEST_ARM] for name, value in later.items()}, valuing),
         "against_habit_in_money_received": intervals(
-            {name: value - test.paid_amount for name, value in received.items()}
+            {name: value - test.paid_amount[valuing] for name, value in received.items()}, valuing
         ),
-        "claimed_gain_per_member_week": _claimed(gains[chosen] * trusted, plans[chosen]),
+        "claimed_gain_per_member_week": float(own[valuing].mean()),
+        "measured_gain_per_member_week": intervals({"gain": (values[chosen] - alone)[valuing]}, valuing)["gain"],
         "scale": {channel: float(trusted[place]) for place, channel in enumerate(channels)},
         "scale_measured": {
             channel: {"value": float(measured.value[place]), "error": float(measured.error[place])}
             for place, channel in enumerate(channels)
         },
         "base_line": {"intercept": measured.base_line[0], "slope": measured.base_line[1]},
-        "overlap": overlap(test, nuisance, plans[chosen], channels),
-        "plan_counts": {channels[c]: int((plans[chosen] == c).sum()) for c in range(len(channels))},
+        "overlap": overlap(test.take(valuing), nuisance.take(valuing), plans[chosen][valuing], channels),
+        "plan_counts": {channels[c]: int((plans[chosen][valuing] == c).sum()) for c in range(len(channels))},
         "reach_check": reach_check(test, fits[THROUGH_REACH], channels),
         "supported_share": {channels[c]: float(supported[:, c].mean()) for c in range(len(channels))},
     }
 
 
+def _parts(test: ChannelRows) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the rows that choose and of those that value: the earlier and the later weeks, or halves of members."""
+    weeks = np.unique(test.week)
+    if len(weeks) > 1:
+        later = test.week >= weeks[(len(weeks) + 1) // 2]
+        return np.flatnonzero(~later), np.flatnonzero(later)
+    there, here = halves(test)[0]
+    return there, here
+
+
 def _fits(
-    learn: ChannelRows, channels: Sequence[str], settings: ContactChannelSettings, *, seed: int
+    learn: ChannelRows,
+    binned: BinnedPart,
+    channels: Sequence[str],
+    settings: ContactChannelSettings,
+    *,
+    amount: tuple[lgb.Booster, float],
+    seed: int,
 ) -> dict[str, ChannelFit]:
-    binned = bin_rows(learn.matrix, settings, seed=seed)
-    amount = fit_amount(learn, binned, settings, seed=seed)
     cross = cross_fit(learn, binned, channels, settings, seed=seed)
     fits = {
         name: fit_learner(name, learn, binned, channels, settings, amount=amount, seed=seed, cross=cross)
         for name in (*CANDIDATES, BEST_ARM)
-        if name != CONSTANT
+        if name != CONSTANT and (name in settings.candidates or name in ALWAYS)
     }
-    return fits | {CONSTANT: fits[THROUGH_REACH].only_constants()}
+    return fits if CONSTANT not in settings.candidates else fits | {CONSTANT: fits[THROUGH_REACH].only_constants()}
 
 
 def _nuisance(
-    test: ChannelRows, fit: ChannelFit, response: Gains, settings: ContactChannelSettings, *, seed: int
+    test: ChannelRows,
+    own: BinnedPart,
+    fit: ChannelFit,
+    response: Gains,
+    settings: ContactChannelSettings,
+    *,
+    seed: int,
 ) -> Nuisance:
     """Mean outcomes by the S-learner's response, learnt before the test weeks, and propensities.
 
@@ -154,7 +237,6 @@ def _nuisance(
     money = np.exp(money + amount_offset(test.collectable, test.installment, fit.amount_level))
     alone = response.untouched * money
     outcomes = np.column_stack([alone, alone[:, None] + response.gain])
-    own = bin_rows(test.matrix, settings, seed=seed)
     propensity = np.zeros((len(test), channel_count + 1))
     for there, here in halves(test):
         booster = fit_propensity(test, own, there, channel_count + 1, settings, seed=seed)
@@ -162,8 +244,3 @@ def _nuisance(
     taken = propensity[np.arange(len(test)), test.treatment + 1]
     logged = ~np.isnan(test.propensity)
     return Nuisance(propensity, outcomes, money, np.where(logged, test.propensity, taken))
-
-
-def _claimed(gain: np.ndarray, plan: np.ndarray) -> float:
-    index = np.arange(len(plan))
-    return float(np.where(plan == NONE, 0.0, gain[index, np.maximum(plan, 0)]).mean())

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from models.contact_channel.learners import BEST_ARM, CANDIDATES, ChannelFit
+from models.contact_channel.learners import ChannelFit
 from models.contact_channel.nuisance import LEAST_PROPENSITY, Nuisance
 from models.contact_channel.rows import NONE, ChannelRows
+from models.contact_channel.settings import BEST_ARM, CANDIDATES
 from models.estimators import raw_score
 
 LEAST_EFFECTIVE_SAMPLE = 100.0

@@ -2,8 +2,8 @@
 
 Every learner ends in the same shape (:class:`ChannelFit`), so that plans, scores and files do not care which one it is.
 Two learn the change of the log odds of paying on top of a base (through reach, by the attempt), one for each channel
-keeps a single constant, five learn the change of the probability directly (S, T, X, R, DR), and the last knows only
-one number per channel.
+keeps a single constant, six learn the change of the probability directly (S, T, X, R, DR, a causal forest), one tells a
+few segments apart (a policy tree), and the last knows only one number per channel.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import lightgbm as lgb
 import numpy as np
 from scipy.special import expit
 
+from models.contact_channel.forest import honest_forest
 from models.contact_channel.nuisance import CrossFit, cross_fit
+from models.contact_channel.outline import EffectOutline, fit_outline
+from models.contact_channel.policy_tree import PolicyTree, grow_policy_tree
 from models.contact_channel.rows import (
     NONE,
     ChannelRows,
@@ -24,26 +27,32 @@ from models.contact_channel.rows import (
     tuned,
     with_channel,
 )
-from models.contact_channel.settings import ContactChannelSettings
-from models.estimators import BinnedMatrix, raw_score
+from models.contact_channel.settings import (
+    BEST_ARM,
+    CAUSAL_FOREST,
+    CONSTANT,
+    DR_LEARNER,
+    INTENTION_TO_TREAT,
+    POLICY_TREE,
+    R_LEARNER,
+    S_LEARNER,
+    T_LEARNER,
+    THROUGH_REACH,
+    X_LEARNER,
+    ContactChannelSettings,
+)
+from models.estimators import BinnedMatrix, BinnedPart, raw_score
+from models.features import CHANNEL_POINTS, CONTACT_CHANNELS, CUSTOMER_FEATURES
 
+OUTLINE_SHARE = 0.5
+"""Of the outline in an effect by odds; the trees have the rest. On worlds of three laws the mean beat either."""
+LEAST_WITHOUT_POINT, LESS_REACHED = 50, 0.5
+"""Attempts on members without a contact point that may refute the list of points, and the share of the usual reach."""
 CONSTANT_PULL = 20.0
 """A constant effect is drawn to 0 as if this much weight of rows had shown none."""
-THROUGH_REACH, INTENTION_TO_TREAT, CONSTANT = "effect_through_reach", "intention_to_treat", "constant_effect"
-S_LEARNER, T_LEARNER, X_LEARNER = "s_learner", "t_learner", "x_learner"
-R_LEARNER, DR_LEARNER, BEST_ARM = "r_learner", "dr_learner", "best_arm"
-CANDIDATES = (
-    THROUGH_REACH,
-    INTENTION_TO_TREAT,
-    X_LEARNER,
-    S_LEARNER,
-    R_LEARNER,
-    DR_LEARNER,
-    T_LEARNER,
-    CONSTANT,
-)
-"""Learners that compete, in the order of trust; :data:`BEST_ARM` is the floor below them."""
 BY_PSEUDO_OUTCOME = (X_LEARNER, R_LEARNER, DR_LEARNER)
+IN_MONEY = (BEST_ARM, POLICY_TREE)
+"""Learners whose number is money per contact, and not a change of the probability of paying."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,9 @@ class ChannelFit:
     effect_one: dict[str, lgb.Booster]
     scale: dict[str, float] = field(default_factory=dict)
     n_jobs: int = 2
+    outline: EffectOutline | None = None
+    points: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    tree: PolicyTree | None = None
 
     def gains(self, matrix: np.ndarray, collectable: np.ndarray, installment: np.ndarray) -> Gains:
         """Reach, probability when left alone, amount and gain; a channel without a constant gains 0."""
@@ -90,45 +102,90 @@ class ChannelFit:
         amount = np.exp(self._score(self.amount, matrix) + amount_offset(collectable, installment, self.amount_level))
         shape = (len(matrix), len(self.channels))
         reach, gain, constant_gain = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        wide = with_channel(matrix, np.full(len(matrix), NONE))
+        # only a booster of all channels reads which channel is meant
+        wide = matrix if self.effect_all is None else with_channel(matrix, np.full(len(matrix), NONE))
         untouched = expit(self._score(self.effect_all, wide)) if self.learner == S_LEARNER else alone
         for place, channel in enumerate(self.channels):
             if channel not in self.constants:
                 continue
-            wide[:, -1] = place
-            reach[:, place] = expit(self._score(self.reach[channel], wide)) if channel in self.reach else 1.0
-            change, constant_change = self._changes(channel, wide, base, untouched)
-            money = np.ones(len(matrix)) if self.learner == BEST_ARM else amount * reach[:, place]
-            money = money * self.scale.get(channel, 1.0)
+            if self.effect_all is not None:
+                wide[:, -1] = place
+            reach[:, place] = expit(self._score(self.reach[channel], matrix)) if channel in self.reach else 1.0
+            change, constant_change = self._changes(channel, matrix, wide, base, untouched)
+            money = np.ones(len(matrix)) if self.learner in IN_MONEY else amount * reach[:, place]
+            money = money * self.scale.get(channel, 1.0) * self._reachable(channel, matrix)
+            reach[:, place] *= self._reachable(channel, matrix)
             gain[:, place], constant_gain[:, place] = money * change, money * constant_change
         return Gains(alone, amount, reach, gain, constant_gain, untouched)
 
     def _changes(
-        self, channel: str, wide: np.ndarray, base: np.ndarray, untouched: np.ndarray
+        self, channel: str, matrix: np.ndarray, wide: np.ndarray, base: np.ndarray, untouched: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Change of the probability of paying (of those reached, by odds) by row, and by the channel's constant."""
         constant = self.constants[channel]
-        same = np.full(len(wide), constant)
+        same = np.full(len(matrix), constant)
         if self.learner in (CONSTANT, THROUGH_REACH, INTENTION_TO_TREAT):
-            boosted = [b for b in (self.effect_all, self.effect_one.get(channel)) if b is not None]
-            effect = constant + sum(self._score(b, wide) for b in boosted) / max(len(boosted), 1)
+            grown = ((self.effect_all, wide), (self.effect_one.get(channel), matrix))
+            boosted = [self._score(booster, given) for booster, given in grown if booster is not None]
+            effect = constant + sum(boosted, np.zeros(len(matrix))) / max(len(boosted), 1)
+            if self.outline is not None:
+                outlined = self.outline.effect(matrix, base, self.channels.index(channel))
+                effect = (1 - OUTLINE_SHARE) * effect + OUTLINE_SHARE * outlined
             return expit(base + effect) - untouched, expit(base + constant) - untouched
         if self.learner == S_LEARNER:
             return expit(self._score(self.effect_all, wide)) - untouched, same
         if self.learner == T_LEARNER:
-            return expit(self._score(self.effect_one[channel], wide)) - untouched, same
+            return expit(self._score(self.effect_one[channel], matrix)) - untouched, same
         if self.learner == BEST_ARM:
             return same, same
-        return self._score(self.effect_one[channel], wide), same
+        if self.tree is not None:
+            return self.tree.gains(matrix)[:, self.channels.index(channel)], same
+        return self._score(self.effect_one[channel], matrix), same
+
+    def _reachable(self, channel: str, matrix: np.ndarray) -> np.ndarray:
+        """1 where the member has a contact point that the channel needs, else 0."""
+        places = self.points.get(channel)
+        if not places:
+            return np.ones(len(matrix))
+        return _has_any(matrix, np.arange(len(matrix)), places).astype(float)
 
     def _score(self, booster: lgb.Booster | None, matrix: np.ndarray) -> np.ndarray:
         if booster is None:
             return np.zeros(len(matrix))
-        return raw_score(booster, matrix[:, : booster.num_feature()], n_jobs=self.n_jobs)
+        return raw_score(booster, matrix, n_jobs=self.n_jobs)
 
     def only_constants(self) -> ChannelFit:
         """The same fit with one constant effect per channel."""
-        return replace(self, learner=CONSTANT, effect_all=None, effect_one={})
+        return replace(self, learner=CONSTANT, effect_all=None, effect_one={}, outline=None)
+
+
+def contact_points(
+    rows: ChannelRows, channels: Sequence[str], settings: ContactChannelSettings
+) -> dict[str, tuple[int, ...]]:
+    """By channel, the places of the columns of which one must be true for it to reach the member.
+
+    Only for the columns of the feature table, and not where the past refutes them: an institution that does not hand
+    over its contact points reaches people all the same.
+    """
+    if settings.spec is not None:
+        return {}
+    names, found = CUSTOMER_FEATURES.feature_names, {}
+    for place, channel in enumerate(channels):
+        places = tuple(names.index(name) for name in CHANNEL_POINTS.get(channel, ()))
+        tried = np.flatnonzero(rows.treatment == place)
+        if not places or not len(tried):
+            continue
+        has = _has_any(rows.matrix, tried, places)
+        reached = rows.reached[tried]
+        if (~has).sum() >= LEAST_WITHOUT_POINT and reached[~has].mean() > LESS_REACHED * reached.mean():
+            continue
+        found[channel] = places
+    return found
+
+
+def _has_any(matrix: np.ndarray, rows: np.ndarray, columns: Sequence[int]) -> np.ndarray:
+    """Whether one of the columns is true, for the rows at these places."""
+    return np.asarray(np.any([matrix[rows, column] == 1 for column in columns], axis=0))
 
 
 def amount_offset(collectable: np.ndarray, installment: np.ndarray, level: float) -> np.ndarray:
@@ -138,7 +195,7 @@ def amount_offset(collectable: np.ndarray, installment: np.ndarray, level: float
 
 
 def fit_amount(
-    rows: ChannelRows, binned: BinnedMatrix, settings: ContactChannelSettings, *, seed: int
+    rows: ChannelRows, binned: BinnedMatrix | BinnedPart, settings: ContactChannelSettings, *, seed: int
 ) -> tuple[lgb.Booster, float]:
     """Expected amount if something is paid, as a factor on :func:`amount_offset`; right on the sum of money."""
     paid = draw(np.flatnonzero(rows.paid_amount > 0), settings.booster_rows, seed=seed)
@@ -175,7 +232,7 @@ def constant_effect(offset: np.ndarray, paid: np.ndarray, *, pull: float = CONST
 def fit_learner(
     learner: str,
     rows: ChannelRows,
-    binned: BinnedMatrix,
+    binned: BinnedMatrix | BinnedPart,
     channels: Sequence[str],
     settings: ContactChannelSettings,
     *,
@@ -198,7 +255,7 @@ def fit_learner(
 def _by_odds(
     learner: str,
     rows: ChannelRows,
-    binned: BinnedMatrix,
+    binned: BinnedMatrix | BinnedPart,
     channels: Sequence[str],
     settings: ContactChannelSettings,
     *,
@@ -218,10 +275,11 @@ def _by_odds(
     still = draw(np.flatnonzero(~moved if through_reach else ~contacted), settings.booster_rows, seed=seed)
     base = binned.grow(rows.paid[still], rows=still, settings=tuned(settings.base, settings, seed, len(still)))
 
-    tried = rows.take(np.flatnonzero(contacted))
-    wide = bin_rows(with_channel(tried.matrix, tried.treatment), settings, seed=seed, channel=True)
+    places = np.flatnonzero(contacted)
+    tried = rows.take(places)
     changed = tried.reached if through_reach else np.ones(len(tried), dtype=bool)
     offset = raw_score(base, tried.matrix, n_jobs=settings.n_jobs)
+    points = contact_points(rows, channels, settings)
     constants: dict[str, float] = {}
     reach: dict[str, lgb.Booster] = {}
     shift = np.zeros(len(tried))
@@ -233,26 +291,32 @@ def _by_odds(
         constants[channel] = constant_effect(offset[hit], tried.paid[hit])
         shift[mine] = constants[channel]
         if through_reach:
-            some = draw(mine, settings.booster_rows // 2, seed=seed)
-            reach[channel] = wide.grow(
-                tried.reached[some], rows=some, settings=tuned(settings.reach, settings, seed, len(some))
+            with_point = mine
+            if channel in points:
+                with_point = mine[_has_any(tried.matrix, mine, points[channel])]
+            some = draw(with_point, settings.booster_rows // 2, seed=seed)
+            reach[channel] = binned.grow(
+                tried.reached[some], rows=places[some], settings=tuned(settings.reach, settings, seed, len(some))
             )
     known = np.isin(tried.treatment, [channels.index(channel) for channel in constants])
     used = np.flatnonzero(changed & known)
     effect_all = None
     effect_one: dict[str, lgb.Booster] = {}
     if constants:
+        wide = bin_rows(with_channel(tried.matrix[used], tried.treatment[used]), settings, seed=seed, channel=True)
         effect_all = wide.grow(
             tried.paid[used],
-            rows=used,
             offset=(offset + shift)[used],
             settings=tuned(settings.effect, settings, seed, len(used)),
         )
+    outline = None
+    if constants and settings.spec is None and set(channels) <= set(CONTACT_CHANNELS):
+        outline = fit_outline(tried.matrix[used], offset[used], tried.treatment[used], tried.paid[used], channels)
     for channel in constants:
         mine = np.flatnonzero((tried.treatment == channels.index(channel)) & changed)
-        effect_one[channel] = wide.grow(
+        effect_one[channel] = binned.grow(
             tried.paid[mine],
-            rows=mine,
+            rows=places[mine],
             offset=(offset + shift)[mine],
             settings=tuned(settings.effect, settings, seed, len(mine)),
         )
@@ -267,13 +331,15 @@ def _by_odds(
         effect_all=effect_all,
         effect_one=effect_one,
         n_jobs=settings.n_jobs,
+        outline=outline,
+        points=points,
     )
 
 
 def _by_difference(
     learner: str,
     rows: ChannelRows,
-    binned: BinnedMatrix,
+    binned: BinnedMatrix | BinnedPart,
     channels: Sequence[str],
     settings: ContactChannelSettings,
     *,
@@ -284,7 +350,8 @@ def _by_difference(
     """A learner of the change of the probability of paying by the attempt, reached or not.
 
     S: one response model with the channel as a feature. T: one response model per channel. X, R, DR: one regression
-    per channel on a pseudo-outcome made of responses and propensities of the other half of the members.
+    per channel on a pseudo-outcome made of responses and propensities of the other half of the members. The forest
+    averages honest trees on the residuals of R; the policy tree tells a few segments apart by doubly robust scores.
     """
     cross = cross or cross_fit(rows, binned, channels, settings, seed=seed)
     places = cross.places
@@ -303,7 +370,7 @@ def _by_difference(
         if not cross.known[place] or len(tried) < settings.least_attempts:
             continue
         constants[channel] = float(
-            (pseudo[:, place] * money).mean() if learner == BEST_ARM else np.average(pseudo[:, place], weights=money)
+            (pseudo[:, place] * money).mean() if learner in IN_MONEY else np.average(pseudo[:, place], weights=money)
         )
         if learner == T_LEARNER:
             some = draw(tried, settings.booster_rows, seed=seed)
@@ -320,6 +387,28 @@ def _by_difference(
                 objective="regression",
                 settings=tuned(settings.difference, settings, seed, len(used)),
             )
+        elif learner == CAUSAL_FOREST:
+            target, weight = cross.regression(R_LEARNER, rows, place, pseudo)
+            used = np.flatnonzero(weight > 0)
+            effect_one[channel] = honest_forest(
+                binned,
+                rows.matrix,
+                places[used],
+                target[used],
+                weight[used],
+                rows.member[places[used]],
+                settings=tuned(settings.forest, settings, seed, len(used)),
+            )
+    tree = None
+    if learner == POLICY_TREE:
+        spec = settings.spec or CUSTOMER_FEATURES
+        tree = grow_policy_tree(
+            rows.matrix[places],
+            pseudo * money[:, None],
+            columns=[at for at, name in enumerate(spec.feature_names) if name not in spec.category_names],
+            depth=settings.policy_depth,
+            least_rows=max(1, len(places) // 40),
+        )
     return ChannelFit(
         learner=learner,
         channels=tuple(channels),
@@ -331,6 +420,8 @@ def _by_difference(
         effect_all=effect_all,
         effect_one=effect_one,
         n_jobs=settings.n_jobs,
+        points=contact_points(rows, channels, settings),
+        tree=tree,
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from models.contact_channel.rows import NONE, ChannelRows, draw, halves, tuned
 from models.contact_channel.settings import ContactChannelSettings
-from models.estimators import BinnedMatrix, probabilities
+from models.estimators import BinnedMatrix, BinnedPart, probabilities
 
 LEAST_PROPENSITY = 1e-3
 
@@ -30,6 +30,11 @@ class Nuisance:
     mean_amount: np.ndarray
     expected_amount: np.ndarray
     taken: np.ndarray | None = None
+
+    def take(self, places: np.ndarray) -> Nuisance:
+        """The same on some of the rows."""
+        taken = None if self.taken is None else self.taken[places]
+        return Nuisance(self.propensity[places], self.mean_amount[places], self.expected_amount[places], taken)
 
     def probability_taken(self, rows: ChannelRows) -> np.ndarray:
         """Probability of each row's own treatment."""
@@ -90,7 +95,12 @@ class CrossFit:
 
 
 def cross_fit(
-    rows: ChannelRows, binned: BinnedMatrix, channels: Sequence[str], settings: ContactChannelSettings, *, seed: int
+    rows: ChannelRows,
+    binned: BinnedMatrix | BinnedPart,
+    channels: Sequence[str],
+    settings: ContactChannelSettings,
+    *,
+    seed: int,
 ) -> CrossFit:
     """Responses by treatment and propensities on at most ``contest_rows`` rows, each half of the members by the other.
 
@@ -120,7 +130,7 @@ def cross_fit(
 
 def fit_propensity(
     rows: ChannelRows,
-    binned: BinnedMatrix,
+    binned: BinnedMatrix | BinnedPart,
     places: np.ndarray,
     class_count: int,
     settings: ContactChannelSettings,

@@ -15,13 +15,34 @@ import pandas as pd
 
 from models.artifacts import content_version, json_bytes
 from models.contact_channel.learners import ChannelFit
+from models.contact_channel.outline import EffectOutline
+from models.contact_channel.policy_tree import PolicyTree
 from models.contact_channel.settings import ContactChannelSettings
 from models.datasets import as_dates
 from models.estimators import BoosterSettings, booster_from_text, booster_text, probabilities
 from models.features import CUSTOMER_FEATURES, encode, number
 from puntual.errors import ModelError
 
-FORMAT = "contact_channel/2"
+FORMAT = "contact_channel/3"
+
+
+def over_loans(gain: np.ndarray, alone: np.ndarray, amount: np.ndarray, loans: np.ndarray) -> np.ndarray:
+    """The gains of members with several loans, whom a contact moves to pay each of them; others' stay as they are.
+
+    The learners see whether anything was paid. Of two loans the second payment no longer changes that, though it is
+    money: with loans paid independently of each other at the chance q, something is paid at 1 - (1 - q)^n, and what is
+    expected grows as q does.
+
+    >>> gain = np.array([[9.0], [9.0]])
+    >>> over_loans(gain, np.array([0.75, 0.75]), np.array([100.0, 100.0]), np.array([1.0, 2.0])).round(2).tolist()
+    [[9.0], [15.0]]
+    """
+    count = np.where(loans > 1, loans, 1.0)[:, None]
+    before = np.clip(alone, 1e-4, 1 - 1e-4)[:, None]
+    after = np.clip(before + gain / np.maximum(amount, 0.01)[:, None], 1e-4, 1 - 1e-4)
+    each_before, each_after = (1 - (1 - chance) ** (1 / count) for chance in (before, after))
+    moved = (each_after - each_before) / each_before * before * amount[:, None]
+    return np.asarray(np.where(count > 1, moved, gain))
 
 
 @dataclass(frozen=True)
@@ -89,6 +110,7 @@ class ContactChannelModel:
         gains = self.fit.gains(matrix, collectable, installment)
         supported = self._support(matrix)
         gain = np.where(supported, gains.gain, np.minimum(gains.gain, gains.constant_gain))
+        gain = over_loans(gain, gains.pay_probability, gains.amount, number(spec, rows["active_loan_count"]))
         wanted = sorted(channels)
         places = [self.channels.index(channel) if channel in self.channels else None for channel in wanted]
 
@@ -137,6 +159,9 @@ class ContactChannelModel:
             "scale": fit.scale,
             "reach": sorted(fit.reach),
             "effect_one": sorted(fit.effect_one),
+            "outline": None if fit.outline is None else asdict(fit.outline),
+            "points": fit.points,
+            "tree": None if fit.tree is None else fit.tree.to_json(),
             "willingness_version": self.willingness_version,
         }
         files = {f"{name}.txt": booster_text(b).encode() for name, b in boosters.items() if b is not None}
@@ -171,6 +196,7 @@ class ContactChannelModel:
 
         stored = head["settings"].items()
         plain: dict[str, Any] = {k: BoosterSettings(**v) if isinstance(v, dict) else v for k, v in stored}
+        plain["candidates"] = tuple(plain["candidates"])
         settings = ContactChannelSettings(**plain)
         fit = ChannelFit(
             learner=head["learner"],
@@ -184,6 +210,9 @@ class ContactChannelModel:
             effect_one={channel: must(f"effect_{channel}") for channel in head["effect_one"]},
             scale=head["scale"],
             n_jobs=settings.n_jobs,
+            outline=EffectOutline.from_json(head["outline"]) if head["outline"] else None,
+            tree=PolicyTree.from_json(head["tree"]) if head["tree"] else None,
+            points={channel: tuple(places) for channel, places in head["points"].items()},
         )
         card = card or {}
         decision = card.get("decision", {})

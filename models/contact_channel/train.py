@@ -11,11 +11,11 @@ import pandas as pd
 
 from models.contact_channel.card import build_card
 from models.contact_channel.evaluate import compare
-from models.contact_channel.learners import THROUGH_REACH, fit_amount, fit_learner
+from models.contact_channel.learners import fit_amount, fit_learner
 from models.contact_channel.nuisance import fit_propensity
 from models.contact_channel.rows import NONE, ChannelRows, bin_rows, draw
 from models.contact_channel.score import ChannelModelOff, ContactChannelModel
-from models.contact_channel.settings import ContactChannelSettings
+from models.contact_channel.settings import THROUGH_REACH, ContactChannelSettings
 from models.datasets import training_rows
 from models.features import CUSTOMER_FEATURES, check_spec, encode, learn_categories, number
 
@@ -55,10 +55,9 @@ def train(
     table = frame.loc[:, list(CUSTOMER_FEATURES.names)]
     categories = learn_categories(CUSTOMER_FEATURES, table)
     rows = channel_rows(frame, encode(CUSTOMER_FEATURES, table, categories), channels)
-    judged = compare(rows, channels, settings, seed=seed)
-    learner = judged.get("chosen", THROUGH_REACH)
-
     binned = bin_rows(rows.matrix, settings, seed=seed)
+    judged = compare(rows, channels, settings, seed=seed, binned=binned)
+    learner = judged.get("chosen", THROUGH_REACH)
     fit = fit_learner(
         learner,
         rows,

@@ -14,18 +14,12 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from models.contact_channel.evaluate import compare
 from models.contact_channel.judge import bootstrap_mean, doubly_robust, overlap, r_gain
-from models.contact_channel.learners import (
-    INTENTION_TO_TREAT,
-    THROUGH_REACH,
-    ChannelFit,
-    amount_offset,
-    fit_amount,
-    fit_learner,
-)
+from models.contact_channel.learners import ChannelFit, amount_offset, fit_amount, fit_learner
 from models.contact_channel.nuisance import Nuisance, fit_propensity
 from models.contact_channel.plans import plan_by_week
+from models.contact_channel.policy_tree import PolicyTree
 from models.contact_channel.rows import NONE, ChannelRows, bin_rows, draw, tuned, with_channel
-from models.contact_channel.settings import ContactChannelSettings
+from models.contact_channel.settings import INTENTION_TO_TREAT, THROUGH_REACH, ContactChannelSettings
 from models.datasets import member_fold
 from models.estimators import booster_text, contributions, probabilities, raw_score
 from models.features import Feature, FeatureSpec
@@ -63,7 +57,7 @@ class ContactEffect(FrameEstimator):
 
     ROLES: ClassVar[tuple[str, ...]] = ("treatment", "amount", "reached", "propensity", "date", "member")
     NAME = "ContactEffect"
-    FORMAT = "frame_contact_effect/2"
+    FORMAT = "frame_contact_effect/3"
 
     def __init__(
         self,
@@ -121,10 +115,10 @@ class ContactEffect(FrameEstimator):
         if not rows.paid.any():
             raise ValueError(f"{self.NAME}: nobody paid anything, so there is no effect to learn.")
         settings = self._settings()
-        self.backtest_ = compare(rows, self.channels_, settings, seed=self.seed)
+        binned = bin_rows(rows.matrix, settings, seed=self.seed)
+        self.backtest_ = compare(rows, self.channels_, settings, seed=self.seed, binned=binned)
         usual = THROUGH_REACH if self.reached else INTENTION_TO_TREAT
         self.learner_ = str(self.backtest_.get("chosen", usual))
-        binned = bin_rows(rows.matrix, settings, seed=self.seed)
         amount = fit_amount(rows, binned, settings, seed=self.seed)
         found = fit_learner(self.learner_, rows, binned, self.channels_, settings, amount=amount, seed=self.seed)
         scale = self.backtest_.get("scale", {})
@@ -189,8 +183,8 @@ class ContactEffect(FrameEstimator):
 
         On the log odds of paying for the learners by odds and the responses (S, T), on its probability for X, R, DR.
 
-        One column per feature, and ``channel``: what the channel itself adds to the mean over its trees. For the
-        channel with the most gain over the rows when none is named.
+        One column per feature, and ``channel``: what the channel itself adds to the mean over its trees; of a learner
+        without trees its one number. For the channel with the most gain over the rows when none is named.
 
         Raises:
             ValueError: the channel is not known, or it has no effect of its own.
@@ -199,10 +193,12 @@ class ContactEffect(FrameEstimator):
         if channel is None and len(frame):
             channel = self.channels_[int(self._gain(frame, matrix).sum(axis=0).argmax())]
         boosters = [b for b in (self.fit_.effect_all, self.fit_.effect_one.get(str(channel))) if b is not None]
-        if channel not in self.channels_ or not boosters:
+        if channel not in self.fit_.constants:
             raise ValueError(f"{self.NAME}: {channel!r} has no effect by features; channels are {self.channels_}.")
         wide = with_channel(matrix, np.full(len(matrix), self.channels_.index(channel)))
         values = np.zeros(wide.shape)
+        if not boosters:  # one number for everybody: no feature moves it
+            values[:, -1] = self.fit_.constants[str(channel)]
         for booster in boosters:
             width = booster.num_feature()
             values[:, :width] += contributions(booster, wide[:, :width], n_jobs=self.n_jobs) / len(boosters)
@@ -332,6 +328,7 @@ class ContactEffect(FrameEstimator):
             "scale": found.scale,
             "reach": sorted(found.reach),
             "effect_one": sorted(found.effect_one),
+            "tree": None if found.tree is None else found.tree.to_json(),
             "usual_size": self.usual_size_,
             "backtest": self.backtest_,
             "last_date": None if self.last_date_ is None else self.last_date_.isoformat(),
@@ -357,6 +354,7 @@ class ContactEffect(FrameEstimator):
             effect_one={name: boosters[f"effect_{place.index(name)}"] for name in state["effect_one"]},
             scale=state["scale"],
             n_jobs=self.n_jobs,
+            tree=PolicyTree.from_json(state["tree"]) if state["tree"] else None,
         )
         self.propensity_, self.response_ = boosters["propensity"], boosters["response"]
 

@@ -10,10 +10,11 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
+from models.datasets import member_fold
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import target_rows, training_frame
 from models.features import LOAN_FEATURES, encode, learn_categories
-from models.lab.contest import DEFAULT_LIGHTGBM, PAST_DUE, SCORECARD
+from models.lab.contest import DEFAULT_LIGHTGBM, OBSERVABLE, PAST_DUE, SCORECARD
 from models.scorecard import Scorecard, default_lightgbm, past_due_curve
 
 _KEYS = ("as_of_date", "customer_id")
@@ -25,6 +26,21 @@ _PARAMETERS: dict[str, Any] = {
     "learning_rate": 0.08,
     "num_leaves": 31,
     "min_child_samples": 100,
+    "force_row_wise": True,
+    "deterministic": True,
+    "verbosity": -1,
+}
+
+_FOLDS = 5
+_LEAST_WEIGHT = 1e-9
+_TAUGHT_ROUNDS = 200
+_TAUGHT: dict[str, Any] = {
+    "objective": "binary",
+    "learning_rate": 0.05,
+    "num_leaves": 15,
+    "min_data_in_leaf": 40,
+    "lambda_l2": 5.0,
+    "feature_fraction": 0.5,
     "force_row_wise": True,
     "deterministic": True,
     "verbosity": -1,
@@ -129,6 +145,48 @@ def risk_scores(
         name: pd.DataFrame({"loan_id": today["loan_id"].to_numpy(), "default_probability": value})
         for name, value in found.items()
     }
+
+
+def taught_the_truth(
+    today: pd.DataFrame, scores: pd.DataFrame, truth: pd.DataFrame, *, seed: int = 0, n_jobs: int = 1
+) -> dict[str, pd.DataFrame]:
+    """How near to the true probability of default what can be observed comes at all, learnt from the truth itself.
+
+    A booster on the columns that the model sees, and on the model's own score, whose labels are the true
+    probabilities of the day; every loan is scored by one that saw the truth of other members only. No model that learns
+    from outcomes has such labels. What is left between it and the true probability is hidden in the world: no history
+    of the files tells it.
+
+    Args:
+        today: rows of ``feat_loan__as_of`` with their willingness.
+        scores: loan_id and default_probability of the model.
+        truth: loan_id and p_default.
+        seed: of the boosters.
+        n_jobs: threads.
+
+    Returns:
+        By name, loan_id and default_probability of every loan that ``truth`` knows.
+    """
+    told = truth.loc[truth["p_default"].notna(), ["loan_id", "p_default"]]
+    known = today.merge(told, on="loan_id").merge(scores[["loan_id", "default_probability"]], on="loan_id")
+    table = known.loc[:, list(LOAN_FEATURES.names)]
+    matrix = np.column_stack(
+        [
+            encode(LOAN_FEATURES, LOAN_FEATURES.check(table), learn_categories(LOAN_FEATURES, table)),
+            known["default_probability"].astype(float),
+        ]
+    )
+    exact = known["p_default"].to_numpy(float)
+    fold = member_fold(known["customer_id"], _FOLDS)
+    found = np.full(len(known), np.nan)
+    for number in np.unique(fold):
+        mine = fold == number
+        # a probability as a label: both outcomes, each with its weight
+        rows, chance = np.tile(matrix[~mine], (2, 1)), np.r_[exact[~mine], 1.0 - exact[~mine]]
+        data = lgb.Dataset(rows, np.repeat([1.0, 0.0], (~mine).sum()), weight=chance + _LEAST_WEIGHT)
+        booster = lgb.train({**_TAUGHT, "seed": seed, "num_threads": n_jobs}, data, _TAUGHT_ROUNDS)
+        found[mine] = np.asarray(booster.predict(matrix[mine], num_threads=n_jobs))
+    return {OBSERVABLE: pd.DataFrame({"loan_id": known["loan_id"].to_numpy(), "default_probability": found})}
 
 
 def _task(matrix: np.ndarray, target: np.ndarray, objective: str, fitted: dict[str, Any]) -> tuple[Any, ...]:

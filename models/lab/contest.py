@@ -49,6 +49,7 @@ ORACLE, MODEL, RESPONSE, ARREARS, RANDOM, HABIT = (
     "own habit",
 )
 PAST_DUE, SCORECARD, DEFAULT_LIGHTGBM = "past-due days alone", "scorecard", "default lightgbm"
+OBSERVABLE = "taught the truth"
 SAME_SHARE, OWN_TEAMS = "same share", "own teams"
 RANDOM_DRAWS = 5
 _COLUMNS = ["part", "people", "budget", "chooser", "measure", "value"]

@@ -132,6 +132,7 @@ def make_collectors(history: History, rng: np.random.Generator) -> Staff:
     languages: list[str] = []
     capacity: list[int] = []
     team: list[str] = []
+    branch: list[str | None] = []
     for i in range(caller_count + agency_callers):
         internal = i < caller_count
         zone.append(None)
@@ -140,10 +141,12 @@ def make_collectors(history: History, rng: np.random.Generator) -> Staff:
         languages.append("es,qu" if i % 5 == 2 else "es")
         capacity.append(24 if internal else 18)
         team.append("telefónico" if internal else "externo")
+        branch.append(None)
     visitors: dict[int, np.ndarray] = {}
     at = caller_count + agency_callers
     for code in range(provinces):
         name = PROVINCES[code][0]
+        own_branches = np.flatnonzero(people.branch_province == code)
         visitors[code] = np.arange(at, at + visitors_of[code])
         for i in range(visitors_of[code]):
             agency = i % 3 == 2
@@ -153,6 +156,10 @@ def make_collectors(history: History, rng: np.random.Generator) -> Staff:
             languages.append("es,qu" if name in KICHWA_PROVINCES else "es")
             capacity.append(6)
             team.append("externo" if agency else "campo")
+            # people of an agency are told no branch: they begin at the nearest
+            branch.append(
+                None if agency or not len(own_branches) else f"B{own_branches[i % len(own_branches)] + 1:02d}"
+            )
         at += visitors_of[code]
     given = np.array(GIVEN_WOMEN + GIVEN_MEN, object)
     family = np.array(FAMILY_NAMES, object)
@@ -174,6 +181,9 @@ def make_collectors(history: History, rng: np.random.Generator) -> Staff:
             "zone": pa.array(zone, pa.string()),
             "languages": pa.array(languages, pa.string()),
             "daily_capacity": pa.array(capacity, pa.int64()),
+            "branch_id": pa.array(branch, pa.string()),
+            "latitude": pa.nulls(total, pa.float64()),
+            "longitude": pa.nulls(total, pa.float64()),
             "active_from": days(started),
             "active_to": days(left),
         }
@@ -287,6 +297,7 @@ def _contact_points(history: History, rng: np.random.Generator) -> pa.Table:
         rows = np.flatnonzero(has)
         m = len(rows)
         at_home = kind == 3
+        latitude, longitude, unknown = _recorded_positions(people.latitude[rows], people.longitude[rows], rows)
         consent = people.consent[rows]
         updated = np.maximum.reduce([consent_day[rows], opted_out[rows], changed[rows]])
         noon = np.full(m, 12 * 3600)
@@ -299,8 +310,8 @@ def _contact_points(history: History, rng: np.random.Generator) -> pa.Table:
                     "kind": chosen(("mobile", "landline", "email", "address"), np.full(m, kind)),
                     "value": pc.take(value, pa.array(rows)),
                     "whatsapp": pa.array(whatsapp[rows], pa.bool_(), mask=np.full(m, kind != 0)),
-                    "latitude": pa.array(people.latitude[rows], mask=np.full(m, not at_home)),
-                    "longitude": pa.array(people.longitude[rows], mask=np.full(m, not at_home)),
+                    "latitude": pa.array(latitude, mask=unknown | (not at_home)),
+                    "longitude": pa.array(longitude, mask=unknown | (not at_home)),
                     "valid": pa.array(valid[rows]),
                     "consent": pa.array(consent == 1, pa.bool_(), mask=consent < 0),
                     "consent_at": moments(np.where(consent == 1, consent_day[rows], -1), noon),
@@ -313,6 +324,15 @@ def _contact_points(history: History, rng: np.random.Generator) -> pa.Table:
     order = np.lexsort((np.arange(len(table)), table["_kind"].to_numpy(), table["_member"].to_numpy()))
     table = table.take(pa.array(order)).drop_columns(["_member", "_kind"])
     return table.add_column(0, "contact_point_id", keys("K", np.arange(len(table)) + 1))
+
+
+def _recorded_positions(
+    latitude: np.ndarray, longitude: np.ndarray, member: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions as an institution has them: in one of 70 addresses missing, swapped, or 0, 0; and which are missing."""
+    swapped, nowhere = member % 307 == 11, member % 503 == 13
+    north, east = np.where(swapped, longitude, latitude), np.where(swapped, latitude, longitude)
+    return np.where(nowhere, 0.0, north), np.where(nowhere, 0.0, east), member % 101 == 7
 
 
 def _loans(history: History, rng: np.random.Generator) -> pa.Table:

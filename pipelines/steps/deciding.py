@@ -10,25 +10,34 @@ from typing import Any
 import pandas as pd
 
 from pipelines.day import Day
-from pipelines.steps.decided import store_decided, store_outcome
+from pipelines.steps import campaigning
+from pipelines.steps.contact_facts import contact_facts
+from pipelines.steps.decided import ensure_decided, store_decided, store_outcome
 from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.audit.record import keep_inputs
 from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
+from puntual.decision.duties import owed
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
+from puntual.decision.owners import load_owner_rules
 from puntual.decision.policies import PolicySet, load_ladder, load_policies
 from puntual.decision.rules import lookback_days
+from puntual.decision.sending import daily_room
+from puntual.decision.value import stakes
 from puntual.paths import POLICIES, SEEDS
 
 EXIT_CHECKS = {
     "no_rule_violation": "A checker written apart finds no contact that a rule forbids.",
     "one_row_per_eligible_member": "Everyone who owes something today or within the window has exactly one row.",
     "capacities_kept": "No capacity is used beyond what it has.",
+    **campaigning.EXIT_CHECKS,
 }
 
 # Reasons and continuity look back half a year; a rule with a longer memory widens it.
 _EVENT_DAYS = 200
 _SHOWN_VIOLATIONS = 5
+# An older list is nobody's work any more.
+_EARLIER_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,15 @@ def decide_day(day: Day) -> DecidingOutcome:
         )
         default_risk = default_risk.merge(owners, on="loan_id", how="left")
         taking_part = take_part(day, features)
+        facts = contact_facts(day, policies, interactions)
+        at_stake = _at_stake(day, payments, interactions)
+        duties = _duties(day, customers, interactions, policies, holidays)
+        ensure_decided(warehouse, "decisions.decisions")
+        earlier = warehouse.read(
+            "select as_of_date, customer_id, action from decisions.decisions where as_of_date = (select max(as_of_date)"
+            " from decisions.decisions where as_of_date < {} and as_of_date >= {}) order by customer_id",
+            [day.as_of, day.as_of - timedelta(days=_EARLIER_DAYS)],
+        )
     # The checker judges by the very rows that the decision was made from.
     shared: dict[str, Any] = {
         "features": features,
@@ -107,9 +125,16 @@ def decide_day(day: Day) -> DecidingOutcome:
         "payments": payments,
         "collectors": collectors,
         "holidays": holidays,
-        "daily_capacity": {name: channel.daily_capacity for name, channel in settings.channels.items()},
+        "daily_capacity": daily_room(
+            {name: channel.contacts_a_day for name, channel in settings.channels.items()},
+            interactions,
+            policies=policies,
+            as_of=day.as_of,
+            timezone=settings.institution.timezone,
+        ),
         "as_of": day.as_of,
         "timezone": settings.institution.timezone,
+        "facts": facts,
         "promise_grace_days": settings.arrears.promise_grace_days,
     }
     inputs: dict[str, Any] = dict(
@@ -118,12 +143,21 @@ def decide_day(day: Day) -> DecidingOutcome:
         default_risk=default_risk,
         policies=policies,
         ladder=load_ladder(POLICIES, day.home.policies),
+        owners=load_owner_rules(POLICIES, day.home.policies),
         costs={name: channel.cost for name, channel in settings.channels.items()},
         exploration_share=settings.decision.exploration_share,
         exploration_max_cost=settings.decision.exploration_max_cost,
         exploration_max_cost_share=settings.decision.exploration_max_cost_share,
         seed=settings.decision.seed,
         arms=taking_part.arms,
+        stakes=at_stake,
+        provision_weight=settings.decision.provision_weight,
+        fee_weight=settings.decision.collection_fee_weight,
+        daily_budget=settings.decision.daily_budget,
+        duties=duties,
+        earlier=earlier,
+        stay_amount=settings.decision.stay_amount,
+        stay_share=settings.decision.stay_share,
     )
     outcome = decide(**inputs)
     inputs_sha256 = keep_inputs(day.home, day.as_of, inputs)
@@ -145,8 +179,66 @@ def decide_day(day: Day) -> DecidingOutcome:
     with warehouse.connection():
         _store(day, outcome, {"violation_count": len(found), "inputs_sha256": inputs_sha256}, policies)
         store_taking_part(day, taking_part)
+        checks |= campaigning.campaign_day(day, policies)
     summary = {key: value for key, value in outcome.summary.items() if isinstance(value, int | float | str)}
     return DecidingOutcome({**summary, "decisions": len(outcome.decisions)}, checks)
+
+
+def _duties(
+    day: Day, customers: pd.DataFrame, interactions: pd.DataFrame, policies: PolicySet, holidays: HolidayCalendar
+) -> pd.DataFrame | None:
+    """Contacts that a rule asks for, of every instalment that stands open; None where nothing is owed."""
+    missed = day.warehouse.read(
+        "select distinct loans.customer_id, spans.due_date"
+        " from intermediate.int_installments__past_due_spans as spans"
+        " inner join features.feat_loan__as_of as loans on loans.loan_id = spans.loan_id and loans.is_score"
+        " where spans.past_due_from_date <= {} and spans.past_due_to_date > {} and spans.due_date > {}"
+        " order by loans.customer_id, spans.due_date",
+        [day.as_of, day.as_of, day.as_of - timedelta(days=_EVENT_DAYS)],
+    )
+    found = owed(
+        missed,
+        customers,
+        interactions,
+        policies=policies,
+        holidays=holidays,
+        as_of=day.as_of,
+        timezone=day.settings.institution.timezone,
+    )
+    return None if found.empty else found
+
+
+def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame | None:
+    """Provisions and fees at stake, or None where the rating table is not of the institution's country."""
+    settings = day.settings
+    country, table = settings.institution.country, settings.kpis.rating_table
+    if not table.startswith(f"{country}-"):
+        return None
+    in_force = "valid_from_date <= {} and (valid_to_date is null or valid_to_date > {})"
+    loans = day.warehouse.read(
+        "select loans.*, products.line_code from features.feat_loan__as_of as loans"
+        f" left join reference.products on products.product_code = loans.product_code and {in_force}"
+        " where loans.is_score order by loans.loan_id",
+        [day.as_of, day.as_of],
+    )
+    ratings = day.warehouse.read(
+        f"select * from reference.rating_tables where table_code = {{}} and {in_force} order by line_code, min_days",
+        [table, day.as_of, day.as_of],
+    )
+    fees = day.warehouse.read(
+        f"select * from reference.collection_fees where country_code = {{}} and {in_force}"
+        " order by min_installment_amount, min_days",
+        [country, day.as_of, day.as_of],
+    )
+    return stakes(
+        loans,
+        payments,
+        interactions,
+        ratings,
+        fees,
+        as_of=day.as_of,
+        window_days=settings.decision.response_window_days,
+    )
 
 
 def _first(found: list[str]) -> str:

@@ -11,6 +11,8 @@ from puntual import clock
 from puntual.contracts.schema import load_contract
 from puntual.landing.load import load_landing
 from puntual.landing.outcome import LandingRefusedError, LandingReport
+from puntual.worklists.deliver import deliver_pending
+from puntual.worklists.store import OperationsStore
 
 TABLES = tuple(load_contract())
 
@@ -37,16 +39,19 @@ class TableVerdict:
 def take_in(day: Day) -> Iterator[TableVerdict]:
     """Load the landing folder into raw; one verdict per contract table, delivered or not.
 
+    What filled work lists say and is not in the folder yet is written into it first.
     When the door refuses, raw stays as it was: the verdicts are those of the tables that stopped it, and the error
     follows them.
 
     Raises:
         LandingError: a required table is absent, a file cannot be read, or too many rows were rejected.
     """
+    landing = day.settings.landing_path(day.home)
+    deliver_pending(OperationsStore(day.home.operations), landing, day.settings.institution.timezone)
     try:
         report = load_landing(
             day.home.root,
-            day.settings.landing_path(day.home),
+            landing,
             day.warehouse,
             as_of=day.as_of,
             received_on=day.received_on,

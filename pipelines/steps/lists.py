@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import pandas as pd
 from models.default_risk.reasons import sentences
 from models.features import ALREADY_PAST_THRESHOLD, CUSTOMER_FEATURES, LOAN_FEATURES
 from pipelines.day import Day
-from puntual.lists.campaigns import write_campaigns
+from pipelines.steps.campaigning import manner_of, planned_again
+from pipelines.steps.routes import routes_of
+from puntual.lists.campaigns import with_campaign_files, write_campaigns, write_previews
+from puntual.lists.routes import with_routes, write_routes
 from puntual.lists.rows import ListSettings, contact_rows, masked_worklist
 from puntual.lists.texts import LANGUAGES, load_reason_texts
 from puntual.lists.worklists import write_worklists
@@ -19,8 +23,18 @@ from puntual.paths import POLICIES
 _HISTORY_DAYS = 200
 
 
-def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.DataFrame) -> pd.DataFrame:
-    """Write every list of the date into ``folder``; returns the rows for the screens, personal data masked."""
+@dataclass(frozen=True)
+class WrittenLists:
+    """What the screens show of the lists, personal data masked: contacts, routes and their stops."""
+
+    worklist: pd.DataFrame
+    routes: pd.DataFrame
+    route_stops: pd.DataFrame
+
+
+def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.DataFrame) -> WrittenLists:
+    """Write every list and route of the date into ``folder``."""
+    planned = planned_again(day, decisions, details)
     warehouse, since = day.warehouse, day.as_of - timedelta(days=_HISTORY_DAYS)
     chosen = decisions.loc[decisions["action"] != "none", "customer_id"]
     interactions = warehouse.read(
@@ -28,7 +42,10 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
     )
     promises = warehouse.read("select * from marts.fct_promises where made_date > {} order by promise_id", [since])
     kept = warehouse.read_table(
-        "ml.promise_scores", ["promise_id", "kept_probability"], where={"as_of_date": day.as_of}
+        "ml.promise_scores",
+        ["promise_id", "kept_probability"],
+        where={"as_of_date": day.as_of},
+        order_by=["promise_id"],
     )
     promises = promises.merge(kept, on="promise_id", how="left")
     institution = day.settings.institution
@@ -37,15 +54,23 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
         language=institution.language,
         currency=institution.currency,
         timezone=institution.timezone,
+        csv_separator=day.settings.worklists.csv_separator,
+        csv_decimal=day.settings.worklists.csv_decimal,
     )
+    # In the order in which the decision reads them: the archive then keeps them once.
+    customers = warehouse.read_table("marts.dim_customers", order_by=["customer_id"])
+    contact_points = warehouse.read_table("marts.dim_contact_points", order_by=["contact_point_id"])
+    collectors = warehouse.read_table("marts.dim_collectors", order_by=["collector_id"])
     rows = contact_rows(
         decisions,
         details,
-        features=warehouse.read_table("features.feat_customer__as_of", where={"is_score": True}),
-        customers=warehouse.read_table("marts.dim_customers"),
-        loans=warehouse.read_table("marts.dim_loans"),
-        contact_points=warehouse.read_table("marts.dim_contact_points"),
-        collectors=warehouse.read_table("marts.dim_collectors"),
+        features=warehouse.read_table(
+            "features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"]
+        ),
+        customers=customers,
+        loans=warehouse.read_table("marts.dim_loans", order_by=["loan_id"]),
+        contact_points=contact_points,
+        collectors=collectors,
         interactions=interactions[interactions["customer_id"].isin(chosen)],
         promises=promises[promises["customer_id"].isin(chosen)],
         buckets=warehouse.read_table("reference.dpd_buckets"),
@@ -55,10 +80,22 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
             "ml.reach_hours", where={"as_of_date": day.as_of}, order_by=["channel_code", "segment", "weekday", "hour"]
         ),
         settings=settings,
+        scripts=planned.plan.scripts,
     )
+    routes = routes_of(
+        day,
+        rows,
+        decisions["customer_id"],
+        customers=customers,
+        contact_points=contact_points,
+        collectors=collectors,
+    )
+    rows = with_campaign_files(with_routes(rows, routes.plan, settings), planned.plan)
     write_worklists(rows, folder, settings, day.as_of)
-    write_campaigns(rows, details, folder, settings, day.as_of)
-    return masked_worklist(rows)
+    write_campaigns(planned.plan, rows, details, folder, settings, planned.data, day.as_of)
+    write_previews(folder, planned.plan, planned.members, planned.data, manner_of(day), day.as_of)
+    screens = write_routes(routes.plan, rows, routes.addresses, folder, settings, day.as_of)
+    return WrittenLists(masked_worklist(rows), screens["routes"], screens["route_stops"])
 
 
 def further_reasons(day: Day) -> dict[str, dict[str, str]]:

@@ -86,7 +86,8 @@ def attempts_by_hour(warehouse: Warehouse, as_of: date, history_days: int, timez
     """Attempts and contacts by channel, occupation, weekday and hour on the member's own clock.
 
     The hour is that of the member's time zone, ``timezone`` (the institution's) where it is not known: the hours of the
-    lists are looked up by the same clock (``puntual.lists.hours``). The days that count are the institution's.
+    lists are looked up by the same clock (``puntual.lists.hours``). The days that count are the institution's. Of an
+    attempt of which only the day is known there is no hour to count.
     """
     return warehouse.read(
         """
@@ -95,7 +96,8 @@ def attempts_by_hour(warehouse: Warehouse, as_of: date, history_days: int, timez
                 (interactions.occurred_at at time zone 'UTC') at time zone coalesce(customers.timezone, {}) as local_at
             from marts.fct_interactions as interactions
             inner join marts.dim_customers as customers on interactions.customer_id = customers.customer_id
-            where interactions.is_attempt and interactions.occurred_date > {} and interactions.occurred_date <= {}
+            where interactions.is_attempt and interactions.occurred_hour is not null
+                and interactions.occurred_date > {} and interactions.occurred_date <= {}
         )
         select channel_code, segment, cast(extract(isodow from local_at) as bigint) as weekday,
             cast(extract(hour from local_at) as bigint) as hour, count(*) as attempt_count,

@@ -17,10 +17,12 @@ import pyarrow.parquet as pq
 from models.hours.card import render as reach_page
 from pipelines.day import Day
 from pipelines.dbt import Dbt
+from pipelines.steps.campaigning import published_campaigns
 from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL, champion_row
 from pipelines.steps.decided import read_outcome
 from pipelines.steps.learning import models_off
 from pipelines.steps.lists import reason_texts, write_lists
+from pipelines.steps.routes import route_figures
 from pipelines.steps.tables import ordered, published_tables
 from pipelines.steps.training_rows import publish_training_rows
 from puntual.audit.chain import AuditLog
@@ -28,7 +30,7 @@ from puntual.audit.record import Record
 from puntual.audit.recorded import RecordingWarehouse
 from puntual.lists.files import keep_private
 from puntual.publish import publish
-from puntual.snapshot import SCREEN_LIST
+from puntual.snapshot import SCREEN_LIST, SCREEN_ROUTES, SCREEN_STOPS
 from puntual.warehouse.connect import without_progress_bar
 from puntual.warehouse.serving import PublishedTable, staged_publication
 
@@ -52,7 +54,10 @@ DECISIONS = pa.schema(
         ("past_due_days", pa.int64()),
         ("default_probability", pa.float64()),
         ("expected_gain_amount", pa.float64()),
+        ("provision_avoided_amount", pa.float64()),
+        ("fee_amount", pa.float64()),
         ("contact_cost_amount", pa.float64()),
+        ("value_amount", pa.float64()),
         ("propensity", pa.float64()),
         ("is_exploration", pa.bool_()),
         ("reason_codes", pa.string()),
@@ -139,13 +144,19 @@ def _served(day: Day, tables: dict[str, PublishedTable], content_name: str) -> I
 
 
 def write_decision(day: Day, folder: Path, decided: dict[str, pd.DataFrame]) -> dict[str, int]:
-    """Write the decision of the date and its lists into ``folder``; returns row counts. A replay makes these again."""
-    worklist = write_lists(day, folder, decided["decisions"], decided["details"])
+    """Write the decision of the date and its lists into ``folder``; returns row counts.
+
+    A replay makes these files again: whatever they read goes through ``day.warehouse``, ``day.settings`` or the home's
+    own policies, for nothing else is archived.
+    """
+    lists = write_lists(day, folder, decided["decisions"], decided["details"])
     return {
         "decisions": write_parquet(decided["decisions"], folder / "decisions.parquet", DECISIONS),
         "decision_details": write_parquet(decided["details"], folder / "decision_details.parquet", None),
         "prices": write_parquet(decided["prices"], folder / "prices.parquet", None),
-        "worklist": write_parquet(worklist, keep_private(folder / SCREEN_LIST), None),
+        "worklist": write_parquet(lists.worklist, keep_private(folder / SCREEN_LIST), None),
+        "routes": write_parquet(lists.routes, keep_private(folder / SCREEN_ROUTES), None),
+        "route_stops": write_parquet(lists.route_stops, keep_private(folder / SCREEN_STOPS), None),
     }
 
 
@@ -183,6 +194,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
             counts[name] = warehouse.export_parquet(ordered(table), folder / "bi" / f"{name}.parquet")
         reach = warehouse.read_table("ml.reach_hours", where=where, order_by=OUTLOOK["reach_hours"])
         (folder / "reach_hours.html").write_text(reach_page(reach, day.as_of), encoding="utf-8")
+        campaigns = published_campaigns(day)
         alarms = _model_alarms(day)
         figures = _portfolio_figures(day)
         models = _models(day)
@@ -204,8 +216,14 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
         "rule_versions": summary.get("rule_versions", {}),
         "rules_not_enforced": summary.get("rules_not_enforced", []),
         "experiments": experiments,
+        **campaigns,
         "row_counts": counts,
-        "summary": {**figures, **_decision_figures(day, decisions, channel_scores, summary)},
+        "summary": {
+            **figures,
+            **_decision_figures(day, decisions, channel_scores, summary),
+            "assignment": summary.get("assignment"),
+            "routes": route_figures(folder),
+        },
     }
 
 
@@ -262,6 +280,17 @@ def _portfolio_figures(day: Day) -> dict[str, Any]:
     }
 
 
+_PARTS_OF_THE_PLAN = (
+    "provision_avoided_amount",
+    "fee_amount",
+    "duty_owed_count",
+    "duty_served_count",
+    "duty_last_chance_missed_count",
+    "kept_from_before_count",
+    "left_from_before_count",
+)
+
+
 def _decision_figures(
     day: Day, decisions: pd.DataFrame, channel_scores: pd.DataFrame, summary: dict[str, Any]
 ) -> dict[str, Any]:
@@ -291,6 +320,7 @@ def _decision_figures(
         "planned_value_amount": summary["planned_value_amount"],
         "dual_bound_amount": summary["dual_bound_amount"],
         "gap_rate": summary["gap_rate"],
+        **{name: summary[name] for name in _PARTS_OF_THE_PLAN if name in summary},
         "explored_count": summary["explored_count"],
         "response_window_days": day.settings.decision.response_window_days,
     }

@@ -19,8 +19,8 @@ from puntual.settings import Settings, WarehouseSettings
 from puntual.warehouse import Warehouse
 
 
-def replay(log: AuditLog, entry: Entry, folder: Path) -> None:
-    """Make the decision and the lists of an entry again, into ``folder/files``.
+def replay(log: AuditLog, entry: Entry, folder: Path) -> Path:
+    """Make the decision and the lists of an entry again in ``folder``; returns where they lie as in a snapshot.
 
     What is covered: everything from the scores and features on (rules, value, capacity, draws, assignment, lists and
     campaigns). The scores are inputs; which models made them the log says by version.
@@ -32,7 +32,11 @@ def replay(log: AuditLog, entry: Entry, folder: Path) -> None:
     outcome = decide(**load(decide, inputs.decision, archive))
     scratch = Warehouse.open("duckdb:///replay.duckdb", folder)
     store_outcome(scratch, outcome, entry.as_of_date)
-    settings = Settings.model_validate(log.context(entry)["settings"] | {"warehouse": WarehouseSettings().model_dump()})
+    context = log.context(entry)
+    for name, piece in inputs.own_files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(archive.read(piece.sha256))
+    settings = Settings.model_validate(context["settings"] | {"warehouse": WarehouseSettings().model_dump()})
     day = Day(
         home=Home(folder),
         settings=settings,
@@ -45,3 +49,4 @@ def replay(log: AuditLog, entry: Entry, folder: Path) -> None:
     answers = {key: partial(archive.get, frame) for key, frame in inputs.lists.frames.items()}
     remembered = replace(day, warehouse=RememberedWarehouse.of(answers))
     write_decision(remembered, folder / "files", read_outcome(scratch, entry.as_of_date))
+    return folder / "files"

@@ -99,10 +99,14 @@ def _panel_rows(day: Day, condition: str) -> pd.DataFrame:
 
 
 def _contacts(day: Day, condition: str, panel: WeeklyPanel) -> WeeklyContacts:
-    """The attempts within the panel's weeks, counted in the database: one row per day, member and channel."""
+    """The attempts within the panel's weeks, counted in the database: one row per day, member and channel.
+
+    As in the label of the channel model, a third party who answers does not count as the member.
+    """
     found = day.warehouse.read(
         "select occurred_date, customer_id, channel_code, count(*) as attempt_count,"
-        f" count(case when is_contact then 1 end) as contact_count from {CONTACTS}"
+        " count(case when is_contact and coalesce(outcome_code, '') <> 'third_party' then 1 end) as contact_count"
+        f" from {CONTACTS}"
         f" where is_attempt and occurred_date > {{}} and {condition} group by occurred_date, customer_id, channel_code",
         [panel.week_ends[0] - timedelta(days=WEEK_DAYS) if panel.week_ends else day.as_of],
     )

@@ -29,7 +29,7 @@ _MOST_ROWS = 16 * PIECE_ROWS
 
 
 class Piece(Strict):
-    """Rows stored as one object, which is named by the SHA-256 of its bytes."""
+    """Rows, or a whole file, stored as one object, which is named by the SHA-256 of its bytes."""
 
     sha256: str
     rows: int
@@ -81,6 +81,15 @@ class Archive:
                 write_private(self.draft / name, content)
         return Frame(columns=columns, pieces=tuple(pieces))
 
+    def put_bytes(self, content: bytes) -> Piece:
+        """Store a file as it is."""
+        if self.draft is None:
+            raise AuditError("This archive is open for reading only.")
+        name = hashlib.sha256(content).hexdigest()
+        if not self.place(name).exists():
+            write_private(self.draft / name, content)
+        return Piece(sha256=name, rows=0, size=len(content))
+
     def get(self, frame: Frame) -> pd.DataFrame:
         """The frame as it was put in.
 
@@ -113,7 +122,7 @@ class Archive:
 
     def place(self, name: str) -> Path:
         """Where an object of a finished day is."""
-        return self.root / name[:2] / f"{name}.parquet"
+        return self.root / name[:2] / name
 
     def _places(self, name: str) -> Iterator[Path]:
         yield self.place(name)
@@ -146,7 +155,7 @@ class Archive:
         """Every file below the root by its object's name."""
         if not self.root.exists():
             return {}
-        return {file.stem: file for file in sorted(self.root.rglob("*")) if file.is_file()}
+        return {file.name: file for file in sorted(self.root.rglob("*")) if file.is_file()}
 
 
 def write_private(file: Path, content: bytes) -> None:

@@ -2,7 +2,7 @@
 
     audit/HEAD.json                     sequence and hash of the last entry
     audit/log/<date>/<sequence>/        entry.json, decisions.parquet, rows.sha256, inputs.json, context.json
-    audit/archive/<xx>/<sha256>.parquet what the decisions were made from
+    audit/archive/<xx>/<sha256>         what the decisions were made from
     audit/drafts/<date>/                what a run has archived so far; no part of the log
     audit/pending/                      the entry of a publication that is under way
 
@@ -18,12 +18,13 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from puntual.audit.archive import Archive, write_private
+from puntual.audit.archive import Archive, Piece, write_private
 from puntual.audit.digests import canonical, sha256
 from puntual.audit.inputs import Arguments
 from puntual.errors import AuditError, PublishError
@@ -101,11 +102,19 @@ class Inputs(Strict):
     decision: Arguments
     lists: Arguments
     """Frames by the query that read them; no values."""
+    own_files: dict[str, Piece]
+    """The institution's own files that the lists read, by their path within the home."""
 
     @property
     def objects(self) -> set[str]:
         """Names of the archived objects."""
-        return self.decision.objects | self.lists.objects
+        return self.decision.objects | self.lists.objects | {one.sha256 for one in self.own_files.values()}
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every archived object by its name."""
+        frames = [*self.decision.frames.values(), *self.lists.frames.values()]
+        pieces = [*(piece for frame in frames for piece in frame.pieces), *self.own_files.values()]
+        return {one.sha256: one.size for one in pieces}
 
 
 @dataclass(frozen=True)
@@ -328,17 +337,20 @@ class AuditLog:
 
     def live_objects(self) -> set[str]:
         """Names of the archived objects that a day needs whose inputs are kept."""
-        entries = self.entries()
-        dropped = [entry.inputs_dropped_until for entry in entries if entry.inputs_dropped_until is not None]
-        until = max(dropped, default=date.min)
+        until = self.dropped_until()
         needed: set[str] = set()
-        for entry in entries:
+        for entry in self.entries():
             if entry.kind == "decision" and entry.as_of_date > until:
                 needed |= self.inputs(entry).objects
         return needed
 
+    def dropped_until(self) -> date:
+        """The last day whose inputs the retention removed; the first date there is when it removed none."""
+        return max((one.inputs_dropped_until for one in self.entries() if one.inputs_dropped_until), default=date.min)
+
     def sweep(self) -> int:
         """Remove what no day needs any more from the archive; returns how many objects went."""
+        write_private(self.sweep_file, b"")  # a crash from here on leaves objects that the next run removes
         needed = self.live_objects()
         gone = [file for name, file in self.archive().names().items() if name not in needed]
         for file in gone:
@@ -359,7 +371,7 @@ class AuditLog:
             inputs_dropped_until=until,
         )
         self.prepare(entry, {}, (), self.archive())
-        write_private(self.sweep_file, b"")  # a crash from here on leaves objects that the next run removes
+        write_private(self.sweep_file, b"")
         self.commit()
         self.sweep()
         return entry
@@ -369,9 +381,8 @@ class AuditLog:
         if keep_days is None:
             return None
         until = newest - timedelta(days=keep_days)
-        entries = self.entries()
-        already = max((one.inputs_dropped_until for one in entries if one.inputs_dropped_until), default=date.min)
-        due = [one.as_of_date for one in entries if one.kind == "decision" and already < one.as_of_date <= until]
+        already = self.dropped_until()
+        due = [one.as_of_date for one in self.entries() if one.kind == "decision" and already < one.as_of_date <= until]
         return max(due, default=None)
 
 
@@ -382,9 +393,15 @@ def read_entry(file: Path) -> Entry:
         AuditError: it is no entry.
     """
     try:
-        return Entry.model_validate_json(file.read_bytes())
+        written = file.stat()
+        return _read_entry(file, written.st_mtime_ns, written.st_size, written.st_ino)
     except (OSError, ValidationError) as error:
         raise AuditError(f"{file} was altered: it is no entry of the log. Run: puntual audit verify HOME") from error
+
+
+@lru_cache(maxsize=4096)
+def _read_entry(file: Path, *written: int) -> Entry:  # noqa: ARG001 - a file that was written again is another one
+    return Entry.model_validate_json(file.read_bytes())
 
 
 def keep_to_owner(folder: Path) -> None:

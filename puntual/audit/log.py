@@ -17,6 +17,8 @@ from puntual.errors import AuditError
 
 CHANNELS = "channels"
 """The list column: what the rules, the model, the capacities and chance said of each channel."""
+VERSIONS = ("inputs_sha256", "model_versions", "rules_sha256", "settings_sha256", "code_sha256")
+"""Columns that say what a row was decided with."""
 GROUP_ROWS = 4_096
 """Rows that are read and, when they cannot be read, named together."""
 _OF_THE_PERSON = ("as_of_date", "customer_id", "loan_id")

@@ -18,7 +18,7 @@ from puntual.audit.archive import write_private
 from puntual.audit.chain import CONTEXT, FIRST, INPUTS, LOG, ROWS, AuditLog, Entry, File, Inputs, keep_to_owner
 from puntual.audit.digests import canonical, code_digest, row_digests, sha256, software
 from puntual.audit.inputs import Arguments, dump
-from puntual.audit.log import log_table, parquet_bytes
+from puntual.audit.log import VERSIONS, log_table, parquet_bytes
 from puntual.decision.decide import decide
 from puntual.errors import PublishError
 from puntual.paths import Home
@@ -38,6 +38,14 @@ def keep_inputs(home: Home, as_of: date, arguments: Mapping[str, Any]) -> str:
     stored = dump(decide, arguments, log.archive(as_of))
     write_private(log.draft(as_of) / _DECISION, stored.model_dump_json().encode())
     return stored.digest
+
+
+def own_files(home: Home, settings: Settings) -> list[str]:
+    """The institution's own rules, templates and table of roads: their paths within the home, in order."""
+    files = [file for file in home.policies.rglob("*") if file.is_file()]
+    if settings.visits.distances:
+        files.append(home.root / settings.visits.distances)
+    return sorted(file.relative_to(home.root).as_posix() for file in files)
 
 
 def redacted(settings: Settings) -> dict[str, Any]:
@@ -100,7 +108,11 @@ class Record:
         archive = self.log.archive(self.as_of)
         decision = self._decision_inputs(str(summary.get("inputs_sha256", "")))
         lists = {key: archive.put(frame) for key, frame in sorted(read.items())}
-        self.inputs = Inputs(decision=decision, lists=Arguments(frames=lists, values={}))
+        own = {
+            name: archive.put_bytes((self.log.home.root / name).read_bytes())
+            for name in own_files(self.log.home, self.settings)
+        }
+        self.inputs = Inputs(decision=decision, lists=Arguments(frames=lists, values={}), own_files=own)
         settings = redacted(self.settings)
         self.versions = {
             "code_sha256": code_digest(),
@@ -114,11 +126,9 @@ class Record:
             decided["decisions"],
             decided["details"],
             {
-                "inputs_sha256": decision.digest,
+                **{name: self.versions[name] for name in VERSIONS if name in self.versions},
                 "model_versions": self.versions["models"],
                 "rules_sha256": sha256(canonical(self.versions["rules"])),
-                "settings_sha256": self.versions["settings_sha256"],
-                "code_sha256": self.versions["code_sha256"],
             },
         )
         self.people = table.num_rows
@@ -208,6 +218,8 @@ class Record:
     def _keep_to_retention(self) -> None:
         newest = max((one.as_of_date for one in self.log.entries()), default=self.as_of)
         until = self.log.due_retention(newest, self.settings.audit.keep_inputs_days)
+        if self.as_of <= self.log.dropped_until():
+            self.log.sweep()  # an old day, run again: what it was made from is not kept
         if until is not None:
             moment = clock.now_utc().isoformat() + "Z"
             self.log.drop_inputs(until, newest=newest, run_id=self.run_id, recorded_at=moment)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from puntual.audit.archive import Piece
-from puntual.audit.chain import ENTRY, FIRST, INPUTS, LOG, ROWS, AuditLog, Entry, File, Head, Inputs
+from puntual.audit.chain import ENTRY, FIRST, INPUTS, LOG, ROWS, AuditLog, Entry, File, Head, Inputs, read_entry
 from puntual.audit.digests import ROW_BYTES, row_digests, sha256
 from puntual.errors import PuntualError
 from puntual.paths import Home
@@ -138,9 +138,7 @@ def _chained(
             )
             continue
         if folder != log.pending and folder != log.place(entry):
-            verdict.problems.append(
-                f"{name}: it stands where the entry {entry.sequence} of {entry.as_of_date} does not."
-            )
+            verdict.problems.append(f"{name}: moved; it is the entry {entry.sequence} of {entry.as_of_date}.")
         if entry.sequence > last:
             verdict.problems.append(f"{name}: added; the log ends with the entry {last}.")
             continue
@@ -244,6 +242,8 @@ def _inputs(log: AuditLog, chain: list[tuple[Path, Entry]], verdict: Verdict) ->
                     rows = f"rows {first} to {first + piece.rows - 1}"
                     wanted.setdefault(piece.sha256, (piece, f"{name}, {rows}, of {entry.as_of_date}"))
                     first += piece.rows
+        for name, piece in inputs.own_files.items():
+            wanted.setdefault(piece.sha256, (piece, f"{name} of {entry.as_of_date}"))
     if until > date.min:
         verdict.notes.append(f"The inputs of the days up to {until} were removed, as the settings say.")
     there = archive.names()
@@ -285,6 +285,8 @@ def _snapshots(home: Home, entries: list[Entry], verdict: Verdict) -> None:
     if home.current.exists():
         current = home.current.resolve().name
         logged = {entry.snapshot for entry in entries}
+        if (pending := AuditLog(home).pending / ENTRY).exists():
+            logged.add(read_entry(pending).snapshot)
         begun = min((entry.as_of_date for entry in entries), default=None)
         if entries and begun is not None and current not in logged and current[:10] >= begun.isoformat():
             verdict.problems.append(f"published/current is {current}, which the log does not know.")

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from puntual.decision.capacity import ZONED_CHANNELS, serve
@@ -69,8 +71,9 @@ def assign(contacts: pd.DataFrame, team: pd.DataFrame, familiar: pd.Series) -> A
     3. Load is even in proportion to capacity, and so is the value handed out.
 
     Args:
-        contacts: customer_id (once each), channel_code, zone (key or None), language_code, net_amount.
-        team: :func:`puntual.decision.capacity.roster`.
+        contacts: customer_id (once each), channel_code, zone (key or None), language_code, net_amount; ``place`` where
+            rules say who may be given whom.
+        team: :func:`puntual.decision.capacity.roster`, or that of :class:`puntual.decision.owners.Placement`.
         familiar: :func:`familiar_collectors`.
 
     Raises:
@@ -90,6 +93,58 @@ def assign(contacts: pd.DataFrame, team: pd.DataFrame, familiar: pd.Series) -> A
     )
 
 
+def jain_index(shares: npt.ArrayLike) -> float | None:
+    """How even figures are: 1 when all are alike, 1/n when one of n has everything; None when nobody has anything.
+
+    >>> jain_index([2, 2, 2]), jain_index([1, 0, 0, 0]), jain_index([3, 1])
+    (1.0, 0.25, 0.8)
+    """
+    values = np.asarray(shares, dtype=np.float64)
+    squares = float((values**2).sum())
+    return round(float(values.sum()) ** 2 / (len(values) * squares), 4) if squares > 0 else None
+
+
+def fairness(contacts: pd.DataFrame, collectors: pd.DataFrame, team: pd.DataFrame, given: Assignment) -> dict[str, Any]:
+    """How evenly the day is spread, by team: of load and of value, each per unit of daily capacity.
+
+    ``load_jain`` and ``value_jain`` are :func:`jain_index` over the collectors of the team at work, those without a
+    contact included; a contact of negative value counts as none. Teams by name; "" are collectors without a team.
+
+    Args:
+        contacts: those of :func:`assign`.
+        collectors: collector_id, team.
+        team: :func:`puntual.decision.capacity.roster`.
+        given: the outcome of :func:`assign`.
+    """
+    names = collectors.drop_duplicates("collector_id").set_index("collector_id")["team"]
+    table = team[["collector_id", "daily_capacity"]].assign(team=team["collector_id"].map(names).fillna("").astype(str))
+    owner = given.collector_id
+    value = contacts["net_amount"].fillna(0.0).clip(lower=0.0)
+    table["contacts"] = table["collector_id"].map(owner.value_counts()).fillna(0).astype("int64")
+    table["value"] = table["collector_id"].map(value.groupby(owner).sum()).fillna(0.0).astype("float64")
+    rows = []
+    for name, group in table.groupby("team", sort=True):
+        use = group["contacts"] / group["daily_capacity"]
+        rows.append(
+            {
+                "team": name,
+                "collector_count": len(group),
+                "contact_count": int(group["contacts"].sum()),
+                "capacity_count": int(group["daily_capacity"].sum()),
+                "least_use_rate": round(float(use.min()), 4),
+                "greatest_use_rate": round(float(use.max()), 4),
+                "load_jain": jain_index(use),
+                "value_jain": jain_index(group["value"] / group["daily_capacity"]),
+            }
+        )
+    return {
+        "contact_count": len(contacts),
+        "familiar_count": int(given.is_familiar.sum()),
+        "unassigned_count": int(owner.isna().sum()),
+        "teams": rows,
+    }
+
+
 class _Table:
     """Contacts by cell, collectors by pool, and how many contacts of each cell each pool takes."""
 
@@ -99,6 +154,9 @@ class _Table:
         )
         zone = contacts["zone"].astype(object)
         self.zone = zone.where(zone.notna(), None).to_numpy(dtype=object)
+        # where the rules of owners hold, what a pool can do goes by place: a zone and a class of members
+        by_place = "place" in contacts.columns
+        where_of = contacts["place"].to_numpy(dtype=object) if by_place else self.zone
         self.customer = contacts["customer_id"].to_numpy(dtype=object)
         language = contacts["language_code"].astype(object)
         self.language = language.where(language.notna(), None).to_numpy(dtype=object)
@@ -109,14 +167,19 @@ class _Table:
         self.load = np.zeros(len(team), dtype=np.int64)
 
         channels = sorted(set(contacts["channel_code"]))
-        zones = sorted({zone for zone in self.zone if zone is not None})
+        zones = sorted({zone for zone in where_of if zone is not None})
         channel = pd.Index(channels).get_indexer(pd.Index(contacts["channel_code"]))
-        place = pd.Index([*zones, "\0elsewhere"]).get_indexer(pd.Index(pd.Series(self.zone).fillna("\0elsewhere")))
+        place = pd.Index([*zones, "\0elsewhere"]).get_indexer(pd.Index(pd.Series(where_of).fillna("\0elsewhere")))
         pools = team.groupby("pool", sort=True)
         self.pool_of = pd.Index(sorted(set(team["pool"]))).get_indexer(pd.Index(team["pool"]))
         able = np.zeros((pools.ngroups, len(channels), len(zones) + 1), dtype=bool)
         for number, (_, group) in enumerate(pools):
             first = group.iloc[0]
+            if by_place:
+                for name, key in first["places"]:
+                    if name in channels and key in zones:
+                        able[number, channels.index(name), zones.index(key)] = True
+                continue
             for name in set(first["channels"]) & set(channels):
                 where: Sequence[int] | slice = slice(None)
                 if name in ZONED_CHANNELS and isinstance(first["zone"], str):

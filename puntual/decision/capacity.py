@@ -6,6 +6,7 @@ visits is one pool over both kinds of contact, so that nobody's hours are counte
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,12 +46,18 @@ class Capacity:
     ``limit``: all contacts of the cells together stay within it (a message budget). ``pool``: people who can do any of
     the cells; a contact in a cell that some pool serves needs one unit of one pool that serves it. Several pools over
     one cell are alternatives, several limits hold at once.
+
+    ``weights``: units that a contact of each cell takes, for a limit whose contacts are not alike, such as a budget in
+    money; empty: one each. Whole numbers, so that nothing is exceeded by rounding: money is counted in units of
+    1 / :data:`MONEY_UNITS`, see :func:`budget`. ``is_money``: whether ``count`` is such money.
     """
 
     name: str
     cells: tuple[Cell, ...]
     count: int
     kind: Literal["limit", "pool"] = "limit"
+    weights: tuple[int, ...] = ()
+    is_money: bool = False
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -62,6 +69,24 @@ class Capacity:
         """The one zone that the capacity names, if it names one."""
         zones = {cell.zone for cell in self.cells if cell.zone is not None}
         return min(zones) if len(zones) == 1 else None
+
+
+MONEY_UNITS = 10_000
+"""Units of a budget in one unit of the currency: costs are kept to a hundredth of a cent."""
+
+
+def budget(name: str, amount: float, costs: Mapping[str, float]) -> Capacity:
+    """What all contacts of ``costs`` (cost of one contact by channel) may cost together in a day.
+
+    Costs are rounded up and the amount down, to a hundredth of a cent.
+
+    >>> capacity = budget("budget", 10.0, {"call": 0.45, "sms": 0.03})
+    >>> capacity.count, capacity.weights
+    (100000, (4500, 300))
+    """
+    weights = tuple(math.ceil(round(cost * MONEY_UNITS, 6)) for cost in costs.values())
+    count = math.floor(round(amount * MONEY_UNITS, 6))
+    return Capacity(name, tuple(Cell(channel) for channel in costs), count, "limit", weights, is_money=True)
 
 
 def zone_key(name: object) -> str | None:
@@ -202,13 +227,14 @@ class Layout:
     """Capacities as arrays over channels and zones: which capacity each kind of contact uses, and what it costs there.
 
     ``zones`` are those that some capacity names; the last position of the zone axis is every other place. ``member``:
-    capacities x channels x zones.
+    capacities x channels x zones; ``weight``: the same with the units that one contact takes, 0 outside.
     """
 
     capacities: tuple[Capacity, ...]
     channels: tuple[str, ...]
     zones: tuple[str, ...]
     member: Flags
+    weight: Ints
     is_pool: Flags
     counts: Ints
 
@@ -223,17 +249,25 @@ class Layout:
             strange = set(capacity.channels) - set(channels)
             if strange or capacity.count < 0:
                 raise RuleError(f"The capacity {capacity.name} is negative or names channels not offered: {strange}.")
+            if capacity.weights and (
+                capacity.kind == "pool" or len(capacity.weights) != len(capacity.cells) or min(capacity.weights) < 0
+            ):
+                raise RuleError(
+                    f"The capacity {capacity.name} needs one weight per cell, none negative, and be a limit."
+                )
         zones = sorted({cell.zone for capacity in capacities for cell in capacity.cells if cell.zone is not None})
-        member = np.zeros((len(capacities), len(channels), len(zones) + 1), dtype=bool)
+        weight = np.zeros((len(capacities), len(channels), len(zones) + 1), dtype=np.int64)
         for position, capacity in enumerate(capacities):
-            for cell in capacity.cells:
+            for cell, units in zip(capacity.cells, capacity.weights or (1,) * len(capacity.cells), strict=True):
                 where = slice(None) if cell.zone is None else zones.index(cell.zone)
-                member[position, list(channels).index(cell.channel), where] = True
+                weight[position, list(channels).index(cell.channel), where] = units
+        member = weight > 0
         return cls(
             tuple(capacities),
             tuple(channels),
             tuple(zones),
             member,
+            weight,
             np.array([capacity.kind == "pool" for capacity in capacities], dtype=bool),
             np.array([capacity.count for capacity in capacities], dtype=np.int64),
         )
@@ -277,7 +311,7 @@ class Layout:
         total = np.zeros(self.shape)
         for position in np.flatnonzero(~self.is_pool):
             if position != without:
-                total[self.member[position]] += prices[position]
+                total += prices[position] * self.weight[position]
         return total
 
     def cell_prices(self, prices: Floats, without: int | None = None) -> Floats:

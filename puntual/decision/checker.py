@@ -18,13 +18,53 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import yaml
 
+from puntual.decision.facts import ContactFacts
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.errors import RuleError
 
 _SPOKEN = {"right_party", "promise", "refusal", "dispute", "callback", "replied"}
 _DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_OF_A_POINT = {"require", "stop_words"}
+_OF_A_LIST = {"min_count_by", "max_users", "fee"}
 _WORKED_BY_PEOPLE = {"call", "visit"}
 _SHOWN = 20
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    moment: datetime
+    channel: str
+    outcome: Any
+    debt: Any = None
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One contact of the list, and the day on which it is judged."""
+
+    row: Any
+    person: _Person
+    zone: ZoneInfo | None
+    local: ZoneInfo
+    holidays: HolidayCalendar
+    as_of: date
+    grace: int
+    currency: str
+    used: str | None
+    approved: Mapping[str, bool] | None
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One contact that one rule forbids."""
+
+    customer_id: str
+    action: str
+    rule_id: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.customer_id} by {self.action} breaks {self.rule_id}: {self.problem}"
 
 
 @dataclass
@@ -35,7 +75,15 @@ class _Person:
     zone_name: Any = None
     place: Any = None
     owed: float | None = None
-    attempts: list[tuple[datetime, str, str]] = field(default_factory=list)
+    debt: Any = None
+    party: Any = None
+    born: date | None = None
+    late_days: float | None = None
+    attempts: list[_Attempt] = field(default_factory=list)
+    planned: list[tuple[date, str, Any]] = field(default_factory=list)
+    wrote: list[tuple[datetime, str]] = field(default_factory=list)
+    said: list[tuple[datetime, str, str]] = field(default_factory=list)
+    dated: list[tuple[str, date, date | None]] = field(default_factory=list)
     complaints: list[datetime] = field(default_factory=list)
     refusals: list[tuple[datetime, str]] = field(default_factory=list)
     promise_dues: list[date] = field(default_factory=list)
@@ -63,16 +111,63 @@ def check(
     as_of: date,
     promise_grace_days: int = 2,
     contact_point_ids: Mapping[str, str] | None = None,
+    facts: ContactFacts | None = None,
 ) -> list[str]:
     """Violations in a finished list, one sentence each; empty when there are none.
 
     Judged: every contact against every rule in force, its hours, its contact point (any, or the one in
-    ``contact_point_ids`` by member), one decision a member, collectors' skills, zones and capacities, and daily limits.
+    ``contact_point_ids`` by member), one decision a member, collectors' skills, zones and capacities, daily limits, and
+    the limits of the rules on a whole list.
     """
-    policies = [yaml.safe_load(Path(file).read_text(encoding="utf-8")) for file in policy_files]
-    policies = [policy for policy in policies if _holds(policy, country, as_of)]
     chosen = decisions[decisions["action"] != "none"]
     found = _check_list(decisions, chosen, customers, collectors, daily_capacity, as_of)
+    broken = violations(
+        decisions,
+        features=features,
+        customers=customers,
+        contact_points=contact_points,
+        interactions=interactions,
+        promises=promises,
+        payments=payments,
+        policy_files=policy_files,
+        holidays=holidays,
+        country=country,
+        currency=currency,
+        timezone=timezone,
+        reading=reading,
+        as_of=as_of,
+        promise_grace_days=promise_grace_days,
+        contact_point_ids=contact_point_ids,
+        facts=facts,
+    )
+    return found + [str(violation) for violation in broken]
+
+
+def violations(
+    decisions: pd.DataFrame,
+    *,
+    features: pd.DataFrame,
+    customers: pd.DataFrame,
+    contact_points: pd.DataFrame,
+    interactions: pd.DataFrame,
+    promises: pd.DataFrame,
+    payments: pd.DataFrame,
+    policy_files: Iterable[Path],
+    holidays: HolidayCalendar,
+    country: str,
+    currency: str,
+    timezone: str,
+    reading: str,
+    as_of: date,
+    promise_grace_days: int = 2,
+    contact_point_ids: Mapping[str, str] | None = None,
+    facts: ContactFacts | None = None,
+) -> list[Violation]:
+    """Every contact of the list that a contact rule forbids, once for each rule; inputs as in :func:`check`."""
+    policies = [yaml.safe_load(Path(file).read_text(encoding="utf-8")) for file in policy_files]
+    policies = [policy for policy in policies if _holds(policy, country, as_of)]
+    facts = facts or ContactFacts()
+    chosen = decisions[decisions["action"] != "none"]
     people = _gather(
         set(chosen["customer_id"]),
         features=features,
@@ -81,34 +176,117 @@ def check(
         interactions=interactions,
         promises=promises,
         payments=payments,
+        facts=facts,
         as_of=as_of,
         timezone=timezone,
         lookback=_longest_memory(policies),
     )
+    rules = [
+        rule
+        for policy in policies
+        for rule in policy["rules"]
+        if reading in rule.get("readings", [reading]) and _between(rule, as_of)
+    ]
     has_country = any(policy["scope"].get("jurisdiction") == country for policy in policies)
     own_zones = {policy["timezone"] for policy in policies} - {"per_person", "institution"}
+    approved = _approved(facts.templates)
+    found: list[Violation] = []
     for row in chosen.itertuples(index=False):
         person = people[row.customer_id]
+        who, action = str(row.customer_id), str(row.action)
         if not has_country:
-            found.append(f"{row.customer_id} by {row.action}: no policy of the country {country} is in force")
+            found.append(Violation(who, action, f"NO-POLICY-{country}", f"no policy of {country} is in force"))
         zone = _zone(person.zone_name, own_zones)
         used = contact_point_ids.get(row.customer_id) if contact_point_ids is not None else None
-        asked = [rule for policy in policies for rule in policy["rules"] if _applies(rule, row.action, reading)]
-        needed = [rule for rule in asked if rule["kind"] == "require"]
-        problems = [
-            (rule["id"], _break(rule, row, person, zone, timezone, holidays, as_of, promise_grace_days, currency, used))
-            for rule in asked
+        case = _Case(
+            row,
+            person,
+            zone,
+            zone or ZoneInfo(timezone),
+            holidays,
+            as_of,
+            promise_grace_days,
+            currency,
+            used,
+            approved,
+        )
+        asked = [rule for rule in rules if _applies(rule, action) and _concerns(rule, person, zone)]
+        for rule in asked:
+            problem = _break(rule, case)
+            if problem:
+                found.append(Violation(who, action, rule["id"], problem))
+        needed = [rule for rule in asked if rule["kind"] in _OF_A_POINT]
+        if not _has_point(needed, case):
+            ids = " with ".join(rule["id"] for rule in needed)
+            found.append(Violation(who, action, ids, "no contact point passes them together"))
+    return found + _over_their_limits(rules, chosen, interactions, timezone, as_of)
+
+
+def _over_their_limits(
+    rules: Sequence[Mapping[str, Any]], chosen: pd.DataFrame, interactions: pd.DataFrame, timezone: str, as_of: date
+) -> list[Violation]:
+    """Limits on the different members that a channel may reach in 24 hours: those of the list with those before it."""
+    found = []
+    midnight = datetime.combine(as_of, datetime.min.time(), tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+    for rule in rules:
+        if rule["kind"] != "max_users":
+            continue
+        mine = {
+            str(row.customer_id): row.window_start
+            for row in chosen.itertuples(index=False)
+            if _applies(rule, row.action)
+        }
+        if not mine:
+            continue
+        starts = [start for start in _moments(mine.values()) if start is not None]
+        since = min(starts, default=midnight) - timedelta(hours=int(rule["window"].split(":")[1]))
+        sent = interactions[
+            (interactions["direction_code"] == "outbound")
+            & (interactions["occurred_at"] > pd.Timestamp(since).tz_localize(None))
         ]
-        if not _has_point(needed, row.action, person, used):
-            problems.append((" with ".join(rule["id"] for rule in needed), "no contact point passes them together"))
-        found += [
-            f"{row.customer_id} by {row.action} breaks {name}: {problem}" for name, problem in problems if problem
-        ]
+        before = {
+            str(who)
+            for who, channel in zip(sent["customer_id"], sent["channel_code"], strict=True)
+            if _applies(rule, channel)
+        }
+        if len(before | set(mine)) > rule["n"]:
+            found.append(
+                Violation(
+                    f"{len(mine)} members",
+                    "the list",
+                    rule["id"],
+                    f"{len(before | set(mine))} in 24 hours, {rule['n']} are allowed",
+                )
+            )
     return found
 
 
-def _applies(rule: Mapping[str, Any], action: str, reading: str) -> bool:
-    return reading in rule.get("readings", [reading]) and (rule["channels"] == "all" or action in rule["channels"])
+def _approved(templates: pd.DataFrame | None) -> dict[str, bool] | None:
+    """Whether each channel has a template that may be sent; None where nobody keeps account of templates."""
+    if templates is None:
+        return None
+    approved: dict[str, bool] = defaultdict(bool)
+    for row in templates.itertuples(index=False):
+        approved[row.channel_code] |= row.status_code == "approved" and row.quality_code != "red"
+    return approved
+
+
+def _between(dated: Mapping[str, Any], day: date) -> bool:
+    start, end = dated.get("effective_from"), dated.get("effective_to")
+    return (start is None or start <= day) and (end is None or day <= end)
+
+
+def _concerns(rule: Mapping[str, Any], person: _Person, zone: ZoneInfo | None) -> bool:
+    """Whether the rule's ``where`` holds for the member, or whether it holds is not known."""
+    where = rule.get("where") or {}
+    wanted = {_plain(name) for name in where.get("province") or []}
+    if wanted and _plain(person.place) and _plain(person.place) not in wanted:
+        return False
+    return not (where.get("timezone") and zone is not None and zone.key not in where["timezone"])
+
+
+def _applies(rule: Mapping[str, Any], action: str) -> bool:
+    return rule["channels"] == "all" or action in rule["channels"]
 
 
 def require_clean(decisions: pd.DataFrame, **inputs: Any) -> int:
@@ -129,10 +307,7 @@ def require_clean(decisions: pd.DataFrame, **inputs: Any) -> int:
 
 
 def _holds(policy: Mapping[str, Any], country: str, day: date) -> bool:
-    start, end = policy.get("effective_from"), policy.get("effective_to")
-    if (start is not None and day < start) or (end is not None and day > end):
-        return False
-    return policy["scope"].get("jurisdiction") in {None, country}
+    return _between(policy, day) and policy["scope"].get("jurisdiction") in {None, country}
 
 
 def _longest_memory(policies: Sequence[Mapping[str, Any]]) -> int:
@@ -234,6 +409,7 @@ def _gather(
     interactions: pd.DataFrame,
     promises: pd.DataFrame,
     payments: pd.DataFrame,
+    facts: ContactFacts,
     as_of: date,
     timezone: str,
     lookback: int,
@@ -242,9 +418,15 @@ def _gather(
     for row in _of(customers, names).itertuples(index=False):
         person = people[row.customer_id]
         person.status, person.zone_name, person.place = row.customer_status_code, row.timezone, row.province
-    owing = _of(features, names)
-    for name, owed in zip(owing["customer_id"], owing["collectable_amount"], strict=True):
-        people[name].owed = None if pd.isna(owed) else float(owed)
+        person.party = _known(getattr(row, "party_code", None))
+        born = _known(getattr(row, "birth_date", None))
+        person.born = None if born is None else pd.Timestamp(born).date()
+    for row in _of(features, names).itertuples(index=False):
+        person = people[row.customer_id]
+        owed, late = _known(row.collectable_amount), _known(getattr(row, "past_due_days", None))
+        person.owed = None if owed is None else float(owed)
+        person.late_days = None if late is None else float(late)
+        person.debt = _known(getattr(row, "loan_id", None))
     midnight = datetime.combine(as_of + timedelta(days=1), datetime.min.time(), tzinfo=ZoneInfo(timezone)).astimezone(
         UTC
     )
@@ -252,22 +434,27 @@ def _gather(
     earliest = pd.Timestamp(as_of) - pd.Timedelta(days=lookback + 3)
     matters = (events["occurred_at"] >= earliest) | (events["outcome_code"] == "opt_out")
     events = events[matters]
-    for name, moment, channel, direction, outcome in zip(
+    debts = events["loan_id"] if "loan_id" in events.columns else pd.Series(None, index=events.index, dtype=object)
+    for name, moment, channel, direction, outcome, debt in zip(
         events["customer_id"],
         _moments(events["occurred_at"]),
         events["channel_code"],
         events["direction_code"],
         events["outcome_code"],
+        debts,
         strict=True,
     ):
         assert moment is not None
         person = people[name]
         if direction == "outbound":
-            person.attempts.append((moment, channel, outcome))
+            person.attempts.append(_Attempt(moment, channel, outcome, _known(debt)))
+        else:
+            person.wrote.append((moment, channel))
         if outcome in {"complaint", "dispute"}:
             person.complaints.append(moment)
         if outcome == "opt_out" and moment < midnight:
             person.refusals.append((moment, channel))
+    _gather_facts(people, names, facts, as_of, midnight)
     for row in _of(promises, names).itertuples(index=False):
         if row.promise_status_code == "open":
             people[row.customer_id].promise_dues.append(pd.Timestamp(row.due_date).date())
@@ -286,6 +473,7 @@ def _gather(
             {
                 "id": row.contact_point_id,
                 "kind": row.kind_code,
+                "place": _known(getattr(row, "place_code", None)),
                 "whatsapp": row.has_whatsapp is not None and row.has_whatsapp == True,  # noqa: E712
                 "valid": row.is_valid is not None and row.is_valid == True,  # noqa: E712
                 "consent": None if row.has_consent is None or pd.isna(row.has_consent) else bool(row.has_consent),
@@ -296,65 +484,154 @@ def _gather(
     return people
 
 
+def _gather_facts(
+    people: Mapping[str, _Person], names: set[str], facts: ContactFacts, as_of: date, midnight: datetime
+) -> None:
+    """What the lists of the days before planned, dated statuses, and what members wrote."""
+    if facts.planned is not None:
+        for row in _of(facts.planned, names).itertuples(index=False):
+            day = pd.Timestamp(row.planned_for).date()
+            if day < as_of:
+                people[row.customer_id].planned.append((day, row.channel_code, _known(getattr(row, "loan_id", None))))
+    if facts.statuses is not None:
+        for row in _of(facts.statuses, names).itertuples(index=False):
+            last = _known(row.to_date)
+            people[row.customer_id].dated.append(
+                (
+                    row.status_code,
+                    pd.Timestamp(row.from_date).date(),
+                    None if last is None else pd.Timestamp(last).date(),
+                )
+            )
+    if facts.texts is not None:
+        told = _of(facts.texts, names)
+        for name, moment, channel, text in zip(
+            told["customer_id"], _moments(told["occurred_at"]), told["channel_code"], told["text"], strict=True
+        ):
+            if moment is not None and moment < midnight and isinstance(text, str):
+                people[name].said.append((moment, channel, text))
+
+
+def _known(value: Any) -> Any:
+    return None if value is None or pd.isna(value) else value
+
+
 def _of(frame: pd.DataFrame, names: set[str]) -> pd.DataFrame:
     return frame[frame["customer_id"].isin(names)]
 
 
-def _break(
-    rule: Mapping[str, Any],
-    row: Any,
-    person: _Person,
-    zone: ZoneInfo | None,
-    timezone: str,
-    holidays: HolidayCalendar,
-    as_of: date,
-    grace: int,
-    currency: str,
-    used: str | None,
-) -> str | None:
+def _break(rule: Mapping[str, Any], case: _Case) -> str | None:
     """What the contact does against one rule, or None."""
     kind = rule["kind"]
-    local = zone or ZoneInfo(timezone)
+    if kind in _OF_A_LIST:
+        return None
     if kind == "window":
-        return _break_window(rule, row, zone, holidays, as_of)
-    if kind == "require":
-        return None if _has_point([rule], row.action, person, used) else f"no contact point passes '{rule['what']}'"
-    if kind == "forbid":
-        forbidden = "status" not in rule or rule["status"] is None or rule["status"] == person.status
-        return f"forbidden with status {person.status}" if forbidden else None
-    if kind == "known_status":
-        return None if person.status in rule["statuses"] else f"status {person.status} is not known"
-    if kind == "min_amount":
-        if rule["currency"] != currency:
-            return None
-        enough = person.owed is not None and round(person.owed, 2) >= rule["amount"]
-        return None if enough else f"{person.owed} is owed, {rule['amount']} is the least"
+        return _break_window(rule, case.row, case.zone, case.holidays, case.as_of)
+    if kind in _OF_A_POINT:
+        return None if _has_point([rule], case) else f"no contact point passes '{rule.get('what', kind)}'"
+    if kind in {"forbid", "known_status"}:
+        return _break_status(rule, case)
+    if kind in {"party", "min_age", "past_due_days", "min_amount"}:
+        return _break_person(rule, case)
+    if kind == "service_window":
+        return _break_service_window(rule, case)
     if kind == "cooloff":
-        return _break_cooloff(rule, person, local, as_of, grace)
-    past = sorted(
-        (moment.astimezone(local).date(), moment, channel, outcome) for moment, channel, outcome in person.attempts
+        return _break_cooloff(rule, case)
+    if kind in {"max_count", "min_spacing", "single_channel"}:
+        return _break_frequency(rule, case)
+    return f"its kind {kind} is not known to the checker"
+
+
+def _break_status(rule: Mapping[str, Any], case: _Case) -> str | None:
+    held = [
+        code for code, first, last in case.person.dated if first <= case.as_of and (last is None or case.as_of <= last)
+    ]
+    status = case.person.status
+    if rule["kind"] == "known_status":
+        strange = [code for code in (status, *held) if code not in rule["statuses"]]
+        return f"status {strange[0]} is not known" if strange else None
+    wanted = rule.get("status")
+    forbidden = wanted is None or wanted == status or wanted in held
+    return f"forbidden with status {wanted}" if forbidden else None
+
+
+def _break_person(rule: Mapping[str, Any], case: _Case) -> str | None:
+    person, kind = case.person, rule["kind"]
+    if kind == "party":
+        party = person.party or "debtor"
+        return None if party in rule["allowed"] else f"a {party} is not contacted"
+    if kind == "min_age":
+        if person.born is None:
+            return None
+        birthday = (case.as_of.month, case.as_of.day) < (person.born.month, person.born.day)
+        age = case.as_of.year - person.born.year - birthday
+        return f"{age} years old" if age < rule["years"] else None
+    if kind == "past_due_days":
+        most = rule.get("max_days")
+        days = person.late_days
+        good = days is not None and days >= rule["min_days"] and (most is None or days <= most)
+        return None if good else f"{days} past-due days"
+    if rule["currency"] != case.currency:
+        return None
+    enough = person.owed is not None and round(person.owed, 2) >= rule["amount"]
+    return None if enough else f"{person.owed} is owed, {rule['amount']} is the least"
+
+
+def _break_service_window(rule: Mapping[str, Any], case: _Case) -> str | None:
+    """Without an approved template the whole of the contact's hours lies after the member's message, and soon after."""
+    if case.approved is None or case.approved.get(case.row.action):
+        return None
+    start, end = _moments([case.row.window_start, case.row.window_end])
+    if start is None or end is None:
+        return "the contact has no hours"
+    hours = timedelta(hours=int(rule["hours"]))
+    answers = any(
+        channel == case.row.action and moment <= start and end <= moment + hours
+        for moment, channel in case.person.wrote
     )
-    past = [attempt for attempt in past if attempt[0] <= as_of]
-    covered = set(rule["channels"]) if rule["channels"] != "all" else None
-    mine = [attempt for attempt in past if covered is None or attempt[2] in covered]
-    if kind == "max_count":
+    return None if answers else "the member has not written lately and no template is approved"
+
+
+def _attempts(case: _Case) -> list[tuple[date, datetime, str, Any, Any]]:
+    """Attempts made and planned, oldest first: day of the person's calendar, moment, channel, outcome, debt."""
+    local = case.local
+    made = [
+        (one.moment.astimezone(local).date(), one.moment, one.channel, one.outcome, one.debt)
+        for one in case.person.attempts
+    ]
+    done = {(day, channel) for day, _, channel, _, _ in made}
+    awaited = [
+        (day, datetime.combine(day, datetime.min.time(), tzinfo=UTC), channel, None, debt)
+        for day, channel, debt in case.person.planned
+        if (day, channel) not in done
+    ]
+    return sorted((one for one in made + awaited if one[0] <= case.as_of), key=lambda one: one[:3])
+
+
+def _same_debt(debt: Any, case: _Case) -> bool:
+    return debt is None or case.person.debt is None or debt == case.person.debt
+
+
+def _break_frequency(rule: Mapping[str, Any], case: _Case) -> str | None:
+    past = _attempts(case)
+    as_of, action = case.as_of, case.row.action
+    mine = [attempt for attempt in past if _applies(rule, attempt[2])]
+    if rule["kind"] == "max_count":
         if rule.get("across", "together") == "each":
-            mine = [attempt for attempt in mine if attempt[2] == row.action]
+            mine = [attempt for attempt in mine if attempt[2] == action]
         if rule.get("counts", "attempt") == "effective":
             mine = [attempt for attempt in mine if attempt[3] in _SPOKEN]
+        if rule.get("scope", "person") == "person_debt":
+            mine = [attempt for attempt in mine if _same_debt(attempt[4], case)]
         inside = [attempt for attempt in mine if _same_window(rule["window"], attempt[0], as_of)]
         return f"{len(inside)} contacts already in {rule['window']}" if len(inside) + 1 > rule["n"] else None
-    if kind == "min_spacing":
+    if rule["kind"] == "min_spacing":
         wait = int(rule["days"]) - (1 if rule.get("day_of_event_counts") else 0)
         near = [attempt for attempt in mine if (as_of - attempt[0]).days <= wait]
         return f"the last contact was on {near[-1][0]}" if near else None
-    if kind == "single_channel":
-        week = as_of.isocalendar()[:2]
-        spoken = [attempt for attempt in past if attempt[3] in _SPOKEN and attempt[0].isocalendar()[:2] == week]
-        if spoken and spoken[0][2] != row.action:
-            return f"this week belongs to {spoken[0][2]}"
-        return None
-    return f"its kind {kind} is not known to the checker"
+    week = as_of.isocalendar()[:2]
+    spoken = [attempt for attempt in past if attempt[3] in _SPOKEN and attempt[0].isocalendar()[:2] == week]
+    return f"this week belongs to {spoken[0][2]}" if spoken and spoken[0][2] != action else None
 
 
 def _same_window(window: str, day: date, as_of: date) -> bool:
@@ -389,35 +666,55 @@ def _break_window(
     return f"the hours {start:%H:%M} to {end:%H:%M} are not permitted"
 
 
-def _break_cooloff(rule: Mapping[str, Any], person: _Person, local: ZoneInfo, as_of: date, grace: int) -> str | None:
-    event = rule["event"]
+def _break_cooloff(rule: Mapping[str, Any], case: _Case) -> str | None:
+    event, person, as_of = rule["event"], case.person, case.as_of
     if event == "promise_open":
-        running = [due for due in person.promise_dues if as_of <= due + timedelta(days=grace)]
+        running = [due for due in person.promise_dues if as_of <= due + timedelta(days=case.grace)]
+        if "reminder_on_due_minus_1" in (rule.get("allow") or []):
+            eve = as_of + timedelta(days=1)
+            running = [] if running and all(due == eve for due in running) else running
         return f"a promise runs until {max(running)}" if running else None
-    if event == "payment":
+    wait = int(rule["days"]) - (1 if rule.get("day_of_event_counts") else 0)
+    if event == "status":
+        days = [
+            first for code, first, last in person.dated if code == rule["status"] and (last is None or as_of <= last)
+        ]
+    elif event == "payment":
         days = person.payment_days
     elif event == "complaint":
-        days = [moment.astimezone(local).date() for moment in person.complaints]
+        days = [moment.astimezone(case.local).date() for moment in person.complaints]
     else:
-        days = [moment.astimezone(local).date() for moment, _, outcome in person.attempts if outcome in _SPOKEN]
-    wait = int(rule["days"]) - (1 if rule.get("day_of_event_counts") else 0)
+        through = rule.get("event_channels")
+        about_this = rule.get("scope", "person") == "person"
+        days = [
+            one.moment.astimezone(case.local).date()
+            for one in person.attempts
+            if one.outcome in _SPOKEN
+            and (through is None or one.channel in through)
+            and (about_this or _same_debt(one.debt, case))
+        ]
     near = [day for day in days if 0 <= (as_of - day).days <= wait]
     return f"{event} on {max(near)}" if near else None
 
 
-def _has_point(rules: Sequence[Mapping[str, Any]], action: str, person: _Person, used: str | None) -> bool:
+def _has_point(rules: Sequence[Mapping[str, Any]], case: _Case) -> bool:
     """Whether one contact point (the one used, if it is known) passes all of ``rules``."""
-    refused_at = max((moment for moment, channel in person.refusals if channel == action), default=None)
-    points = [point for point in person.points if used is None or point["id"] == used]
-    return any(all(_point_passes(rule, action, point, refused_at) for rule in rules) for point in points)
+    points = [point for point in case.person.points if case.used is None or point["id"] == case.used]
+    return any(all(_point_passes(rule, case, point) for rule in rules) for point in points)
 
 
-def _point_passes(rule: Mapping[str, Any], action: str, point: Mapping[str, Any], refused_at: datetime | None) -> bool:
+def _point_passes(rule: Mapping[str, Any], case: _Case, point: Mapping[str, Any]) -> bool:
+    action = case.row.action
+    kinds = rule.get("point_kinds")
+    if rule["kind"] == "stop_words":
+        words = {_bare(word) for word in rule["words"]}
+        stopped = [moment for moment, channel, text in case.person.said if channel == action and _bare(text) in words]
+        return all(point["consented"] is not None and point["consented"] > moment for moment in stopped)
     what = rule["what"]
     if what == "contact_point":
-        kinds = rule["point_kinds"][action]
-        return point["kind"] in kinds or (
-            "mobile_with_whatsapp" in kinds and point["kind"] == "mobile" and point["whatsapp"]
+        assert kinds is not None
+        return point["kind"] in kinds[action] or (
+            "mobile_with_whatsapp" in kinds[action] and point["kind"] == "mobile" and point["whatsapp"]
         )
     if what == "valid":
         return bool(point["valid"])
@@ -425,8 +722,15 @@ def _point_passes(rule: Mapping[str, Any], action: str, point: Mapping[str, Any]
         return point["consent"] is True
     if what == "consent_not_refused":
         return point["consent"] is not False
+    if what == "not_workplace":
+        return point["place"] != "work"
     if what == "not_opted_out":
-        since = point["consented"]
+        refused_at = max((moment for moment, channel in case.person.refusals if channel == action), default=None)
         left = [moment for moment in (point["out"], refused_at) if moment is not None]
-        return all(since is not None and since > moment for moment in left)
+        return all(point["consented"] is not None and point["consented"] > moment for moment in left)
     return False
+
+
+def _bare(text: str) -> str:
+    """A message in small letters without accents, and nothing around them."""
+    return _plain(text).strip(".,;:!¡?¿'\"()-_* ")

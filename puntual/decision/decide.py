@@ -14,12 +14,16 @@ import pandas as pd
 
 from puntual.decision import assign as assignment
 from puntual.decision.arms import Arms
-from puntual.decision.capacity import COLLECTOR_CHANNELS, capacities, roster, zone_keys
+from puntual.decision.capacity import COLLECTOR_CHANNELS, budget, capacities, roster, zone_keys
+from puntual.decision.facts import ContactFacts
 from puntual.decision.holiday_calendar import HolidayCalendar
+from puntual.decision.minimums import Minimums
+from puntual.decision.owners import OwnerRules, Placement, place, zone_of_place
 from puntual.decision.plan import Plan, make_plan
 from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.rules import evaluate
 from puntual.decision.scores import Scores
+from puntual.decision.stability import Stability
 from puntual.decision.tables import decision_rows, detail_rows, plain, price_rows, summary_of
 from puntual.errors import RuleError
 
@@ -63,11 +67,22 @@ def decide(
     seed: int = 0,
     promise_grace_days: int = 2,
     arms: pd.DataFrame | None = None,
+    stakes: pd.DataFrame | None = None,
+    provision_weight: float = 0.0,
+    fee_weight: float = 0.0,
+    daily_budget: float | None = None,
+    duties: pd.DataFrame | None = None,
+    earlier: pd.DataFrame | None = None,
+    stay_amount: float = 0.0,
+    stay_share: float = 0.0,
+    owners: OwnerRules | None = None,
+    facts: ContactFacts | None = None,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
     1. Eligible: ``is_eligible`` rows of ``features`` (owes something today or within the response window).
-    2. Value of a channel: expected extra recovery less the cost of the contact. Only positive values are chosen.
+    2. Value of a channel: expected extra recovery, provision avoided and fee, less the cost of the contact; what the
+       second and third rest on stands in ``puntual.decision.value``. Only positive values are chosen.
        Channels that the model does not support for a member are left to exploration.
     3. Without ``channel_scores`` the written ladder decides: gains are NULL, and so are prices and bound; members are
        served by past-due days, then amount.
@@ -116,6 +131,18 @@ def decide(
         seed: of the draws.
         promise_grace_days: whole days after a promise's due date before it counts as broken.
         arms: of the members of experiments, columns ``puntual.experiments.assign.ARM_COLUMNS``; None: there are none.
+        stakes: :func:`puntual.decision.value.stakes` of the date; None: neither provisions nor fees count.
+        provision_weight: part of the provision avoided that counts; 0 leaves it out.
+        fee_weight: part of the regulated fee that counts as income; 0 leaves it out.
+        daily_budget: what all contacts of the day may cost together; None is no limit.
+        duties: contacts that a rule asks for: customer_id, rule_id, channels (JSON list), is_last_chance. Who can be
+            served is, before everything else; who cannot is counted in the summary and stops nothing.
+        earlier: as_of_date, customer_id, action of the last day decided before; None: nothing to keep.
+        stay_amount: an earlier action that was not carried out is left only for more than this, or than
+            ``stay_share`` of what it is worth, whichever is more; both 0: never kept. Only with a channel model.
+        stay_share: see ``stay_amount``.
+        owners: who may be given which members; None: everybody may get everybody.
+        facts: what the rules know beside the marts: recent plans, dated statuses, messages, templates.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -134,23 +161,52 @@ def decide(
         timezone=timezone,
         channels=channels,
         promise_grace_days=promise_grace_days,
+        facts=facts,
     )
     width = len(channels)
     allowed = verdicts["is_allowed"].to_numpy(dtype=bool).reshape(-1, width)
     cost = np.array([costs[channel] for channel in channels], dtype=np.float64)
-    scores = Scores.of(people, channel_scores, channels, ladder, cost)
+    scores = Scores.of(
+        people,
+        channel_scores,
+        channels,
+        ladder,
+        cost,
+        stakes=stakes,
+        provision_weight=provision_weight,
+        fee_weight=fee_weight,
+    )
     team = roster(collectors, channels, as_of)
     offered = capacities(team, channels, daily_capacity)
+    by_place = None
+    if owners is not None and owners.owners and len(team) and len(people):
+        by_place = place(people, collectors, team, offered, owners)
+        team, offered = by_place.team, by_place.capacities
+    placed = people if by_place is None else people.assign(zone=by_place.place)
+    if daily_budget is not None:
+        offered = [*offered, budget("budget:day", daily_budget, costs)]
     group = Arms.of(people, arms, is_model=scores.is_model)
+    minimums = Minimums.of(placed, duties, allowed, scores, offered, channels, group.is_held)
+    stability = Stability.of(
+        people,
+        earlier if scores.is_model else None,
+        interactions,
+        channels,
+        scores.worth,
+        amount=stay_amount,
+        share=stay_share,
+    )
     by_ladder = Scores.of(people, None, channels, ladder, cost) if group.ladder_probability.any() else None
     plan = make_plan(
-        people,
+        placed,
         allowed,
         scores,
         by_ladder,
         group,
         offered,
         channels,
+        minimums,
+        stability,
         share=exploration_share,
         most_cost=exploration_max_cost,
         most_cost_share=exploration_max_cost_share,
@@ -159,18 +215,21 @@ def decide(
     )
     chosen = plan.choice >= 0
     familiar = assignment.familiar_collectors(promises, interactions, as_of=as_of)
-    assigned = _assign(people, plan, scores, channels, team, familiar)
+    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, collectors, by_place)
     decisions = decision_rows(people, verdicts, plan, scores, channels, assigned, default_risk, as_of)
     details = detail_rows(people, verdicts, plan, scores, channels, as_of)
     prices = price_rows(offered, plan, scores, as_of)
+    prices["zone"] = pd.Series([zone_of_place(key) for key in prices["zone"]], index=prices.index, dtype=object)
     summary = summary_of(people, plan, scores, channels, policies, team, int(chosen.sum()), exploration_share)
+    summary["assignment"] = evenness
     return DecisionOutcome(plain(decisions), plain(details), plain(prices), summary)
 
 
 def _people(features: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
     """Eligible members by customer_id, with what the rules and the lists need of them."""
     eligible = features[features["is_eligible"].to_numpy(dtype=bool)].sort_values("customer_id")
-    known = customers[["customer_id", "customer_status_code", "timezone", "province", "language_code"]]
+    needed = ["customer_id", "customer_status_code", "timezone", "province", "language_code", "birth_date"]
+    known = customers[[name for name in needed if name in customers.columns or name != "birth_date"]]
     if eligible["customer_id"].duplicated().any() or known["customer_id"].duplicated().any():
         raise RuleError("A member appears twice among the eligible members or the customers; rebuild the marts.")
     shared = [name for name in known.columns if name in eligible.columns and name != "customer_id"]
@@ -189,8 +248,10 @@ def _assign(
     channels: list[str],
     team: pd.DataFrame,
     familiar: pd.Series,
-) -> pd.DataFrame:
-    """collector_id and is_familiar for every member, empty where the action needs nobody."""
+    collectors: pd.DataFrame,
+    by_place: Placement | None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """collector_id and is_familiar for every member, empty where the action needs nobody; and how even the day is."""
     result = pd.DataFrame(
         {"collector_id": pd.Series(None, index=people.index, dtype=object), "is_familiar": False}, index=people.index
     )
@@ -206,7 +267,9 @@ def _assign(
         },
         index=people.index[rows],
     )
+    if by_place is not None:
+        contacts["place"] = by_place.place[rows]
     done = assignment.assign(contacts, team, familiar)
     result.loc[contacts.index, "collector_id"] = done.collector_id
     result.loc[contacts.index, "is_familiar"] = done.is_familiar
-    return result
+    return result, assignment.fairness(contacts, collectors, team, done)

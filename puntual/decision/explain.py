@@ -52,7 +52,7 @@ def why_not(verdicts: pd.DataFrame, plan: Plan, scores: Scores, width: int) -> n
         parsed = [json.loads(text) for text in lists]
         united = [as_json(sorted({rule for code in pattern for rule in parsed[code]})) for pattern in patterns]
         answer[closed] = np.array(united, dtype=object)[inverse.reshape(-1)]
-    for row in np.flatnonzero(plan.arms.is_held):
+    for row in np.flatnonzero(plan.arms.is_held & idle):
         rules = json.loads(answer[row]) if not plan.allowed[row].any() else []
         answer[row] = as_json([*rules, f"experiment:{plan.arms.experiment_id[row]}:{HOLD_OUT}"])
     return answer
@@ -72,6 +72,7 @@ def reasons(
     flags: list[tuple[str, Flags]] = []
     greedy = chosen & ~plan.exploration.is_explored & ~plan.arms.on_ladder
     flags.append(("EXPLORATION", chosen & plan.exploration.is_explored))
+    flags.append(("MINIMUM_DUTY", chosen & plan.minimums.must))
     if scores.is_model:
         for position, channel in enumerate(channels):
             here = greedy & (plan.choice == position)

@@ -57,6 +57,7 @@ def explore(
     as_of: date,
     cost: Floats | None = None,
     most_cost: float | None = None,
+    weight: npt.NDArray[np.int64] | None = None,
 ) -> Exploration:
     """Draws for a share of the members among their permitted actions, none included.
 
@@ -81,6 +82,7 @@ def explore(
         as_of: contact day.
         cost: of one contact, by action.
         most_cost: what the drawn contacts of the day may cost in expectation; None is no limit.
+        weight: units of each capacity that a contact takes, like ``member``; None: one each.
     """
     base = allowed / (allowed.sum(axis=1, keepdims=True) + 1.0)
     zones = member.shape[2]
@@ -88,7 +90,11 @@ def explore(
     for zone in range(zones):
         expected[:, zone] = share * base[cell == zone].sum(axis=0)
     scale = _scale(
-        expected, member, is_pool, min(_MOST_OF_A_CAPACITY, _TIMES_THE_SHARE * share) * counts.astype(np.float64)
+        expected,
+        member,
+        is_pool,
+        min(_MOST_OF_A_CAPACITY, _TIMES_THE_SHARE * share) * counts.astype(np.float64),
+        member.astype(np.int64) if weight is None else weight,
     )
     action = base * scale[:, cell].T
     if cost is not None and most_cost is not None:
@@ -144,11 +150,17 @@ def affordable(count: Floats, cost: Floats, most_cost: float) -> Floats:
     return factor
 
 
-def _scale(expected: Floats, member: npt.NDArray[np.bool_], is_pool: npt.NDArray[np.bool_], most: Floats) -> Floats:
+def _scale(
+    expected: Floats,
+    member: npt.NDArray[np.bool_],
+    is_pool: npt.NDArray[np.bool_],
+    most: Floats,
+    weight: npt.NDArray[np.int64],
+) -> Floats:
     """Factor per action and zone that keeps the expected use of every capacity within ``most`` units of it."""
     scale = np.ones_like(expected)
     for limit in np.flatnonzero(~is_pool):
-        use = expected[member[limit]].sum()
+        use = (expected * weight[limit]).sum()
         if use > most[limit]:
             scale[member[limit]] = np.minimum(scale[member[limit]], most[limit] / use)
     if is_pool.any():

@@ -15,7 +15,9 @@ from puntual.decision.allocate import Allocation, allocate
 from puntual.decision.arms import Arms
 from puntual.decision.capacity import Capacity, Layout
 from puntual.decision.explore import Exploration, explore, worth_trying
+from puntual.decision.minimums import Minimums
 from puntual.decision.scores import Scores
+from puntual.decision.stability import Stability
 
 _TIE = 1e-9
 """Two actions nearer than this are alike: which of them a plan would take is not known without making it."""
@@ -46,6 +48,8 @@ class Plan:
     arms: Arms
     exploration_cost: float
     exploration_most: float | None
+    minimums: Minimums
+    stability: Stability
 
 
 def make_plan(
@@ -56,6 +60,8 @@ def make_plan(
     arms: Arms,
     offered: Sequence[Capacity],
     channels: list[str],
+    minimums: Minimums,
+    stability: Stability,
     *,
     share: float,
     most_cost: float | None,
@@ -63,48 +69,72 @@ def make_plan(
     seed: int,
     as_of: date,
 ) -> Plan:
-    """Draws first, then the best use of what they leave; everyone else follows the plan of its arm."""
+    """Draws first, then the best use of what they leave; everyone else follows the plan of its arm.
+
+    Who must be served is drawn for nothing and served by the product's plan, whatever the arm; the draws and the ladder
+    leave the capacity that it takes.
+    """
+    must = minimums.must
+    # what the choice compares: value, a head start for what was chosen before, and for duties the channels that count
+    weighed = replace(
+        scores,
+        worth=np.where(must[:, None], minimums.worth, scores.worth) + stability.head_start,
+        supported=np.where(must[:, None], minimums.channels, scores.supported),
+    )
     zone = people["zone"].to_numpy(dtype=object)
     layout = Layout.of(offered, channels)
     cell = layout.zone_codes(zone, len(people))
 
     def solved(mine: Scores, rows: Flags, counts: Ints) -> Allocation:
-        part = [Capacity(one.name, one.cells, int(count), one.kind) for one, count in zip(offered, counts, strict=True)]
+        part = [replace(one, count=int(count)) for one, count in zip(offered, counts, strict=True)]
         worth = np.where(np.isfinite(mine.worth), mine.worth, -np.inf)
-        return allocate(worth[rows], (allowed & mine.supported)[rows], part, channels=channels, zones=zone[rows])
+        return allocate(
+            worth[rows],
+            (allowed & mine.supported)[rows],
+            part,
+            channels=channels,
+            zones=zone[rows],
+            must=must[rows] if mine is weighed else None,
+        )
 
     if most_cost_share is not None and share > 0:
         # of a plan that no draw enters, so that the probabilities do not depend on the draws
-        undrawn = solved(scores, np.ones(len(people), dtype=bool), layout.counts).choice
+        undrawn = solved(weighed, np.ones(len(people), dtype=bool), layout.counts).choice
         by_plan = most_cost_share * float(scores.cost[undrawn[undrawn >= 0]].sum())
         most_cost = by_plan if most_cost is None else min(most_cost, by_plan)
     exploration = explore(
         people["customer_id"],
-        allowed & layout.reachable[:, cell].T & worth_trying(scores.gain, scores.cost, scores.supported),
+        allowed
+        & layout.reachable[:, cell].T
+        & worth_trying(scores.benefit, scores.cost, scores.supported)
+        & ~must[:, None],
         cell,
         layout.member,
         layout.is_pool,
-        layout.counts,
+        layout.counts - minimums.used,
         share=share,
         seed=seed,
         as_of=as_of,
         cost=scores.cost,
         most_cost=most_cost,
+        weight=layout.weight,
     )
-    exploration = replace(exploration, is_explored=exploration.is_explored & ~arms.is_held)
+    exploration = replace(exploration, is_explored=exploration.is_explored & ~arms.is_held & ~must)
     drawn = np.where(exploration.is_explored, exploration.drawn, -1)
-    kept, spent = _keep(layout, cell, drawn, exploration.priority)
+    spared = replace(layout, counts=layout.counts - minimums.used)
+    kept, spent = _keep(spared, cell, drawn, exploration.priority)
     is_overflow = exploration.is_explored & (drawn >= 0) & ~kept
     left = layout.counts - spent
-    planned = ~exploration.is_explored & ~arms.is_held
-    of_ladder = planned & arms.on_ladder
+    planned = ~exploration.is_explored & (~arms.is_held | must)
+    of_ladder = planned & arms.on_ladder & ~must
     # by the probabilities of the arms, so that nobody's draw changes what is planned for the others
     portion = arms.ladder_probability.sum() / max((1.0 - arms.held_probability).sum(), 1.0)
-    rest = planned & ~arms.on_ladder
+    rest = planned & (~arms.on_ladder | must)
 
     def parts(room: Ints) -> tuple[Ints, Ints]:
         """What of the capacities is for the product's plan, and what for the ladder's."""
-        of_steps = (room * portion).astype(np.int64) if by_ladder is not None else np.zeros_like(room)
+        free = room - minimums.used
+        of_steps = (free * portion).astype(np.int64) if by_ladder is not None else np.zeros_like(room)
         return room - of_steps, of_steps
 
     def instead(mine: Scores, allocation: Allocation, rows: Flags) -> tuple[Ints, Flags]:
@@ -152,9 +182,9 @@ def make_plan(
     @functools.cache
     def without(row: int) -> tuple[int, ...]:
         others = np.where(np.arange(len(drawn)) == row, -1, drawn)
-        return tuple(int(count) for count in layout.counts - _keep(layout, cell, others, exploration.priority)[1])
+        return tuple(int(count) for count in layout.counts - _keep(spared, cell, others, exploration.priority)[1])
 
-    greedy, is_sure, allocation = greatest(scores, rest, 0)
+    greedy, is_sure, allocation = greatest(weighed, rest, 0)
     used = allocation.used + spent
     by_product, by_steps = greedy, greedy
     wanted = allowed & scores.supported & (np.nan_to_num(scores.worth) > 0)
@@ -162,12 +192,15 @@ def make_plan(
         by_steps, is_sure_of_steps, ladder_plan = greatest(by_ladder, of_ladder, 1)
         is_sure = is_sure & (is_sure_of_steps | (arms.ladder_probability == 0.0))
         used = used + ladder_plan.used
-        greedy = np.where(arms.on_ladder, by_steps, by_product)
+        greedy = np.where(arms.on_ladder & ~must, by_steps, by_product)
         steps_wanted = allowed & by_ladder.supported & (np.nan_to_num(by_ladder.worth) > 0)
         wanted = np.where(arms.on_ladder[:, None], steps_wanted, wanted)
-    choice = np.where(exploration.is_explored, np.where(kept, drawn, -1), np.where(arms.is_held, -1, greedy))
+    choice = np.where(exploration.is_explored, np.where(kept, drawn, -1), np.where(arms.is_held & ~must, -1, greedy))
     propensity = propensity_of(choice, by_product, by_steps, exploration, arms, share)
     propensity[is_overflow | ~is_sure] = np.nan
+    # a duty is met in every draw of its day; what an arm without the product's plan would do for it is not known
+    alone = (arms.held_probability == 0.0) & (arms.ladder_probability == 0.0)
+    propensity[must] = np.where(alone[must], 1.0, np.nan)
     price = layout.cell_prices(allocation.prices)[:, cell].T
     return Plan(
         choice=choice,
@@ -183,6 +216,8 @@ def make_plan(
         exploration_cost=share
         * float((1.0 - arms.held_probability) @ (exploration.probability[:, : len(channels)] @ scores.cost)),
         exploration_most=most_cost if share > 0 else None,
+        minimums=minimums,
+        stability=stability,
     )
 
 
@@ -214,7 +249,9 @@ def _keep(
 
     for position in np.flatnonzero(~layout.is_pool):
         users = np.flatnonzero(kept & layout.member[position][drawn, cell])
-        drop(users, users.size - int(layout.counts[position]))
+        first = users[np.lexsort((users, priority[users]))]
+        taken = np.cumsum(layout.weight[position][drawn[first], cell[first]])
+        drop(users, int((taken > layout.counts[position]).sum()))
     counts = np.zeros(layout.shape, dtype=np.int64)
     np.add.at(counts, (drawn[kept], cell[kept]), 1)
     split = layout.serve(counts)
@@ -224,5 +261,5 @@ def _keep(
         drop(users, int(counts[channel, zone] - room[channel, zone]))
     spent = split.sum(axis=(1, 2))
     for position in np.flatnonzero(~layout.is_pool):
-        spent[position] = int((kept & layout.member[position][drawn, cell]).sum())
+        spent[position] = int(layout.weight[position][drawn, cell][kept].sum())
     return kept, spent

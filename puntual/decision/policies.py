@@ -9,199 +9,56 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from puntual.decision.rule_kinds import (
+    CHANNELS,
+    WEEKDAYS,
+    Channel,
+    CooloffRule,
+    FeeRule,
+    KnownStatusRule,
+    MaxCountRule,
+    MaxUsersRule,
+    MinAgeRule,
+    MinAmountRule,
+    MinCountByRule,
+    MinSpacingRule,
+    PartyRule,
+    PastDueRule,
+    Reading,
+    Rule,
+    WindowRule,
+)
 from puntual.errors import RuleError
 from puntual.strict import Strict
 
-CHANNELS = ("call", "ivr", "whatsapp", "sms", "email", "visit", "letter", "web_chat")
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-OTHER_FILES = frozenset({"ladder", "reasons"})
+__all__ = [
+    "CHANNELS",
+    "WEEKDAYS",
+    "Channel",
+    "Ladder",
+    "Policy",
+    "PolicySet",
+    "Reading",
+    "as_json",
+    "load_ladder",
+    "load_policies",
+]
+
+OTHER_FILES = frozenset({"ladder", "reasons", "owners", "segments", "templates", "escalation", "campaigns"})
 """Files of the same folders that are not policies."""
 
-Reading = Literal["strict_default", "alternative_reading"]
-Channel = Literal["call", "ivr", "whatsapp", "sms", "email", "visit", "letter", "web_chat"]
-PointKind = Literal["mobile", "mobile_with_whatsapp", "landline", "email", "address"]
-_INTERVAL = re.compile(r"^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$")
-_MINUTES_A_DAY = 24 * 60
 
-
-class _Rule(Strict):
-    id: str = Field(pattern=r"^[A-Z0-9][A-Z0-9_-]*/[a-z0-9_]+$")
-    channels: tuple[Channel, ...]
-    readings: tuple[Reading, ...] = Field(default=("strict_default", "alternative_reading"), min_length=1)
-    sources: tuple[str, ...] = ()
-    note: str | None = None
-
-    @field_validator("channels", mode="before")
-    @classmethod
-    def _all_channels(cls, value: Any) -> Any:
-        return CHANNELS if value == "all" else value
-
-    @field_validator("channels")
-    @classmethod
-    def _some_channel(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(set(value)) != len(value):
-            raise ValueError("must be 'all' or a list of different channels")
-        return value
-
-
-def _minutes(interval: str) -> tuple[int, int]:
-    match = _INTERVAL.match(interval)
-    if not match:
-        raise ValueError(f"{interval!r} is not an interval such as '07:00-20:00'")
-    first_hour, first_minute, last_hour, last_minute = map(int, match.groups())
-    first, last = first_hour * 60 + first_minute, last_hour * 60 + last_minute
-    if not 0 <= first < last <= _MINUTES_A_DAY:
-        raise ValueError(f"{interval!r} must begin before it ends, within one day")
-    return first, last
-
-
-class WindowRule(_Rule):
-    """Contact is permitted in these local hours only, start included, end excluded; ``holidays`` blocked or open."""
-
-    kind: Literal["window"]
-    weekdays: dict[str, tuple[str, ...]]
-    holidays: Literal["blocked", "open"]
-
-    @model_validator(mode="after")
-    def _whole_week(self) -> WindowRule:
-        if set(self.weekdays) != set(WEEKDAYS):
-            raise ValueError(f"weekdays must name {', '.join(WEEKDAYS)}; an empty list closes a day")
-        for intervals in self.weekdays.values():
-            spans = sorted(_minutes(interval) for interval in intervals)
-            if any(later[0] < earlier[1] for earlier, later in pairwise(spans)):
-                raise ValueError(f"intervals overlap: {intervals}")
-        return self
-
-    def spans(self, weekday: int) -> list[tuple[int, int]]:
-        """Open minutes since midnight of ``weekday`` (Monday 0), in order."""
-        return sorted(_minutes(interval) for interval in self.weekdays[WEEKDAYS[weekday]])
-
-
-class MaxCountRule(_Rule):
-    """At most ``n`` outbound attempts (or right-party contacts: ``effective``) of a person in the window.
-
-    ``together`` counts all of ``channels`` as one, ``each`` every channel alone. ``rolling_days:k`` is the contact day
-    and the k - 1 days before it.
-    """
-
-    kind: Literal["max_count"]
-    window: str
-    n: int = Field(ge=1)
-    across: Literal["together", "each"] = "together"
-    counts: Literal["attempt", "effective"] = "attempt"
-
-    @field_validator("window")
-    @classmethod
-    def _known_window(cls, value: str) -> str:
-        if value in {"calendar_day", "iso_week"}:
-            return value
-        match = re.match(r"^rolling_days:([1-9]\d{0,3})$", value)
-        if not match:
-            raise ValueError(f"{value!r} is none of calendar_day, iso_week, rolling_days:<n>")
-        return value
-
-    @property
-    def days(self) -> int:
-        """Length of the window in days; an ISO week counts from its Monday."""
-        if self.window == "calendar_day":
-            return 1
-        return 7 if self.window == "iso_week" else int(self.window.partition(":")[2])
-
-
-class MinSpacingRule(_Rule):
-    """``days`` whole days between two attempts through these channels; or their difference, if the first day counts."""
-
-    kind: Literal["min_spacing"]
-    days: int = Field(ge=1)
-    day_of_event_counts: bool = False
-
-
-class SingleChannelRule(_Rule):
-    """After the first right-party contact of an ISO week, the rest of that week stays with its channel."""
-
-    kind: Literal["single_channel"]
-    window: Literal["iso_week"]
-    event: Literal["right_party_contact"]
-
-
-class CooloffRule(_Rule):
-    """No contact for ``days`` whole days after the event; for an open promise until its due day and grace are over."""
-
-    kind: Literal["cooloff"]
-    event: Literal["promise_open", "payment", "right_party_contact", "complaint"]
-    days: int | None = Field(default=None, ge=1)
-    day_of_event_counts: bool = False
-
-    @model_validator(mode="after")
-    def _days_unless_promise(self) -> CooloffRule:
-        if (self.days is None) != (self.event == "promise_open"):
-            raise ValueError("days is needed, except for promise_open, which lasts until due date plus grace")
-        return self
-
-
-class RequireRule(_Rule):
-    """What must be known of the contact point that is used. Unknown does not pass."""
-
-    kind: Literal["require"]
-    what: Literal["contact_point", "valid", "not_opted_out", "consent", "consent_not_refused"]
-    point_kinds: dict[Channel, tuple[PointKind, ...]] | None = None
-
-    @model_validator(mode="after")
-    def _point_kinds_of_every_channel(self) -> RequireRule:
-        if (self.point_kinds is not None) != (self.what == "contact_point"):
-            raise ValueError("point_kinds belongs to what: contact_point, and only there")
-        if self.point_kinds is not None and set(self.point_kinds) != set(self.channels):
-            raise ValueError("point_kinds must name exactly the channels of the rule")
-        return self
-
-
-class ForbidRule(_Rule):
-    """These channels are closed: to members of ``status``, or to everyone if no status is given."""
-
-    kind: Literal["forbid"]
-    status: str | None = None
-    route: str | None = None
-
-
-class KnownStatusRule(_Rule):
-    """Members whose status is missing or none of these are not contacted."""
-
-    kind: Literal["known_status"]
-    statuses: tuple[str, ...] = Field(min_length=1)
-
-
-class MinAmountRule(_Rule):
-    """Nobody is contacted for less: what is owed today and falls due in the response window, over all loans."""
-
-    kind: Literal["min_amount"]
-    basis: Literal["collectable_amount"]
-    amount: float = Field(gt=0)
-    currency: str = Field(pattern=r"^[A-Z]{3}$")
-
-
-Rule = Annotated[
-    WindowRule
-    | MaxCountRule
-    | MinSpacingRule
-    | SingleChannelRule
-    | CooloffRule
-    | RequireRule
-    | ForbidRule
-    | KnownStatusRule
-    | MinAmountRule,
-    Field(discriminator="kind"),
-]
+_NO_END = 10**9
 
 
 class Obligation(Strict):
@@ -281,11 +138,13 @@ class NotEnforced(Strict):
 
 
 class EnforcedRule(Strict):
-    """A rule in force, with what it inherits from its policy."""
+    """A rule in force, with what it inherits from its policy; ``last_day`` of the two, None if neither has an end."""
 
     policy_id: str
     timezone: str
     sources: tuple[str, ...]
+    confidence: Literal["primary", "secondary", "memory"]
+    last_day: date | None
     rule: Rule
 
 
@@ -404,7 +263,7 @@ def load_policies(
     for policy in (read.policy for read in taking_part):
         not_enforced += [NotEnforced(**obligation.model_dump()) for obligation in policy.obligations]
         for rule in policy.rules:
-            if reading not in rule.readings:
+            if reading not in rule.readings or not rule.in_force(as_of):
                 continue
             if isinstance(rule, MinAmountRule) and rule.currency != currency:
                 not_enforced.append(
@@ -416,7 +275,17 @@ def load_policies(
                 )
                 continue
             sources = rule.sources or policy.sources
-            rules.append(EnforcedRule(policy_id=policy.id, timezone=policy.timezone, sources=sources, rule=rule))
+            ends = [day for day in (policy.effective_to, rule.effective_to) if day is not None]
+            rules.append(
+                EnforcedRule(
+                    policy_id=policy.id,
+                    timezone=policy.timezone,
+                    sources=sources,
+                    confidence=rule.confidence or policy.confidence,
+                    last_day=min(ends, default=None),
+                    rule=rule,
+                )
+            )
     _check_only_tightened(
         [entry.rule for entry in rules if entry.policy_id in shipped_ids],
         [entry.rule for entry in rules if entry.policy_id not in shipped_ids],
@@ -451,6 +320,8 @@ def _check_only_tightened(shipped: list[Any], own: list[Any]) -> None:
         for theirs in shipped:
             if type(mine) is not type(theirs) or not set(mine.channels) & set(theirs.channels):
                 continue
+            if theirs.where not in {None, mine.where}:
+                continue
             problem = _looser(mine, theirs)
             if problem:
                 raise RuleError(
@@ -464,6 +335,7 @@ def _looser(mine: Any, theirs: Any) -> str | None:
         return _looser_window(mine, theirs)
     if isinstance(mine, MaxCountRule):
         same = (mine.window, mine.across, mine.counts) == (theirs.window, theirs.across, theirs.counts)
+        same &= theirs.scope in {mine.scope, "person"}
         covers = set(theirs.channels) <= set(mine.channels) or theirs.across == "each"
         if same and covers and mine.n > theirs.n:
             return f"{mine.n} instead of {theirs.n} in {mine.window}"
@@ -478,10 +350,32 @@ def _looser(mine: Any, theirs: Any) -> str | None:
         and (mine.days - mine.day_of_event_counts) < (theirs.days - theirs.day_of_event_counts)
     ):
         return f"{mine.days} days instead of {theirs.days} after {mine.event}"
+    if (
+        isinstance(mine, CooloffRule)
+        and mine.event == theirs.event == "promise_open"
+        and set(mine.allow) > set(theirs.allow)
+    ):
+        return "it allows a reminder"
     if isinstance(mine, MinAmountRule) and mine.currency == theirs.currency and mine.amount < theirs.amount:
         return f"{mine.amount} instead of {theirs.amount} {mine.currency}"
     if isinstance(mine, KnownStatusRule) and not set(mine.statuses) <= set(theirs.statuses):
         return f"it also knows {sorted(set(mine.statuses) - set(theirs.statuses))}"
+    if isinstance(mine, PartyRule) and not set(mine.allowed) <= set(theirs.allowed):
+        return f"it also lets {sorted(set(mine.allowed) - set(theirs.allowed))} be contacted"
+    if isinstance(mine, MinAgeRule) and mine.years < theirs.years:
+        return f"{mine.years} years instead of {theirs.years}"
+    if isinstance(mine, PastDueRule):
+        ends = [_NO_END if rule.max_days is None else rule.max_days for rule in (mine, theirs)]
+        if mine.min_days < theirs.min_days or ends[0] > ends[1]:
+            return f"days {mine.min_days} to {mine.max_days} instead of {theirs.min_days} to {theirs.max_days}"
+    if isinstance(mine, MaxUsersRule) and mine.n > theirs.n:
+        return f"{mine.n} members instead of {theirs.n}"
+    if isinstance(mine, MinCountByRule) and (mine.days > theirs.days or mine.n < theirs.n):
+        return f"{mine.n} in {mine.days} days instead of {theirs.n} in {theirs.days}"
+    if isinstance(mine, FeeRule) and (
+        mine.n > theirs.n or mine.not_before_past_due_days < theirs.not_before_past_due_days
+    ):
+        return f"{mine.n} charges from day {mine.not_before_past_due_days} on"
     return None
 
 

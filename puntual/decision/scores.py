@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from puntual.decision.policies import Ladder
+from puntual.decision.value import STAKE_COLUMNS, provision_avoided
 from puntual.errors import RuleError
 
 _LADDER_STEP_DOWN = 0.8
@@ -21,7 +22,8 @@ Flags = npt.NDArray[np.bool_]
 class Scores:
     """Per member and channel: gain, what is compared (``worth``), and whether the estimate is to be trusted.
 
-    ``worth`` is money when ``is_model``; on the ladder it is an order of precedence without unit.
+    ``worth`` is money when ``is_model``: gain, provision avoided and fee, less cost. On the ladder it is an order of
+    precedence without unit.
     """
 
     is_model: bool
@@ -30,6 +32,8 @@ class Scores:
     worth: Floats
     reach: Floats
     supported: Flags
+    provision: Floats
+    fee: Floats
 
     @classmethod
     def of(
@@ -39,6 +43,10 @@ class Scores:
         channels: list[str],
         ladder: Ladder,
         cost: Floats,
+        *,
+        stakes: pd.DataFrame | None = None,
+        provision_weight: float = 0.0,
+        fee_weight: float = 0.0,
     ) -> Scores:
         """Scores of ``people`` through ``channels``; the ladder's order where ``channel_scores`` is None.
 
@@ -49,7 +57,7 @@ class Scores:
         if channel_scores is None:
             worth = ladder_worth(people, ladder, channels)
             empty = np.full(shape, np.nan)
-            return cls(False, empty, cost, worth, empty, np.isfinite(worth))
+            return cls(False, empty, cost, worth, empty, np.isfinite(worth), empty, empty)
         row = pd.Index(people["customer_id"]).get_indexer(pd.Index(channel_scores["customer_id"]))
         column = pd.Index(channels).get_indexer(pd.Index(channel_scores["channel_code"]))
         mine = (row >= 0) & (column >= 0)
@@ -62,7 +70,24 @@ class Scores:
         reach[place] = channel_scores["reach_probability"].to_numpy(dtype=float)[mine]
         supported[place] = channel_scores["is_supported"].eq(True).to_numpy(dtype=bool)[mine]
         supported &= np.isfinite(gain)
-        return cls(True, gain, cost, gain - cost, reach, supported)
+        nothing = np.zeros(shape)
+        scores = cls(True, gain, cost, gain - cost, reach, supported, nothing, nothing)
+        if stakes is None or not (provision_weight or fee_weight):
+            return scores
+        if stakes["customer_id"].duplicated().any():
+            raise RuleError("A member has two rows of stakes; give those of one as-of date only.")
+        mine_at = stakes.set_index("customer_id")[list(STAKE_COLUMNS[1:])].reindex(people["customer_id"])
+        expected, pay = np.full(shape, np.nan), np.full(shape, np.nan)
+        expected[place] = channel_scores["expected_amount"].to_numpy(dtype=float)[mine]
+        pay[place] = channel_scores["pay_probability"].to_numpy(dtype=float)[mine]
+        provision = provision_weight * provision_avoided(gain, expected, pay, mine_at)
+        fee = fee_weight * np.nan_to_num(mine_at["fee_amount"].to_numpy(dtype=float))[:, None] * np.nan_to_num(reach)
+        return replace(scores, provision=provision, fee=fee, worth=gain + provision + fee - cost)
+
+    @property
+    def benefit(self) -> Floats:
+        """What an action brings before its cost."""
+        return self.gain + self.provision + self.fee
 
 
 def ladder_worth(people: pd.DataFrame, ladder: Ladder, channels: list[str]) -> Floats:

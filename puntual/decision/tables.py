@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from puntual.decision.capacity import Capacity
+from puntual.decision.capacity import MONEY_UNITS, Capacity
 from puntual.decision.explain import reasons, why_not
 from puntual.decision.plan import Plan
 from puntual.decision.policies import PolicySet, as_json
@@ -32,7 +32,10 @@ DECISION_COLUMNS = (
     "past_due_days",
     "default_probability",
     "expected_gain_amount",
+    "provision_avoided_amount",
+    "fee_amount",
     "contact_cost_amount",
+    "value_amount",
     "propensity",
     "is_exploration",
     "reason_codes",
@@ -51,6 +54,8 @@ DETAIL_COLUMNS = (
     "earliest_permitted_at",
     "is_never",
     "gain_amount",
+    "provision_avoided_amount",
+    "fee_amount",
     "cost_amount",
     "net_amount",
     "reach_probability",
@@ -120,7 +125,10 @@ def decision_rows(
             "past_due_days": people["past_due_days"].astype("int64"),
             "default_probability": risk["default_probability"],
             "expected_gain_amount": gain,
+            "provision_avoided_amount": np.where(chosen, scores.provision[np.arange(size), plan.choice], np.nan),
+            "fee_amount": np.where(chosen, scores.fee[np.arange(size), plan.choice], np.nan),
             "contact_cost_amount": np.where(chosen, scores.cost[plan.choice], 0.0),
+            "value_amount": np.where(chosen & scores.is_model, scores.worth[np.arange(size), plan.choice], np.nan),
             "propensity": plan.propensity,
             "is_exploration": plan.exploration.is_explored,
             "reason_codes": pd.Series(
@@ -186,8 +194,10 @@ def detail_rows(
             "earliest_permitted_at": verdicts["earliest_permitted_at"],
             "is_never": verdicts["is_never"],
             "gain_amount": scores.gain.reshape(-1),
+            "provision_avoided_amount": scores.provision.reshape(-1),
+            "fee_amount": scores.fee.reshape(-1),
             "cost_amount": scores.cost[channel],
-            "net_amount": scores.gain.reshape(-1) - scores.cost[channel],
+            "net_amount": scores.benefit.reshape(-1) - scores.cost[channel],
             "reach_probability": scores.reach.reshape(-1),
             "is_supported": scores.supported.reshape(-1) & scores.is_model,
             "price_amount": np.where(money, plan.allocation.price_of_choice.reshape(-1), np.nan),
@@ -208,9 +218,12 @@ def price_rows(offered: Sequence[Capacity], plan: Plan, scores: Scores, as_of: d
             "capacity_name": capacity.name,
             "channels": as_json(capacity.channels),
             "zone": capacity.zone,
-            "capacity_count": capacity.count,
-            "used_count": int(plan.used[position]),
-            "price_amount": float(plan.allocation.prices[position]) if scores.is_model else np.nan,
+            # of a budget: whole units of money, the price that of one more of them
+            "capacity_count": capacity.count // (MONEY_UNITS if capacity.is_money else 1),
+            "used_count": int(plan.used[position]) // (MONEY_UNITS if capacity.is_money else 1),
+            "price_amount": float(plan.allocation.prices[position]) * (MONEY_UNITS if capacity.is_money else 1)
+            if scores.is_model
+            else np.nan,
         }
         for position, capacity in enumerate(offered)
     ]
@@ -242,6 +255,11 @@ def summary_of(
     spent = float(np.where(chosen, scores.cost[plan.choice], 0.0).sum()) if len(people) else 0.0
     by_channel = {channel: int((plan.choice == position).sum()) for position, channel in enumerate(channels)}
     is_model = scores.is_model
+    before = plan.stability.before
+    kept = (before >= 0) & (plan.choice == before)
+    # the head start of what was kept is part of what the plan compared, and no value
+    rest = ~explored & ~plan.arms.is_held & ~plan.arms.on_ladder & chosen
+    ahead = float(np.where(rest, plan.stability.head_start[picked], 0.0).sum()) if len(people) else 0.0
 
     def money(value: float) -> float | None:
         return round(float(value), 2) if is_model else None
@@ -256,9 +274,14 @@ def summary_of(
         "contact_count": contacts,
         "contacts_by_channel": by_channel,
         "expected_recovery_amount": money(np.nansum(gain)),
+        "provision_avoided_amount": money(np.nansum(np.where(chosen, scores.provision[picked], 0.0))),
+        "fee_amount": money(np.nansum(np.where(chosen, scores.fee[picked], 0.0))),
         "expected_cost_amount": round(spent, 2),
-        "planned_value_amount": money(plan.allocation.value),
-        "dual_bound_amount": money(plan.allocation.dual_bound),
+        "planned_value_amount": money(plan.allocation.value - ahead),
+        "dual_bound_amount": money(plan.allocation.dual_bound - ahead),
+        "kept_from_before_count": int(kept.sum()),
+        "left_from_before_count": int(((before >= 0) & ~kept).sum()),
+        **plan.minimums.summary(),
         "gap_rate": float(plan.allocation.gap) if is_model else None,
         "is_optimal": bool(plan.allocation.is_optimal),
         "exploration_share": share,

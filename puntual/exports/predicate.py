@@ -46,8 +46,10 @@ _WORDS = {
 }
 
 
-def checked_predicate(text: str, columns: Sequence[str]) -> str:
+def checked_predicate(text: str, columns: Sequence[str], *, option: str = "--where") -> str:
     """The condition as DuckDB writes it back: no comment, no second statement, every column one of ``columns``.
+
+    ``option`` is where the text stands: what an error begins with.
 
     >>> checked_predicate("past_due_days > 30 and branch_id = 'B1' -- mine", ["past_due_days", "branch_id"])
     "((past_due_days > 30) AND (branch_id = 'B1'))"
@@ -57,21 +59,21 @@ def checked_predicate(text: str, columns: Sequence[str]) -> str:
     """
     if len(text) > MOST_CHARACTERS:
         raise UsageError(
-            f"--where has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read. Filter more afterwards."
+            f"{option} has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read. Filter more afterwards."
         )
     with duckdb.connect(":memory:", config={"enable_external_access": "false"}) as parser:
-        tree = _parsed(parser, _PREFIX + text, shown=text)
-        neutral = _parsed(parser, f"{_PREFIX}true", shown="true")
-        _check(tree["statements"][0]["node"].get("where_clause"), columns)
+        tree = _parsed(parser, _PREFIX + text, shown=text, option=option)
+        neutral = _parsed(parser, f"{_PREFIX}true", shown="true", option=option)
+        _check(tree["statements"][0]["node"].get("where_clause"), columns, option)
         if _around(tree) != _around(neutral):
             raise UsageError(
-                f"--where takes one condition, as after WHERE, and nothing behind it (no order, group, limit, union or "
-                f"second statement): {text}"
+                f"{option} takes one condition, as after WHERE, and nothing behind it (no order, group, limit, union "
+                f"or second statement): {text}"
             )
         row = parser.execute("select json_deserialize_sql(?)", [json.dumps(tree)]).fetchone()
     canonical = str(row[0]) if row else ""
     if not canonical.startswith(_PREFIX):
-        raise UsageError(f"--where is not read as a condition: {text}")
+        raise UsageError(f"{option} is not read as a condition: {text}")
     return canonical[len(_PREFIX) :]
 
 
@@ -92,15 +94,15 @@ def unknown_columns(names: Sequence[str], columns: Sequence[str], *, option: str
     )
 
 
-def _parsed(parser: duckdb.DuckDBPyConnection, statement: str, *, shown: str) -> Any:
+def _parsed(parser: duckdb.DuckDBPyConnection, statement: str, *, shown: str, option: str) -> Any:
     try:
         row = parser.execute("select json_serialize_sql(?)", [statement]).fetchone()
         tree = json.loads(row[0]) if row else {"error": True, "error_message": "nothing"}
     except (duckdb.Error, RecursionError) as error:
-        raise UsageError(f"--where cannot be read: {str(error).splitlines()[0]}. It says: {shown}") from error
+        raise UsageError(f"{option} cannot be read: {str(error).splitlines()[0]}. It says: {shown}") from error
     if tree.get("error"):
         raise UsageError(
-            f"--where is not a condition ({tree.get('error_message')}). It says: {shown}. "
+            f"{option} is not a condition ({tree.get('error_message')}). It says: {shown}. "
             "Write it as after WHERE in SQL, texts in single quotes: past_due_days > 30 and branch_id = 'B1'"
         )
     return tree
@@ -117,20 +119,20 @@ def _around(tree: Any) -> Any:
     return statements
 
 
-def _check(condition: Any, columns: Sequence[str]) -> None:
+def _check(condition: Any, columns: Sequence[str], option: str) -> None:
     for part in _parts(condition):
         kind = part.get("class")
         if kind is None or kind == "TYPE":
             continue
         if kind not in _CLASSES:
             raise UsageError(
-                f"--where may not hold {_WORDS.get(kind, kind.lower())}: it is a condition on the columns."
+                f"{option} may not hold {_WORDS.get(kind, kind.lower())}: it is a condition on the columns."
             )
         if kind == "COLUMN_REF":
-            unknown_columns([".".join(part["column_names"])], columns, option="--where")
+            unknown_columns([".".join(part["column_names"])], columns, option=option)
         if kind == "FUNCTION" and (part.get("schema") or part["function_name"].lower() not in FUNCTIONS | _OPERATORS):
             raise UsageError(
-                f"--where may not use {part['function_name']}(). It may use: {', '.join(sorted(FUNCTIONS))}"
+                f"{option} may not use {part['function_name']}(). It may use: {', '.join(sorted(FUNCTIONS))}"
             )
 
 

@@ -33,7 +33,8 @@ def harmless(text: str) -> str:
 
 def is_missing(value: Any) -> bool:
     """None, NaN, NaT and pandas' NA."""
-    return value is None or value != value or type(value).__name__ in {"NAType", "NaTType"}
+    # pandas' NA is not even different from itself: its name is asked for first
+    return value is None or type(value).__name__ in {"NAType", "NaTType"} or value != value
 
 
 def csv_text(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, separator: str, decimal: str) -> str:

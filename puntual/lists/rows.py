@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -13,15 +14,16 @@ from typing import Any
 import pandas as pd
 
 from puntual.lists.hours import suggested_hours
-from puntual.lists.texts import LANGUAGES, days_in_words, money, reason_sentences, texts, word
+from puntual.lists.texts import LANGUAGES, money, reason_sentences, word
 
 COLLECTOR_CHANNELS = ("call", "visit")
 _LAST_CONTACTS = 3
-_LATE_FROM_DAYS = 31
-_SEVERAL = "_several"
 _CUSTOMER_COLUMNS = ["customer_id", "full_name", "national_id", "province", "city", "timezone", "occupation"]
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+_TAKEN_STEMS = {"all", "screen"}
+"""File names beside those of the collectors."""
 
+FEATURE_COLUMNS = ["customer_id", "collectable_amount", "outstanding_principal_amount", "active_loan_count"]
 WORKLIST_COLUMNS = (
     "as_of_date",
     "rank",
@@ -41,6 +43,8 @@ WORKLIST_COLUMNS = (
     "window_start_local",
     "window_end_local",
     "suggested_hour_local",
+    "route_order",
+    "planned_arrival_local",
     "expected_gain_amount",
     "default_probability",
     "is_exploration",
@@ -66,13 +70,17 @@ class ListSettings:
 
     @property
     def separator(self) -> str:
-        """``;`` in Spanish, where the comma is the decimal sign; ``,`` in English."""
-        return self.csv_separator or (";" if self.language == "es" else ",")
+        """``;`` in Spanish, where the comma is the decimal sign; ``,`` in English; never the decimal sign itself."""
+        if self.csv_separator:
+            return self.csv_separator
+        return ";" if self.decimal == "," else ","
 
     @property
     def decimal(self) -> str:
         """Decimal sign of the CSV files."""
-        return self.csv_decimal or ("," if self.language == "es" else ".")
+        if self.csv_decimal:
+            return self.csv_decimal
+        return "," if self.language == "es" and self.csv_separator != "," else "."
 
 
 def file_stem(identifier: object) -> str:
@@ -85,7 +93,25 @@ def file_stem(identifier: object) -> str:
     """
     text = str(identifier)
     safe = _UNSAFE.sub("_", text)
-    return safe if safe == text and text else f"{safe}_{sha256(text.encode('utf-8')).hexdigest()[:8]}"
+    return (
+        safe
+        if safe == text and text and text.lower() not in _TAKEN_STEMS
+        else f"{safe}_{sha256(text.encode('utf-8')).hexdigest()[:8]}"
+    )
+
+
+def row_id(as_of: date, customer_id: object, channel_code: object) -> str:
+    """What a line of a list is known by when it comes back: its day, and a digest of day, member and channel.
+
+    A day decides at most one contact per member, so no two lines share an id; the same decision has it again when the
+    day is run again.
+
+    >>> row_id(date(2026, 6, 30), "C000123", "call")
+    '20260630-HC5FIGSHN7RXJPZQ'
+    """
+    said = json.dumps(["row", as_of.isoformat(), str(customer_id), str(channel_code)])
+    digest = base64.b32encode(sha256(said.encode("utf-8")).digest()[:10]).decode("ascii")
+    return f"{as_of:%Y%m%d}-{digest}"
 
 
 def contact_rows(
@@ -104,18 +130,20 @@ def contact_rows(
     settings: ListSettings,
     further_reasons: Mapping[str, Mapping[str, str]] | None = None,
     reach_hours: pd.DataFrame | None = None,
+    scripts: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """One row per chosen contact, by list and rank, with personal data: the source of every list and campaign.
 
-    Amounts and past-due days are the member's (all loans), the loan is the main one; sentences to members with several
-    loans (``stage`` ends in ``_several``) speak of all of them. Local times are the member's; reasons come in both
-    languages (``reasons`` in Spanish, ``reasons_en``), ``script``, ``last_contacts`` and ``open_promise`` in that of
-    ``settings``. ``file`` is the path of the list within the snapshot.
+    Amounts and past-due days are the member's (all loans), the loan is the main one. Local times are the member's;
+    reasons come in both languages (``reasons`` in Spanish, ``reasons_en``), ``script``, ``last_contacts`` and
+    ``open_promise`` in that of ``settings``. ``file`` is the path of the list within the snapshot, ``list_id``
+    names the list, ``row_id`` the line (:func:`row_id`). ``promise_limit_amount`` is the outstanding principal and what
+    is collectable this week: nobody promises more.
 
     Args:
         decisions: of :func:`puntual.decision.decide.decide`.
         details: of the same.
-        features: feat_customer__as_of rows of the day (collectable_amount, active_loan_count).
+        features: feat_customer__as_of rows of the day (``FEATURE_COLUMNS``).
         customers: dim_customers.
         loans: dim_loans.
         contact_points: dim_contact_points.
@@ -127,13 +155,14 @@ def contact_rows(
         settings: how the lists are written.
         further_reasons: loan -> language -> sentences after the reasons: what lowers its risk, what would change it.
         reach_hours: rows of ``ml.reach_hours`` for the date; without them no hour is suggested.
+        scripts: opening line of a call or visit by member, in the tone of its step of the escalation.
     """
     chosen = decisions[decisions["action"] != "none"].copy()
     chosen = chosen.rename(columns={"action": "channel_code"})
     points = details.loc[details["is_chosen"].to_numpy(dtype=bool), ["customer_id", "contact_point_id"]]
     rows = (
         chosen.merge(points, on="customer_id", how="left")
-        .merge(features[["customer_id", "collectable_amount", "active_loan_count"]], on="customer_id", how="left")
+        .merge(features[FEATURE_COLUMNS], on="customer_id", how="left")
         .merge(
             customers[_CUSTOMER_COLUMNS],
             on="customer_id",
@@ -159,15 +188,18 @@ def contact_rows(
     rows["window_end_local"] = _local_time(rows, "window_end", settings)
     further = further_reasons or {}
     rows["suggested_hour_local"] = suggested_hours(rows, reach_hours, _zones(rows, settings))
+    # filled by puntual.lists.routes.with_routes once the day's routes are planned
+    rows["route_order"] = pd.array([pd.NA] * len(rows), dtype="Int64")
+    rows["planned_arrival_local"] = pd.Series(None, index=rows.index, dtype=object)
     for language, name in zip(LANGUAGES, ("reasons", "reasons_en"), strict=True):
         rows[name] = _with_further(_reasons(rows["reason_codes"], reason_texts, language), rows, further, language)
     # whoever works the list is not told that a contact was drawn: another tone would spoil the measurement
     on_list = _reasons(_without_draw(rows["reason_codes"]), reason_texts, settings.language)
     rows["reasons_on_list"] = _with_further(on_list, rows, further, settings.language)
-    rows["stage"] = _stage(rows["past_due_days"], rows["active_loan_count"])
     rows["amount_text"] = _amount_text(rows, settings)
-    rows["script"] = fill("scripts", rows, settings)
+    rows["script"] = rows["customer_id"].map(dict(scripts or {})).astype(object).fillna("")
     rows["last_contacts"] = _last_contacts(rows, interactions, settings)
+    rows["previous_collector"] = _previous_collector(rows, interactions, collectors)
     rows["open_promise"] = _open_promises(rows, promises, settings)
     rows["place"] = _joined(rows["city"], rows["province"])
     is_personal = rows["channel_code"].isin(COLLECTOR_CHANNELS)
@@ -175,6 +207,12 @@ def contact_rows(
     names = {one: file_stem(one) for one in owner.unique()}
     stem = owner.map(names).astype(object)  # a day without contacts has no text to tell pandas the type
     rows["file"] = ("worklists/" + stem + ".xlsx").where(is_personal, "campaigns/" + stem + ".csv")
+    days = [pd.Timestamp(day).date() for day in rows["as_of_date"]]
+    rows["list_id"] = [f"{day.isoformat()}-{name}" for day, name in zip(days, stem, strict=True)]
+    rows["row_id"] = [row_id(*key) for key in zip(days, rows["customer_id"], rows["channel_code"], strict=True)]
+    rows["promise_limit_amount"] = (
+        rows["outstanding_principal_amount"].astype(float).fillna(0) + rows["collectable_amount"].astype(float)
+    ).round(2)
     rows = rows.assign(is_message=~is_personal)
     order = ["is_message", "file", "rank", "customer_id"]
     return rows.sort_values(order).drop(columns="is_message").reset_index(drop=True)
@@ -188,23 +226,6 @@ def masked_worklist(rows: pd.DataFrame) -> pd.DataFrame:
         rank=rows["rank"].astype("int64"),
     )
     return masked[list(WORKLIST_COLUMNS)]
-
-
-def fill(group: str, rows: pd.DataFrame, settings: ListSettings) -> pd.Series:
-    """The texts of ``group`` (scripts or templates) by stage with each row's name, amount and days in them."""
-    lines = texts()[group]
-    filled = [
-        lines[stage][settings.language].format(
-            name=name or "",
-            institution=settings.institution,
-            amount=amount,
-            days=days_in_words(days, settings.language),
-        )
-        for stage, name, amount, days in zip(
-            rows["stage"], rows["full_name"], rows["amount_text"], rows["past_due_days"], strict=True
-        )
-    ]
-    return pd.Series(filled, index=rows.index, dtype=object)
 
 
 def _texts_as_objects(frame: pd.DataFrame) -> pd.DataFrame:
@@ -255,13 +276,6 @@ def _without_draw(codes: pd.Series) -> pd.Series:
     return codes.map(shown).astype(object)
 
 
-def _stage(days: pd.Series, loan_count: pd.Series) -> pd.Series:
-    stage = pd.Series("early", index=days.index, dtype=object)
-    stage[days == 0] = "preventive"
-    stage[days >= _LATE_FROM_DAYS] = "late"
-    return stage.where(~(loan_count > 1), stage + _SEVERAL)
-
-
 def _amount_text(rows: pd.DataFrame, settings: ListSettings) -> pd.Series:
     """What is asked for: the overdue amount, or what falls due while nothing is overdue."""
     amount = rows["arrears_amount"].where(rows["past_due_days"] > 0, rows["collectable_amount"])
@@ -278,6 +292,18 @@ def _last_contacts(rows: pd.DataFrame, interactions: pd.DataFrame, settings: Lis
     day = pd.to_datetime(mine["occurred_date"]).dt.strftime("%Y-%m-%d")
     lines = (day.astype(str) + " " + channel.astype(str) + ": " + outcome.astype(str)).groupby(mine["customer_id"])
     return rows["customer_id"].map(lines.agg("; ".join)).astype(object).fillna("")
+
+
+def _previous_collector(rows: pd.DataFrame, interactions: pd.DataFrame, collectors: pd.DataFrame) -> pd.Series:
+    """Who worked each member last, by name or else code: the reader sees when a member changes hands."""
+    worked = interactions[interactions["collector_id"].notna() & interactions["customer_id"].isin(rows["customer_id"])]
+    newest = worked.sort_values(["customer_id", "occurred_at", "interaction_id"]).drop_duplicates(
+        "customer_id", keep="last"
+    )
+    names = collectors.drop_duplicates("collector_id").set_index("collector_id")["full_name"]
+    owner = newest.set_index("customer_id")["collector_id"].astype(object)
+    named = owner.map(names).astype(object).where(lambda name: name.notna(), owner)
+    return rows["customer_id"].map(named).astype(object).fillna("")
 
 
 def _open_promises(rows: pd.DataFrame, promises: pd.DataFrame, settings: ListSettings) -> pd.Series:

@@ -21,7 +21,8 @@ import xlsxwriter
 from puntual.clock import month_ends
 from puntual.experiments.registry import Experiment, Registered
 from puntual.experiments.report import report
-from puntual.snapshot import SCREEN_LIST
+from puntual.snapshot import SCREEN_LIST, SCREEN_ROUTES, SCREEN_STOPS
+from tests.dashboards.campaign_tables import campaign_tables, with_files, write_campaign_files
 
 AS_OF = date(2026, 6, 30)
 BUCKETS = [
@@ -104,7 +105,8 @@ class SnapshotFactory:
                 path = SCREEN_LIST if name == "worklist" else f"bi/{name}.parquet"
                 frame.to_parquet(folder / path, index=False)
         self._write_lists(folder, tables["worklist"])
-        manifest = self._manifest(tables)
+        self._write_routes(folder)
+        manifest = self._manifest(tables) | write_campaign_files(folder, tables["worklist"], self.as_of)
         manifest["files"] = {
             path.relative_to(folder).as_posix(): {
                 "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -194,6 +196,7 @@ class SnapshotFactory:
             **kpi_tables(book, self.as_of),
             **audit_tables(book, worklist, self.as_of),
             "rpt_experiments": experiment_table(self.as_of),
+            **campaign_tables(worklist, self.as_of),
         }  # fmt: skip
 
     def _worklist(self, book: pd.DataFrame) -> pd.DataFrame:
@@ -241,7 +244,7 @@ class SnapshotFactory:
         ]
         if self.hostile_name is not None and count:
             frame.loc[0, "full_name"] = self.hostile_name
-        return frame
+        return with_files(frame, self.as_of)
 
     def _write_lists(self, folder: Path, worklist: pd.DataFrame) -> None:
         for code, rows in worklist.dropna(subset="collector_id").groupby("collector_id"):
@@ -250,11 +253,64 @@ class SnapshotFactory:
                 sheet.write_row(0, 0, ["N.º", "Socio", "Monto vencido"])
                 for at, row in enumerate(rows.itertuples(), start=1):
                     sheet.write_row(at, 0, [row.rank, row.full_name, row.arrears_amount])
+            rows[["rank", "customer_id"]].to_csv(folder / "worklists" / f"{code}.csv", index=False)
         content = worklist[["rank", "customer_id", "full_name", "arrears_amount"]].to_csv(index=False, sep=";")
         (folder / "worklists" / "all.csv").write_bytes(b"\xef\xbb\xbf" + content.encode())
-        for code in ("ivr", "whatsapp", "sms", "email"):
-            rows = worklist[worklist["channel_code"] == code]
-            rows[["customer_id"]].to_csv(folder / "campaigns" / f"{code}.csv", index=False)
+
+    def _write_routes(self, folder: Path) -> None:
+        """Two collectors: three visits in a route and one without a place; a day that begins with its first visit."""
+        if not self.has_contacts:
+            return
+        stops = pd.DataFrame(
+            {
+                "as_of_date": self.as_of,
+                "collector_id": ["C01"] * 4 + ["C02"],
+                "collector_name": ["Ana Torres Peña"] * 4 + ["José Núñez"],
+                "route_order": [1, 2, 3, 4, 1],
+                "customer_id": [f"M{number:06d}" for number in range(5)],
+                "full_name": [
+                    self.hostile_name or "Rosa Guamán",
+                    "Luis Pérez",
+                    "Zoila Ñauta",
+                    "Ana Ochoa",
+                    "Íngrid Sánchez",
+                ],
+                "is_planned": [True, True, True, False, True],
+                "reason_es": [None, None, None, "La dirección no tiene coordenadas.", None],
+                "reason_en": [None, None, None, "The address has no coordinates.", None],
+                "planned_arrival_local": ["08:30", "09:20", "10:40", None, "08:00"],
+                "planned_end_local": ["08:50", "09:40", "11:00", None, "08:20"],
+                "window_start_local": "07:00",
+                "window_end_local": "20:00",
+                "leg_km": [4.2, 3.1, 12.5, None, 0.0],
+                "latitude_rounded": [-2.9, -2.88, -2.95, None, -2.74],
+                "longitude_rounded": [-79.0, -79.02, -79.05, None, -78.85],
+            }
+        )
+        routes = pd.DataFrame(
+            {
+                "as_of_date": self.as_of,
+                "collector_id": ["C01", "C02"],
+                "collector_name": ["Ana Torres Peña", "José Núñez"],
+                "start_kind": ["branch", "first"],
+                "start_name": ["Matriz Cuenca", None],
+                "start_latitude_rounded": [-2.9, None],
+                "start_longitude_rounded": [-79.01, None],
+                "visit_count": [4, 1],
+                "planned_count": [3, 1],
+                "unfit_count": [0, 0],
+                "unplaced_count": [1, 0],
+                "departs_local": ["08:15", "08:00"],
+                "returns_local": ["11:30", "08:20"],
+                "total_km": [27.4, 0.0],
+                "travel_minutes": [62, 0],
+                "file": ["worklists/routes/C01", "worklists/routes/C02"],
+            }
+        )
+        routes.to_parquet(folder / SCREEN_ROUTES, index=False)
+        stops.to_parquet(folder / SCREEN_STOPS, index=False)
+        (folder / "worklists" / "routes").mkdir()
+        (folder / "worklists" / "routes" / "C01.gpx").write_text("<gpx/>", encoding="utf-8")
 
     def _manifest(self, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
         worklist = tables["worklist"]

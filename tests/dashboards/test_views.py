@@ -15,7 +15,7 @@ from puntual.snapshot import SCREEN_LIST, Snapshot
 from tests.dashboards.conftest import shown
 from tests.dashboards.snapshot_factory import SnapshotFactory
 
-PAGES = ("portfolio", "kpis", "audit", "today", "operation")
+PAGES = ("portfolio", "kpis", "audit", "today", "routes", "campaigns", "member", "whatif", "operation")
 
 
 def figures(app) -> dict[str, str]:
@@ -217,11 +217,17 @@ def test_today_offers_the_excel_of_the_chosen_collector_and_the_campaign_of_the_
     app = open_page(shared_home, "today")
     assert [button.key for button in app.get("download_button")] == ["download_all"]
     app.selectbox(key="collector").set_value("C02").run()
-    assert [button.key for button in app.get("download_button")] == ["download_collector", "download_all"]
+    assert [button.key for button in app.get("download_button")] == [
+        "download_collector",
+        "download_collector_csv",
+        "download_all",
+    ]
     assert "José Núñez" in app.get("download_button")[0].label
     app.selectbox(key="collector").set_value("*").run()
     app.selectbox(key="channel").set_value("sms").run()
-    assert [button.key for button in app.get("download_button")] == ["download_campaign", "download_all"]
+    assert [button.key for button in app.get("download_button")] == [
+        *(f"download_campaign_{number}" for number in range(3)), "download_all",
+    ]  # fmt: skip
 
 
 def test_today_says_when_a_filter_leaves_nothing(open_page, shared_home):
@@ -493,3 +499,23 @@ def test_what_is_shown_is_exported_by_the_export_code_and_logged(open_page, own_
     assert ";" in content.decode("utf-8-sig").splitlines()[0]
     log = (own_home / "exports" / "log.csv").read_text(encoding="utf-8-sig").splitlines()
     assert "(dashboard)" in log[1]
+
+
+def test_routes_show_the_order_the_drawing_and_what_stays_out(open_page, shared_home):
+    app = open_page(shared_home, "routes")
+    assert not app.exception
+    assert figures(app)["Visitas en la ruta"] == "3" and figures(app)["Fuera de la ruta"] == "1"
+    assert figures(app)["Kilómetros"] == "27,4" and figures(app)["Sale – termina"] == "08:15 – 11:30"
+    planned, others = (frame.value for frame in app.dataframe)
+    assert planned["route_order"].tolist() == [1, 2, 3]
+    assert others["reason_es"].tolist() == ["La dirección no tiene coordenadas."]
+    assert open_page(shared_home, "routes", "en").dataframe[1].value["reason_en"].tolist() == [
+        "The address has no coordinates."
+    ]
+    app.selectbox(key="route_collector").set_value("C02").run()
+    assert not app.exception and figures(app)["Fuera de la ruta"] == "0"
+
+
+def test_a_day_without_visits_has_no_routes_and_says_so(open_page, tmp_path):
+    SnapshotFactory(has_contacts=False).write(tmp_path)
+    assert "Hoy no hay visitas" in shown(open_page(tmp_path, "routes"))

@@ -42,6 +42,11 @@ def test_evening_contact_belongs_to_the_local_day(on_duckdb: Built) -> None:
     assert row["occurred_at"].date() == AS_OF + timedelta(days=1)
 
 
+def test_a_contact_at_midnight_sharp_has_a_day_and_no_hour(on_duckdb: Built) -> None:
+    (row,) = on_duckdb.rows("marts.fct_interactions", customer_id="C-no-payment", outcome_code="no_answer")
+    assert (row["occurred_date"], row["occurred_hour"]) == (AS_OF, None)
+
+
 def test_contact_features_are_as_counted_one_by_one(on_duckdb: Built, book: Book) -> None:
     interactions = newest(book.tables["interactions"], "interaction_id")
     for (day, customer_id), row in on_duckdb.tables["features.feat_customer__as_of"].items():
@@ -94,7 +99,9 @@ def test_response_label_is_the_first_contact_and_the_money_after_the_date(on_duc
         where = f"{customer_id} at {day}"
         assert row["channel_code"] == (window[0]["channel"] if window else "none"), where
         assert row["contacted_date"] == (local_day(window[0]["occurred_at"]) if window else None), where
-        assert row["was_reached"] == bool(window and window[0]["outcome"] in CONTACT), where
+        # whoever else answered, the obligor was not reached
+        reached = bool(window and window[0]["outcome"] in CONTACT - {"third_party"})
+        assert row["was_reached"] == reached, where
         assert row["propensity"] == (window[0].get("propensity") if window else None), where
         assert row["contact_count"] == len(window), where
         assert (row["paid_7d_amount"], row["has_paid_7d"]) == (paid, paid > 0), where

@@ -170,6 +170,40 @@ def first_day(book: Book) -> None:
         "message_events", message_event_id="M-late", interaction_id=message, status="delivered", at=utc(DELIVERED_ON)
     )
     book.contact("C-prepaid", AS_OF - timedelta(days=75), "sms", "sent", campaign_id="timeless")
+    for name, outcome in (("a", "no_answer"), ("b", "promise"), ("c", "right_party"), ("d", "promise")):
+        listed(book, name, outcome, AS_OF - timedelta(days=5))
+
+
+LISTED = "puntual-worklist:"
+
+
+def listed(book: Book, name: str, outcome: str, day: date) -> None:
+    """A contact of a filled work list (in truth a member has one a day), of which only the day is known, and its promise."""
+    key = LISTED + name
+    loan = f"L-{PROMISED.get(name, 'tie-a')}"
+    given = {"interaction_id": key, "loan_id": loan, "collector_id": "G1", "campaign_id": f"worklist:{day}"}
+    contact = newest(
+        book, "interactions", interaction_id=book.contact("C-tie", day, CHANNEL.get(name, "call"), outcome, hour=0)
+    )
+    contact |= given
+    if outcome == "promise":
+        given = {"promise_id": key, "interaction_id": key, "loan_id": loan, "made_at": utc(day, 0)}
+        book.add("promises", **given, due_on=day + timedelta(days=9), amount=Decimal("25.00"))
+
+
+CHANNEL = {"d": "visit"}
+PROMISED = {"b": "tie-b", "d": "tie-a"}
+"""The loan of each listed promise."""
+
+
+def told_by_the_core(book: Book, load: int, name: str, **changes: Any) -> str:
+    """The core's own row of a listed contact, at an hour that only the core knows."""
+    row = newest(book, "interactions", interaction_id=LISTED + name)
+    key = f"core-{name}"
+    told = {"interaction_id": key, "occurred_at": utc(AS_OF - timedelta(days=5), 16), "campaign_id": None}
+    place = {"_load_id": load, "_source_row": len(book.tables["interactions"])}
+    book.add("interactions", **{**row, **told, **place, **changes})
+    return key
 
 
 def late_and_corrected(book: Book) -> None:
@@ -189,6 +223,9 @@ def late_and_corrected(book: Book) -> None:
         correct(book, "installments", 4, key, due_on=date(2026, 5, 20) + timedelta(days=30 * number))
     correct(book, "installments", 4, {"loan_id": "L-cent-short", "installment_no": 3}, _is_deleted=True)
     book.pay("L-promises", AS_OF - timedelta(days=4), "12.34", _load_id=4)
+    told_by_the_core(book, 4, "a")
+    told_by_the_core(book, 4, "b", collector_id=None)
+    told_by_the_core(book, 4, "c", outcome="refusal")
 
 
 def nothing_new(book: Book) -> None:
@@ -224,6 +261,18 @@ def the_same_day_again(book: Book) -> None:
     book.add("message_events", message_event_id="M1", interaction_id=made[0], status="sent", at=utc(AS_OF), _load_id=5)
     correct(book, "contact_points", 5, {"contact_point_id": "T1"}, valid=False)
     book.customer("C-new", _load_id=5)
+    withdrawn = "puntual-worklist:withdrawn"
+    correct(book, "interactions", 5, {"interaction_id": LISTED + "c"}, campaign_id=withdrawn, outcome="no_answer")
+    made_at = utc(AS_OF - timedelta(days=5), 16)
+    book.add(
+        "promises",
+        promise_id="core-d",
+        loan_id="L-tie-a",
+        made_at=made_at,
+        due_on=AS_OF,
+        amount=Decimal("20.00"),
+        _load_id=5,
+    )
     book.loan("L-new", "C-new", AS_OF - timedelta(days=20), _load_id=5)
     book.schedule("L-new", [(AS_OF - timedelta(days=3), "100.00", "1.00", "0.00")], _load_id=5)
 
@@ -234,6 +283,9 @@ def gone_and_put_right(book: Book) -> None:
     correct(book, "loans", 6, {"loan_id": "L-paid-a-day-late"}, _is_deleted=True)
     correct(book, "collectors", 6, {"collector_id": "G1"}, agency="Cobranzas del Sur")
     correct(book, "branches", 6, {"branch_id": "B1"}, province="Loja")
+    correct(book, "interactions", 6, {"interaction_id": "core-a"}, outcome="third_party")
+    correct(book, "interactions", 6, {"interaction_id": LISTED + "b"}, outcome="dispute")
+    correct(book, "promises", 6, {"promise_id": "core-d"}, _is_deleted=True)
 
 
 def answered_at_last(book: Book) -> None:
@@ -298,6 +350,29 @@ def test_an_increment_equals_a_full_build(
     _, book, rows = increments[number]
     assert rows != increments[number - 1][2], "nothing changed: the comparison would prove nothing"
     assert different(rows, anew(book)) == {}
+
+
+def test_what_the_core_tells_too_is_counted_once_and_what_is_withdrawn_not_at_all(
+    increments: list[tuple[str, Book, Rows]],
+) -> None:
+    """Of filled lists: the same outcome gives way to the core's row, another stays beside it, and comes back with it."""
+
+    def ids(table: str, place: int, *, column: int = 0) -> set[str]:
+        rows = increments[place][2][f"marts.{table}"]
+        return {str(row[column]).replace(LISTED, "list-") for row in rows if str(row[0]).startswith((LISTED, "core-"))}
+
+    contacts = [ids("fct_interactions", place) for place in range(len(STEPS))]
+    assert contacts[0] == {"list-a", "list-b", "list-c", "list-d"}
+    # a and b are the core's; of c the core says something else, of d nothing
+    assert contacts[1] == {"core-a", "core-b", "core-c", "list-c", "list-d"}
+    assert contacts[3] == {"core-a", "core-b", "core-c", "list-d"}  # c was withdrawn
+    # the core corrects a, so the list said something else; the list corrects b to what the core does not say
+    assert contacts[4] == {"core-a", "list-a", "core-b", "list-b", "core-c", "list-d"}
+    promises = [ids("fct_promises", place) for place in range(len(STEPS))]
+    assert promises[0] == promises[1] == {"list-b", "list-d"}
+    assert ids("fct_promises", 1, column=1) == {"core-b", "list-d"}, "a promise is of the contact that stays"
+    assert promises[3] == {"list-b", "core-d"}
+    assert promises[4] == {"list-d"}  # b promises nothing any more; the core took back what it had told of d
 
 
 def test_a_late_payment_changes_its_loan_from_its_day_on_and_nothing_else(

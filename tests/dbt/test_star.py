@@ -41,6 +41,9 @@ BUILD = [
 ]
 
 
+WITH_CAMPAIGNS = AS_OF - timedelta(days=2)
+
+
 @dataclass(frozen=True)
 class Star:
     """A built star: rows of a SQL text in which its tables stand under their names."""
@@ -59,7 +62,7 @@ class Star:
 def star_book() -> Book:
     """The book of the KPIs with two days of decisions, a collector that nobody delivered and a loan that is not there."""
     book = kpi_book()
-    book.tables |= {"decisions.decisions": [], "decisions.details": []}
+    book.tables |= {"decisions.decisions": [], "decisions.details": [], "decisions.campaign_members": []}
     draw = random.Random(3)
     owners = sorted({(row["loan_id"], row["customer_id"]) for row in book.tables["loans"]})
     for day in (AS_OF, AS_OF - timedelta(days=1)):
@@ -82,6 +85,18 @@ def star_book() -> Book:
                 }  # fmt: skip
                 book.tables["decisions.details"].append(detail)
     book.tables["decisions.decisions"][0]["loan_id"] = "L-NOT-THERE"
+    for number, customer_id in enumerate(sorted({customer for _, customer in owners})):
+        member = {
+            "as_of_date": WITH_CAMPAIGNS, "customer_id": customer_id, "campaign_id": "early_sms", "channel_code": "sms",
+            "is_sent": number % 3 == 0, "_load_id": 1,
+        }  # fmt: skip
+        book.tables["decisions.campaign_members"].append(member)
+        book.tables["decisions.details"].append(
+            {
+                "as_of_date": WITH_CAMPAIGNS, "customer_id": customer_id, "channel_code": "sms", "is_allowed": True,
+                "is_chosen": number % 3 == 0, "is_never": False, "_load_id": 1,
+            }
+        )  # fmt: skip
     return book
 
 
@@ -189,6 +204,16 @@ def test_a_campaign_counts_what_the_decisions_chose_and_the_rules_forbade(on_duc
         assert sum(row["selected_count"] for row in rows) == sum(d["is_chosen"] for d in details)
         assert sum(row["suppressed_count"] for row in rows) == sum(not d["is_allowed"] for d in details)
     assert not [row for row in on_duckdb.rows("fct_campaigns").values() if row["campaign_id"].endswith("/call")]
+
+
+def test_a_day_with_campaigns_counts_their_members_and_who_was_held_back(on_duckdb: Star) -> None:
+    members = star_book().tables["decisions.campaign_members"]
+    found = [
+        row for row in on_duckdb.rows("fct_campaigns").values() if row["campaign_id"].startswith(str(WITH_CAMPAIGNS))
+    ]
+    assert {row["campaign_id"] for row in found} == {f"{WITH_CAMPAIGNS}/early_sms"}, "no second one for the channel"
+    assert sum(row["selected_count"] for row in found) == len(members)
+    assert sum(row["suppressed_count"] for row in found) == sum(not member["is_sent"] for member in members)
 
 
 @pytest.mark.parametrize("name", ["on_duckdb", pytest.param("on_postgres", marks=pytest.mark.slow)])

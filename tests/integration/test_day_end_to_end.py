@@ -23,6 +23,7 @@ from puntual.settings import load_settings
 from puntual.snapshot import Snapshot
 from puntual.warehouse import Warehouse
 from tests.dbt.warehouses import create_database
+from tests.integration.filled_lists import give_back_a_list, the_list_came_back
 
 DECISION_COLUMNS = [
     "as_of_date", "customer_id", "loan_id", "action", "eligible", "blocked_by", "window_start", "window_end",
@@ -216,7 +217,9 @@ def test_the_next_day_keeps_the_models_and_publishes_anew(finished_home, tmp_pat
     tomorrow = as_of + timedelta(days=1)
     (home / "experiments").mkdir(exist_ok=True)
     (home / "experiments" / "reserva.yaml").write_text(HOLD_OUT.format(start=tomorrow), encoding="utf-8")
+    filled = give_back_a_list(home, tmp_path)
     result = run_day(Home(home), tomorrow)
+    the_list_came_back(home, as_of, filled)
     the_held_out_are_left_alone(Snapshot.current(home))
     assert result.metadata["ml/default_risk_model"]["status"] == "kept"
     assert Snapshot.current(home).as_of_date == tomorrow

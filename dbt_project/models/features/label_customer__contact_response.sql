@@ -16,7 +16,8 @@ contacts as (
         marks.as_of_date,
         interactions.channel_code,
         interactions.occurred_date,
-        interactions.is_contact,
+        -- A relative who answers is a contact, but nobody has spoken with the member yet.
+        interactions.is_contact and coalesce(interactions.outcome_code, '') <> 'third_party' as was_reached,
         interactions.propensity,
         row_number() over (
             partition by marks.customer_id, marks.as_of_date
@@ -89,7 +90,7 @@ select
     marks.customer_id,
     coalesce(contacts.channel_code, 'none') as channel_code,
     contacts.occurred_date as contacted_date,
-    coalesce(contacts.is_contact, false) as was_reached,
+    coalesce(contacts.was_reached, false) as was_reached,
     cast(coalesce(contacts.contact_count, 0) as bigint) as contact_count,
     -- what the institution says of its own draw comes first
     coalesce(

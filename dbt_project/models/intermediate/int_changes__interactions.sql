@@ -3,7 +3,7 @@ with run as (
 ),
 
 interaction_versions as (
-    {{ changed_versions('interactions', ['interaction_id'], []) }}
+    {{ changed_versions('interactions', ['interaction_id'], ['customer_id']) }}
 ),
 
 customer_versions as (
@@ -61,6 +61,14 @@ where run.is_full_build
 union
 
 select interaction_id from interaction_versions
+
+union
+
+-- Whether the core tells a contact of a list too depends on the other contacts of the member.
+select interactions.interaction_id
+from {{ ref('stg_core__interactions') }} as interactions
+inner join interaction_versions on interactions.customer_id = interaction_versions.customer_id
+where {{ is_from_list('interactions.interaction_id') }}
 
 union
 

@@ -3,7 +3,7 @@ with run as (
 ),
 
 promise_versions as (
-    {{ changed_versions('promises', ['promise_id'], []) }}
+    {{ changed_versions('promises', ['promise_id'], ['loan_id']) }}
 ),
 
 interaction_versions as (
@@ -34,6 +34,14 @@ where
     -- The last day of grace has passed since: what was open is kept or broken.
     or (promises.grace_end_date >= run.built_as_of_date and promises.grace_end_date < run.as_of_date)
     or promises.interaction_id in (select interaction_id from interaction_versions)
+    -- Whether the core tells a promise of a list too, and its contact.
+    or (
+        {{ is_from_list('promises.promise_id') }}
+        and (
+            promises.loan_id in (select loan_id from promise_versions where loan_id is not null)
+            or promises.interaction_id in (select interaction_id from {{ ref('int_changes__interactions') }})
+        )
+    )
 
 union
 

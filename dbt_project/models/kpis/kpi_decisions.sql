@@ -1,5 +1,6 @@
 -- What was decided each day and what became of it, in members. The list of a date is worked on that very date; what
--- happened later, and through another channel, is no completion of it.
+-- happened later, and through another channel, is no completion of it. Filled lists often say only the day: such a
+-- contact completes its line, and is neither inside nor outside the window.
 with run as (
     select * from {{ source('control', 'run_parameters') }}
 ),
@@ -49,7 +50,9 @@ attempts as (
         interactions.occurred_date,
         interactions.occurred_at,
         interactions.channel_code,
-        interactions.is_contact
+        interactions.is_contact,
+        -- Of which only the day is known is neither inside the window nor outside.
+        interactions.occurred_hour is not null as is_timed
     from {{ ref('fct_interactions') }} as interactions
     cross join run
     where interactions.is_attempt and interactions.occurred_date >= run.history_start_date
@@ -60,14 +63,19 @@ attempted as (
         decided.activity_date,
         decided.customer_id,
         min(case when attempts.channel_code = decided.channel_code then attempts.occurred_at end) as worked_at,
+        min(case when attempts.channel_code = decided.channel_code and attempts.is_timed then attempts.occurred_at end) as timed_at,
         sum(case when attempts.channel_code <> decided.channel_code then 1 else 0 end) as other_channel_count,
-        sum(case when attempts.occurred_at between decided.window_start and decided.window_end then 1 else 0 end)
-            as inside_attempt_count,
         sum(case
-            when attempts.occurred_at between decided.window_start and decided.window_end and attempts.is_contact then 1 else 0
+            when attempts.is_timed and attempts.occurred_at between decided.window_start and decided.window_end then 1 else 0
+        end) as inside_attempt_count,
+        sum(case
+            when
+                attempts.is_timed and attempts.is_contact
+                and attempts.occurred_at between decided.window_start and decided.window_end then 1
+            else 0
         end) as inside_contact_count,
-        count(*) as attempt_count,
-        sum(case when attempts.is_contact then 1 else 0 end) as contact_count
+        sum(case when attempts.is_timed then 1 else 0 end) as attempt_count,
+        sum(case when attempts.is_timed and attempts.is_contact then 1 else 0 end) as contact_count
     from decided
     inner join attempts
         on decided.customer_id = attempts.customer_id
@@ -91,6 +99,8 @@ followed as (
         coalesce(considered.channel_count, 0) as channel_count,
         coalesce(considered.allowed_channel_count, 0) as allowed_channel_count,
         attempted.worked_at,
+        -- At an unknown time it is only sure to be before what was never begun.
+        coalesce(attempted.timed_at, cast('9999-12-30' as timestamp)) as ordered_at,
         coalesce(attempted.inside_attempt_count, 0) as inside_attempt_count,
         coalesce(attempted.inside_contact_count, 0) as inside_contact_count,
         coalesce(attempted.attempt_count, 0) - coalesce(attempted.inside_attempt_count, 0) as outside_attempt_count,
@@ -103,7 +113,7 @@ followed as (
             else 'not_worked'
         end as outcome_code,
         -- Of a collector's lines with a better place: the one begun last; never begun is after everything.
-        max(coalesce(attempted.worked_at, cast('9999-12-31' as timestamp))) over (
+        max(case when attempted.worked_at is null then cast('9999-12-31' as timestamp) else attempted.timed_at end) over (
             partition by decided.activity_date, decided.collector_id, case when decided.collector_id is null then decided.customer_id end
             order by decided.rank nulls last, decided.customer_id
             rows between unbounded preceding and 1 preceding
@@ -140,10 +150,10 @@ select
     cast(sum(case when outcome_code = 'paid' then 1 else 0 end) as bigint) as paid_before_count,
     cast(sum(case when outcome_code = 'not_worked' then 1 else 0 end) as bigint) as not_worked_count,
     cast(sum(case when outcome_code in ('worked', 'other_channel') then 1 else 0 end) as bigint) as touched_count,
-    cast(sum(case when outcome_code = 'worked' and better_worked_at > worked_at then 1 else 0 end) as bigint)
+    cast(sum(case when outcome_code = 'worked' and better_worked_at > ordered_at then 1 else 0 end) as bigint)
         as out_of_order_count,
     cast(sum(case
-        when outcome_code = 'other_channel' or (outcome_code = 'worked' and better_worked_at > worked_at) then 1 else 0
+        when outcome_code = 'other_channel' or (outcome_code = 'worked' and better_worked_at > ordered_at) then 1 else 0
     end) as bigint) as override_count,
     cast(sum(inside_attempt_count) as bigint) as inside_attempt_count,
     cast(sum(inside_contact_count) as bigint) as inside_contact_count,

@@ -15,7 +15,11 @@ known as (
     select interactions.*
     from interactions
     cross join {{ source('control', 'run_parameters') }} as run
-    where interactions.occurred_date <= run.as_of_date
+    left join {{ ref('int_interactions__repeated') }} as repeated on interactions.interaction_id = repeated.interaction_id
+    where
+        interactions.occurred_date <= run.as_of_date
+        and repeated.interaction_id is null
+        and not ({{ is_withdrawn('interactions') }})
 ),
 
 -- The loan that the contact names, or every loan of the member when it names none.
@@ -58,7 +62,8 @@ select
     lifespans.product_code,
     known.occurred_at,
     known.occurred_date,
-    cast(extract(hour from known.occurred_local_at) as bigint) as occurred_hour,
+    case when {{ has_clock_time('known.occurred_at') }} then cast(extract(hour from known.occurred_local_at) as bigint) end
+        as occurred_hour,
     known.channel_code,
     known.direction_code,
     known.outcome_code,

@@ -8,6 +8,9 @@
     'zone',
     'languages',
     'daily_capacity',
+    'branch_id',
+    'latitude',
+    'longitude',
     'active_from',
     'active_to',
 ]) }}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,7 +11,7 @@ import pandas as pd
 
 from puntual.audit.chain import AuditLog
 from puntual.audit.record import Record, keep_inputs
-from puntual.decision.decide import decide
+from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.policies import load_ladder
 from puntual.paths import Home
 from puntual.publish import publish
@@ -59,18 +58,22 @@ def run_day(
     keep: Settings | None = None,
     meanwhile: Callable[[str], None] | None = None,
     text: str = "list",
+    outcome: DecisionOutcome | None = None,
 ) -> None:
-    """Decide and publish a day as a run does; ``meanwhile`` is called with a name before each step of publication."""
+    """Decide (unless ``outcome`` is given) and publish a day as a run does.
+
+    ``meanwhile`` is called with a name before each step of publication.
+    """
     tell = meanwhile or (lambda _: None)
     as_of = inputs["as_of"]
-    outcome = decide(**inputs)
+    outcome = outcome or decide(**inputs)
     digest = keep_inputs(home, as_of, inputs)
     tell("decided")
     record = Record.of(home, keep or settings(), as_of, run_id)
 
     def fill(folder: Path) -> dict[str, Any]:
         with record.made_again(folder):
-            (folder / "decisions.json").write_text(outcome.decisions.to_json(orient="records"))
+            (folder / "decisions.json").write_text(outcome.decisions.to_json(orient="records", date_format="iso"))
             (folder / "list.csv").write_text(text)
         decided = {"decisions": outcome.decisions, "details": outcome.details, "prices": outcome.prices}
         summary = {**outcome.summary, "inputs_sha256": digest, "rule_versions": inputs["policies"].digests}
@@ -103,7 +106,3 @@ def content(home: Home) -> dict[str, bytes]:
     return {
         file.relative_to(home.audit).as_posix(): file.read_bytes() for file in home.audit.rglob("*") if file.is_file()
     }
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return json.loads(frame.to_json(orient="records"))

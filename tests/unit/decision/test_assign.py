@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puntual.decision.assign import assign, familiar_collectors
+from puntual.decision.assign import Assignment, assign, fairness, familiar_collectors, jain_index
 from puntual.decision.capacity import capacities, roster, zone_key
 from puntual.errors import RuleError
 from tests.unit.decision import worlds
@@ -189,3 +189,42 @@ def test_a_visitor_without_a_zone_serves_every_zone():
     (only,) = capacities(roster(team({"channels": "visit"}, {"channels": "visit"}), ["visit"], TUESDAY), ["visit"], {})
     assert [(cell.channel, cell.zone) for cell in only.cells] == [("visit", None)]
     assert only.count == 8
+
+
+def test_how_even_the_day_is_by_team():
+    """Field: 2 of 4 and 1 of 2 are alike. Office has one collector, who is even alone; g3 has no team and no contact."""
+    people = team({"daily_capacity": 4}, {"daily_capacity": 2}, {"daily_capacity": 4}, {"daily_capacity": 4})
+    people = people.assign(team=["field", "field", "office", None])
+    wanted = contacts(*({"net_amount": value} for value in (8.0, 2.0, 5.0, 1.0, 1.0, -9.0)))
+    owners = pd.Series(["g0", "g0", "g1", "g2", "g2", "g2"], dtype=object)
+    given_to = Assignment(owners, pd.Series([True] + [False] * 5))
+    found = fairness(wanted, people, roster(people, CHANNELS, TUESDAY), given_to)
+    assert (found["contact_count"], found["familiar_count"], found["unassigned_count"]) == (6, 1, 0)
+    nobody, field, office = found["teams"]
+    assert (field["team"], field["contact_count"], field["capacity_count"]) == ("field", 3, 6)
+    # value per unit of capacity: 10 / 4 and 5 / 2
+    assert (field["load_jain"], field["value_jain"]) == (1.0, 1.0)
+    assert (office["greatest_use_rate"], office["load_jain"]) == (0.75, 1.0)
+    assert (nobody["team"], nobody["load_jain"]) == ("", None)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=30))
+def test_the_index_lies_between_one_nth_and_one(shares: list[float]):
+    found = jain_index(shares)
+    if found is not None:
+        assert 1 / len(shares) - 1e-4 <= found <= 1.0001
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=30, deadline=None)
+def test_nobody_stands_in_two_lists_and_every_contact_has_one_owner(seed: int):
+    random = np.random.default_rng(seed)
+    size = int(random.integers(1, 25))
+    people = team(*({"daily_capacity": int(random.integers(1, 9))} for _ in range(4)))
+    room = int(people["daily_capacity"].sum())
+    wanted = contacts(*({"net_amount": float(random.normal())} for _ in range(min(size, room))))
+    found = assign(wanted, roster(people, CHANNELS, TUESDAY), NOBODY).collector_id
+    assert found.notna().all() and found.isin(people["collector_id"]).all()
+    load = found.value_counts().reindex(people["collector_id"]).fillna(0).to_numpy()
+    assert (load <= people["daily_capacity"].to_numpy()).all()
+    assert len(found) == wanted["customer_id"].nunique()

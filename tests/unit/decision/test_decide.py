@@ -36,6 +36,7 @@ def team(*rows: dict[str, Any]) -> pd.DataFrame:
         "zone": None,
         "languages": None,
         "daily_capacity": 4,
+        "team": "field",
         "active_from": pd.NaT,
         "active_to": pd.NaT,
     }
@@ -64,6 +65,7 @@ def book(size: int, seed: int = 1) -> dict[str, Any]:
             "arrears_amount": random.gamma(1.0, 80.0, size).round(2),
             "collectable_amount": random.gamma(2.0, 80.0, size).round(2) + 5,
             "past_due_days": random.integers(0, 120, size),
+            "outstanding_principal_amount": 500.0,
             "active_loan_count": 1 + np.arange(size) % 2,
             "broken_promise_count_182d": random.integers(0, 2, size),
             "days_since_last_contact": np.where(random.random(size) < 0.5, np.nan, 5.0),

@@ -66,7 +66,7 @@ def test_a_minimum_in_another_currency_is_listed_not_compared():
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        pytest.param({"id": "OWN/x", "kind": "min_count_by", "channels": "all"}, "not enforced", id="unknown kind"),
+        pytest.param({"id": "OWN/x", "kind": "curfew", "channels": "all"}, "not enforced", id="unknown kind"),
         pytest.param(
             {"id": "OWN/x", "kind": "max_count", "channels": "all", "window": "calendar_day", "n": 1, "cap": 2},
             "unknown key",

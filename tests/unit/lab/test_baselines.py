@@ -9,8 +9,8 @@ import pytest
 from models.datasets import risk_training_dates
 from models.default_risk.settings import DefaultRiskSettings
 from models.features import LOAN_FEATURES
-from models.lab.baselines import response_scores, risk_scores
-from models.lab.contest import DEFAULT_LIGHTGBM, PAST_DUE, SCORECARD
+from models.lab.baselines import response_scores, risk_scores, taught_the_truth
+from models.lab.contest import DEFAULT_LIGHTGBM, OBSERVABLE, PAST_DUE, SCORECARD
 from models.metrics import auc, ece
 
 
@@ -100,6 +100,20 @@ def test_plain_models_of_default_learn_from_the_same_rows_and_are_calibrated():
     assert auc(drawn, score[SCORECARD]) > auc(drawn, score[PAST_DUE]) + 0.03
     assert auc(drawn, score[DEFAULT_LIGHTGBM]) > auc(drawn, score[PAST_DUE]) + 0.03
     assert risk_scores(past, labels.assign(is_matured=False), today, **options) == {}
+
+
+def test_who_is_taught_the_truth_finds_what_is_seen_and_nothing_of_what_is_hidden():
+    # half of the chance stands in the columns, half in a coin that no column knows
+    random = np.random.default_rng(1)
+    today = loan_rows(AS_OF, 4000, random)
+    seen, coin = chance(today).to_numpy() / 2, random.random(4000) < 0.5
+    truth = pd.DataFrame({"loan_id": today["loan_id"], "p_default": seen + 0.2 * coin})
+    blind = pd.DataFrame({"loan_id": today["loan_id"], "default_probability": 0.2})
+    found = taught_the_truth(today, blind, truth)[OBSERVABLE]
+    assert found["loan_id"].tolist() == today["loan_id"].tolist()
+    taught = found["default_probability"].to_numpy()
+    assert np.corrcoef(taught, seen)[0, 1] > 0.9
+    assert abs(taught[coin].mean() - taught[~coin].mean()) < 0.01
 
 
 def test_the_response_model_sees_the_willingness(past):

@@ -9,10 +9,15 @@ from typing import Any
 
 import openpyxl
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from puntual.campaigns.plan import CampaignPlan, Costs, plan_campaigns
+from puntual.campaigns.registry import load_campaigns
+from puntual.campaigns.variables import Manner
 from puntual.errors import RuleError
-from puntual.lists.campaigns import write_campaigns
+from puntual.lists.campaigns import PREVIEWS, with_campaign_files, write_campaigns, write_previews
 from puntual.lists.files import csv_text, harmless
 from puntual.lists.rows import WORKLIST_COLUMNS, ListSettings, contact_rows, file_stem, masked_worklist
 from puntual.lists.texts import load_reason_texts, reason_sentences, texts
@@ -24,6 +29,13 @@ from tests.unit.decision.worlds import POLICIES, TUESDAY, at
 ATTACK = "=cmd|'/c calc'!A1"
 SPANISH = ListSettings("Cooperativa Los Andes", "es", "USD", worlds.QUITO)
 ENGLISH = ListSettings("Los Andes", "en", "USD", worlds.QUITO)
+CAMPAIGNS = load_campaigns(
+    POLICIES,
+    None,
+    country="EC",
+    institution="Cooperativa Los Andes",
+    channels=["call", "ivr", "whatsapp", "sms", "email", "visit"],
+)
 BUCKETS = pd.DataFrame({"bucket_code": ["0", "1-30", "31+"], "min_days": [0, 1, 31], "max_days": [0, 30, None]})
 
 
@@ -73,12 +85,21 @@ def test_there_is_one_row_per_contact_and_a_file_per_collector(day: dict[str, An
     assert len(rows) == (contacts["action"] != "none").sum()
     written = write_worklists(rows, tmp_path, SPANISH, TUESDAY)
     names = [path.relative_to(tmp_path).as_posix() for path in written]
-    assert names == ["worklists/" + file_stem("../boss") + ".xlsx", "worklists/g0.xlsx", "worklists/all.csv"]
+    assert names == [
+        *(f"worklists/{file_stem('../boss')}.{kind}" for kind in ("xlsx", "csv", "parquet")),
+        *(f"worklists/g0.{kind}" for kind in ("xlsx", "csv", "parquet")),
+        "worklists/all.csv",
+        "worklists/all.parquet",
+    ]
     assert {path.parent for path in written} == {tmp_path / "worklists"}
     assert {path.stat().st_mode & 0o777 for path in written} == {0o600}, "they name people"
-    assert len(read_csv(written[-1], ";")) == len(rows)
-    in_books = sum(openpyxl.load_workbook(path).worksheets[0].max_row - 1 for path in written[:-1])
-    assert in_books == contacts["action"].isin(["call", "visit"]).sum()
+    assert len(read_csv(tmp_path / "worklists" / "all.csv", ";")) == len(rows)
+    assert len(pd.read_parquet(tmp_path / "worklists" / "all.parquet")) == len(rows)
+    personal = contacts["action"].isin(["call", "visit"]).sum()
+    books = [path for path in written if path.suffix == ".xlsx"]
+    assert sum(openpyxl.load_workbook(path).worksheets[0].max_row - 1 for path in books) == personal
+    assert sum(len(read_csv(path.with_suffix(".csv"), ";")) for path in books) == personal
+    assert sum(len(pd.read_parquet(path.with_suffix(".parquet"))) for path in books) == personal
 
 
 def test_the_workbook_is_formatted_filterable_and_ready_to_fill(day: dict[str, Any], tmp_path: Path):
@@ -99,34 +120,157 @@ def test_the_workbook_is_formatted_filterable_and_ready_to_fill(day: dict[str, A
     assert first[place["Socio"]].value == ATTACK and first[place["Socio"]].data_type == "s"
     assert first[place["Últimos contactos"]].value == "2026-06-05 SMS: Leído; 2026-06-01 Llamada: No contesta"
     assert (first[place["Desde"]].value, first[place["Hasta"]].value) == ("07:00", "20:00")
+    assert headings[-1] == "Código de fila" and sheet.column_dimensions[first[-1].column_letter].hidden
+    about = {row[0].value: row[1].value for row in book["Acerca de"].iter_rows()}
+    assert about["Código de la lista"] == "2026-06-30-g0" and len(about["Huella de la lista"]) == 16
+    assert sheet.page_setup.orientation == "landscape" and sheet.print_title_rows == "$1:$1"
     lists = [check for check in sheet.data_validations.dataValidation if check.type == "list"]
     assert lists and all(check.formula1.startswith("'Códigos'!$A$") for check in lists)
     assert not any(cell.data_type == "f" for row in sheet.iter_rows() for cell in row)
 
 
+def test_what_is_filled_in_is_guided_by_choices_and_limits(day: dict[str, Any], tmp_path: Path):
+    rows = rows_of(day, SPANISH)
+    write_worklists(rows, tmp_path, SPANISH, TUESDAY)
+    sheet = openpyxl.load_workbook(tmp_path / "worklists" / "g0.xlsx")["Lista"]
+    place = {cell.value: cell.column_letter for cell in sheet[1]}
+    issued = rows.set_index("customer_id")
+
+    def rule(heading: str, line: int = 2) -> Any:
+        at = f"{place[heading]}{line}"
+        (found,) = [check for check in sheet.data_validations.dataValidation if at in check.sqref]
+        assert found.errorTitle == heading and found.error and found.prompt
+        return found
+
+    assert rule("Resultado").type == "list"
+    # dates are days since 30 December 1899: 30 June 2026 is 46203, a year later 366 days more
+    assert [rule("Fecha de la promesa").formula1, rule("Fecha de la promesa").formula2] == ["46203", "46569"]
+    member = sheet[f"{place['Código del socio']}2"].value
+    assert float(rule("Monto de la promesa").formula2) == pytest.approx(issued.loc[member, "promise_limit_amount"])
+    assert issued.loc[member, "promise_limit_amount"] == pytest.approx(500 + issued.loc[member, "collectable_amount"])
+    assert rule("Hora del contacto").type == "time"
+    red = [rule.formula[0] for group in sheet.conditional_formatting for rule in group.rules]
+    assert len(red) == 2 and all('"Promete pagar"' in formula for formula in red)
+
+
+def test_a_row_has_the_same_id_in_every_file_and_no_other_row_has_it(day: dict[str, Any], tmp_path: Path):
+    rows = rows_of(day, SPANISH)
+    write_worklists(rows, tmp_path, SPANISH, TUESDAY)
+    folder = tmp_path / "worklists"
+    assert rows["row_id"].is_unique and rows["row_id"].str.fullmatch(r"20260630-[A-Z2-7]{16}").all()
+    assert not any(member in one for member, one in zip(rows["customer_id"], rows["row_id"], strict=True))
+    in_all = pd.read_parquet(folder / "all.parquet").set_index("row_id")["customer_id"]
+    assert in_all.to_dict() == dict(zip(rows["row_id"], rows["customer_id"], strict=True))
+    assert [row["Código de fila"] for row in read_csv(folder / "all.csv", ";")] == rows["row_id"].tolist()
+    mine = in_all[in_all.index.isin([row["Código de fila"] for row in read_csv(folder / "g0.csv", ";")])]
+    assert mine.index.tolist() == pd.read_parquet(folder / "g0.parquet")["row_id"].tolist() and len(mine)
+
+
+def test_the_parquet_list_says_codes_and_not_which_contacts_were_drawn(day: dict[str, Any], tmp_path: Path):
+    write_worklists(rows_of(day, SPANISH), tmp_path, SPANISH, TUESDAY)
+    table = pd.read_parquet(tmp_path / "worklists" / "all.parquet")
+    assert set(table["channel_code"]) <= set(worlds.CHANNELS) and not {"propensity", "is_exploration"} & set(table)
+    assert not table["reasons"].str.contains("al azar").any()
+    assert table.loc[table["customer_id"] == "m00000", "national_id"].item() == "0000123456"
+
+
+@pytest.mark.parametrize(
+    ("separator", "decimal", "expected"),
+    [(None, None, (";", ",")), (",", None, (",", ".")), (";", None, (";", ",")), (None, ".", (",", "."))],
+)
+def test_the_separator_of_a_csv_is_a_setting_and_never_the_decimal_sign(
+    separator: str | None, decimal: str | None, expected: tuple[str, str]
+):
+    settings = ListSettings("A", "es", "USD", worlds.QUITO, separator, decimal)
+    assert (settings.separator, settings.decimal) == expected
+
+
 def test_the_same_rows_give_the_same_bytes(day: dict[str, Any], tmp_path: Path):
     first = write_worklists(rows_of(day, SPANISH), tmp_path / "a", SPANISH, TUESDAY)
-    first += write_campaigns(rows_of(day, SPANISH), day["outcome"].details, tmp_path / "a", SPANISH, TUESDAY)
+    first += write_campaigns(
+        campaigns_of(day), rows_of(day, SPANISH), day["outcome"].details, tmp_path / "a", SPANISH, CAMPAIGNS, TUESDAY
+    )
     time.sleep(2.1)  # zip archives count time in steps of two seconds
     second = write_worklists(rows_of(day, SPANISH), tmp_path / "b", SPANISH, TUESDAY)
-    second += write_campaigns(rows_of(day, SPANISH), day["outcome"].details, tmp_path / "b", SPANISH, TUESDAY)
+    second += write_campaigns(
+        campaigns_of(day), rows_of(day, SPANISH), day["outcome"].details, tmp_path / "b", SPANISH, CAMPAIGNS, TUESDAY
+    )
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
-def test_a_campaign_has_template_and_variables_and_says_who_is_left_out(day: dict[str, Any], tmp_path: Path):
-    outcome = day["outcome"]
-    write_campaigns(rows_of(day, SPANISH), outcome.details, tmp_path, SPANISH, TUESDAY)
+def campaigns_of(day: dict[str, Any], language: str = "es") -> CampaignPlan:
+    """The plan of the day: everybody in the step friendly, and in no segment, so in the campaigns for all."""
+    frames, decisions = day["frames"], day["outcome"].decisions
+    features = frames["features"][["customer_id", "collectable_amount", "active_loan_count"]]
+    people = decisions.merge(features, on="customer_id").merge(
+        frames["customers"][["customer_id", "full_name", "timezone", "language_code"]], on="customer_id"
+    )
+    return plan_campaigns(
+        people.assign(
+            step_code="friendly", next_due_in_days=2, branch_id="B1", promise_date=None, promised_amount=None
+        ),
+        day["outcome"].details,
+        pd.DataFrame({"customer_id": [], "set_id": [], "segment_code": []}, dtype=object),
+        data=CAMPAIGNS,
+        rule_sources={},
+        costs=Costs({"sms": 0.03}),
+        manner=Manner("Cooperativa Los Andes", "USD", "EC"),
+        language=language,
+        timezone=worlds.QUITO,
+        as_of=TUESDAY,
+    )
+
+
+def test_a_campaign_writes_what_it_sends_and_what_it_holds_back(day: dict[str, Any], tmp_path: Path):
+    outcome, plan = day["outcome"], campaigns_of(day)
+    assert plan.problems() == []
+    rows = with_campaign_files(rows_of(day, SPANISH), plan)
+    written = write_campaigns(plan, rows, outcome.details, tmp_path, SPANISH, CAMPAIGNS, TUESDAY)
+    counts = plan.counts.set_index("campaign_id")
     for channel in ("ivr", "whatsapp", "sms", "email"):
-        sent = read_csv(tmp_path / "campaigns" / f"{channel}.csv", ";")
-        assert len(sent) == (outcome.decisions["action"] == channel).sum()
-        suppressed = read_csv(tmp_path / "campaigns" / f"{channel}_suppressed.csv", ";")
-        blocked = outcome.details[(outcome.details["channel_code"] == channel) & ~outcome.details["is_allowed"]]
-        assert len(suppressed) == len(blocked)
-    one = read_csv(tmp_path / "campaigns" / "whatsapp.csv", ";")[0]
-    assert one["Plantilla"].startswith("whatsapp_") and one["Plantilla"].endswith("_es")
+        stem = tmp_path / "campaigns" / f"rest_{channel}"
+        raw = stem.with_suffix(".csv").read_bytes()
+        assert raw.startswith(b"\xef\xbb\xbf"), "spreadsheets read accents only with it"
+        sent = read_csv(stem.with_suffix(".csv"), ";")
+        assert (
+            len(sent) == (outcome.decisions["action"] == channel).sum() == counts.loc[f"rest_{channel}", "sent_count"]
+        )
+        held = read_csv(tmp_path / "campaigns" / f"rest_{channel}_suppressed.csv", ";")
+        assert len(held) == counts.loc[f"rest_{channel}", "suppressed_count"]
+        assert all(row["Por qué no se envía"] and row["Fuente"] for row in held)
+        for ending, rows_there in (("", sent), ("_suppressed", held)):
+            table = pq.read_table(tmp_path / "campaigns" / f"rest_{channel}{ending}.parquet")
+            assert table.num_rows == len(rows_there)
+            assert all(
+                table.schema.field(name).type == pa.string()
+                for name in ("customer_id", "loan_id", "national_id")
+                if name in table.column_names
+            )
+    total = sum(len(read_csv(path, ";")) for path in written if path.suffix == ".csv")
+    assert total == len(outcome.decisions), "everybody is in one file, once"
+    one = read_csv(tmp_path / "campaigns" / "rest_whatsapp.csv", ";")[0]
+    assert one["Plantilla"] == "whatsapp_friendly_es_v1" and one["Plantilla aprobada"] == "puntual_recordatorio_amable"
     assert "Cooperativa Los Andes" in one["Mensaje"] and "USD" in one["Mensaje"]
-    assert one["Teléfono o dirección"] == "+593990000001"
-    assert not (tmp_path / "campaigns" / "call.csv").exists()
+    assert one["Teléfono o dirección"] == "+593990000001" and one["Documento"].startswith("0")
+    assert {path.stat().st_mode & 0o777 for path in written} == {0o600}, "they name people"
+    named = rows[rows["channel_code"] == "sms"]["file"].unique().tolist()
+    assert named == ["campaigns/rest_sms.csv"]
+
+
+def test_a_preview_shows_a_members_figures_and_nobodys_name(day: dict[str, Any], tmp_path: Path):
+    plan = campaigns_of(day)
+    people = day["outcome"].decisions.merge(day["frames"]["features"][["customer_id", "collectable_amount"]]).assign(
+        full_name="José Peña", next_due_in_days=2, active_loan_count=1, branch_id="B1", promise_date=None,
+        promised_amount=None,
+    )  # fmt: skip
+    manner = Manner("Cooperativa Los Andes", "USD", "EC")
+    count = write_previews(tmp_path, plan, people, CAMPAIGNS, manner, TUESDAY)
+    previews = pd.read_parquet(tmp_path / PREVIEWS)
+    assert len(previews) == count > 40
+    real = previews[(previews["campaign_id"] == "rest_whatsapp") & ~previews["is_example"]]
+    assert real["message"].iloc[0].startswith("Hola, J***.")
+    assert not previews["message"].str.contains("José|Peña").any()
+    assert previews[previews["campaign_id"] == "preventive_sms"]["is_example"].all()
 
 
 def test_lists_speak_the_language_of_the_institution(day: dict[str, Any], tmp_path: Path):
@@ -200,6 +344,7 @@ def test_csv_keeps_numbers_quotes_and_gaps():
 
 
 def test_file_names_cannot_leave_the_folder_nor_meet():
-    names = [file_stem(one) for one in ("../boss", "..\\boss", "a/b", "a_b", "a:b", "", "CON.")]
+    names = [file_stem(one) for one in ("../boss", "..\\boss", "a/b", "a_b", "a:b", "", "CON.", "all", "Screen")]
     assert len(set(names)) == len(names)
+    assert not {"all", "screen"} & {name.lower() for name in names}
     assert all("/" not in name and "\\" not in name and "." not in name and name for name in names)

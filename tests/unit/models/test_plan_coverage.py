@@ -153,6 +153,6 @@ def test_the_interval_of_the_chosen_plan_covers_its_true_value(logged: bool, mon
             f"bias {bias:+.3f} (standard error {error:.3f})\n"
         )
         assert count / LOGS >= 0.9
-        # The bias is real (the rows that chose the learner value it) and is bounded, not denied: half the spread of
-        # one log would cost an interval of 95 % about three points of coverage.
-        assert bias < 0.5 * np.std(missed[name])
+        # Other rows chose the plan than value it. What is left of a bias is within three standard errors of 120 logs,
+        # which does not show that there is none.
+        assert abs(bias) < 3 * error

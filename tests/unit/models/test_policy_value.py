@@ -17,10 +17,10 @@ from models.contact_channel.judge import (
     overlap,
     why_refused,
 )
-from models.contact_channel.learners import BEST_ARM, THROUGH_REACH
 from models.contact_channel.nuisance import Nuisance
 from models.contact_channel.plans import plan_within
 from models.contact_channel.rows import NONE, ChannelRows, halves
+from models.contact_channel.settings import BEST_ARM, THROUGH_REACH
 
 LOGS, MEMBERS, WEEKS, CELLS, CLIP = 200, 500, 6, 8, 20.0
 AMOUNT = np.array([40.0, 60.0, 80.0, 100.0, 120.0, 160.0, 200.0, 240.0])

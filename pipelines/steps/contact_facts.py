@@ -1,0 +1,113 @@
+"""What the contact rules know beside the marts: recent plans, dated statuses, members' messages, approved templates."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from pipelines.day import Day
+from pipelines.steps.decided import ensure_decided
+from puntual.decision.facts import ContactFacts
+from puntual.decision.policies import PolicySet
+from puntual.errors import RuleError
+
+STATUSES_FILE = "member_statuses.csv"
+TEMPLATES_FILE = "template_quality.csv"
+_PLAN_DAYS = 7
+"""A list that is older has been answered or never will be."""
+
+
+def contact_facts(day: Day, policies: PolicySet, interactions: pd.DataFrame) -> ContactFacts:
+    """The facts of the date; a file that is not there leaves its part out.
+
+    Raises:
+        RuleError: a file of the institution cannot be read; says which, where and why.
+    """
+    return ContactFacts(
+        planned=_planned(day, interactions),
+        statuses=read_statuses(day.home.policies / STATUSES_FILE),
+        texts=_texts(day, policies),
+        templates=read_templates(day.home.policies / TEMPLATES_FILE),
+    )
+
+
+def unconfirmed(plans: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame:
+    """Those of ``plans`` whose outcome may still arrive: on or after the last day of which the channel's file tells.
+
+    A day of a channel is settled once a contact of a later day has come in through it; what was planned for it and is
+    not there did not happen.
+
+    Args:
+        plans: customer_id, loan_id, channel_code, planned_for (datetime).
+        interactions: fct_interactions.
+    """
+    made = interactions[interactions["direction_code"].eq("outbound").to_numpy(dtype=bool)]
+    newest = made.groupby(made["channel_code"].astype(object))["occurred_date"].max()
+    told = pd.to_datetime(plans["channel_code"].map(newest))
+    open_still = told.isna() | (pd.to_datetime(plans["planned_for"]) >= told)
+    return plans[open_still.to_numpy(dtype=bool)].reset_index(drop=True)
+
+
+def _planned(day: Day, interactions: pd.DataFrame) -> pd.DataFrame:
+    ensure_decided(day.warehouse, "decisions.decisions")
+    plans = day.warehouse.read(
+        "select customer_id, loan_id, action as channel_code, as_of_date as planned_for from decisions.decisions"
+        " where action <> 'none' and as_of_date < {} and as_of_date >= {} order by as_of_date, customer_id",
+        [day.as_of, day.as_of - timedelta(days=_PLAN_DAYS)],
+    )
+    return unconfirmed(plans, interactions)
+
+
+def _texts(day: Day, policies: PolicySet) -> pd.DataFrame | None:
+    channels = sorted({channel for _, entry in policies.of_kind("stop_words") for channel in entry.rule.channels})
+    if not channels:
+        return None
+    places = ", ".join(["{}"] * len(channels))
+    return day.warehouse.read(
+        "select customer_id, channel_code, occurred_at, notes as text from staging.stg_core__interactions"
+        f" where direction_code = 'inbound' and notes is not null and channel_code in ({places})"
+        " order by customer_id, occurred_at, interaction_id",
+        channels,
+    )
+
+
+def read_statuses(file: Path) -> pd.DataFrame | None:
+    """Dated statuses: customer_id, status_code, from_date, to_date (empty: no known end); None without the file.
+
+    Raises:
+        RuleError: columns are missing, or a date is not one.
+    """
+    table = _read(file, ["customer_id", "status_code", "from_date", "to_date"])
+    if table is None:
+        return None
+    for column in ("from_date", "to_date"):
+        dates = pd.to_datetime(table[column], format="%Y-%m-%d", errors="coerce")
+        wrong = dates.isna() & (table[column].notna() | (column == "from_date"))
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            raise RuleError(f"{file}, line {row + 2}: {column} is {table[column].iloc[row]!r}; write it as 2026-06-30.")
+        table[column] = dates.astype("datetime64[us]")
+    return table
+
+
+def read_templates(file: Path) -> pd.DataFrame | None:
+    """Message templates: channel_code, template_id, status_code, quality_code; None without the file.
+
+    Raises:
+        RuleError: columns are missing.
+    """
+    return _read(file, ["channel_code", "template_id", "status_code", "quality_code"])
+
+
+def _read(file: Path, columns: list[str]) -> pd.DataFrame | None:
+    if not file.exists():
+        return None
+    try:
+        table = pd.read_csv(file, dtype=str, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise RuleError(f"{file} cannot be read as CSV: {error}") from error
+    if sorted(table.columns) != sorted(columns):
+        raise RuleError(f"{file}: the columns must be {', '.join(columns)}; it has {', '.join(table.columns)}.")
+    return table[columns]

@@ -1,0 +1,333 @@
+"""What if: the day decided again with something changed, beside how it was. Pure: arguments in, two decisions out.
+
+A change is a key and a value. Keys are those of ``puntual.yaml`` where there is one, and the team's capacity:
+
+    channels.<channel>.capacity      contacts a day: of messages the limit, of calls and visits what the team does
+    channels.<channel>.cost          of one contact
+    collectors.capacity              of the whole team
+    collectors.team.<team>.capacity  of one team
+    collectors.<id>.capacity         of one collector
+    decision.<name>                  any other figure that the decision takes: exploration_share, seed, …
+
+A value is a figure (``800``), a change of it (``+50``, ``-20``), a share (``+10%``) or ``none``: no limit.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import TypeAdapter, ValidationError
+
+from puntual.audit.inputs import complete
+from puntual.decision.capacity import COLLECTOR_CHANNELS, roster
+from puntual.decision.decide import DecisionOutcome, decide
+from puntual.errors import UsageError
+from puntual.settings import DecisionSettings
+
+_VALUE = re.compile(r"^(?P<sign>[+-]?)(?P<figure>\d+(?:\.\d+)?)(?P<percent>%?)$")
+_NO_LIMIT = {"none", "null"}
+_ELSEWHERE = {"costs", "daily_capacity", "as_of", "timezone"}
+"""Arguments that have keys of their own, or that are no figure of a day to play with."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A key and what becomes of its figure: ``absolute``, ``added`` or a ``share`` more; None: no limit."""
+
+    key: str
+    text: str
+    how: str
+    figure: float | None
+
+    @classmethod
+    def parse(cls, text: str) -> Change:
+        """``key=value``, as :mod:`puntual.audit.whatif` says.
+
+        Raises:
+            UsageError: it is not of that form.
+        """
+        key, equals, value = (part.strip() for part in text.partition("="))
+        match = _VALUE.match(value)
+        if not equals or not key or (match is None and value.lower() not in _NO_LIMIT):
+            raise UsageError(
+                f"{text!r} is no change; write KEY=VALUE with a value such as 800, +50, -10% or none, for example "
+                "channels.sms.capacity=+10%"
+            )
+        if match is None:
+            return cls(key, value, "absolute", None)
+        number = float(f"{match['sign']}{match['figure']}")
+        if match["percent"]:
+            if not match["sign"]:
+                raise UsageError(f"{text!r}: a share needs its sign, as in +10% or -10%")
+            return cls(key, value, "share", number / 100)
+        return cls(key, value, "added" if match["sign"] else "absolute", number)
+
+    def applied(self, before: float | None) -> float | None:
+        """The figure after the change.
+
+        Raises:
+            UsageError: there is no figure that could become more or less, or it would be negative.
+        """
+        if self.how == "absolute":
+            return self.figure
+        if before is None:
+            raise UsageError(f"{self.key} has no limit today, so nothing can be added to it; give a figure, as in 500")
+        assert self.figure is not None
+        after = before + self.figure if self.how == "added" else before * (1 + self.figure)
+        if after < 0:
+            raise UsageError(f"{self.key}={self.text} would make it {after:g}; it is {before:g} and cannot be negative")
+        return after
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What a change did: the figure before and after."""
+
+    key: str
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """Two decisions of one day.
+
+    Attributes:
+        changes: what was changed, in the order asked for.
+        before: the decision as it was.
+        after: with the changes.
+    """
+
+    changes: tuple[Changed, ...]
+    before: DecisionOutcome
+    after: DecisionOutcome
+
+    @property
+    def is_money(self) -> bool:
+        """Whether gains were estimated; on the written ladder there are none."""
+        return self.before.summary["value_basis"] == "channel_model"
+
+    def members(self) -> pd.DataFrame:
+        """Members whose action changes: customer_id, before, after, kind, net_before, net_after, by kind and id.
+
+        ``kind``: ``entering``, ``leaving`` or ``changed``.
+        """
+        columns = ["customer_id", "action", "expected_gain_amount", "contact_cost_amount"]
+        one, other = (outcome.decisions[columns] for outcome in (self.before, self.after))
+        both = one.merge(other, on="customer_id", how="outer", suffixes=("_before", "_after"))
+        both[["action_before", "action_after"]] = both[["action_before", "action_after"]].fillna("none")
+        both = both[both["action_before"] != both["action_after"]]
+        kind = np.select(
+            [both["action_before"] == "none", both["action_after"] == "none"], ["entering", "leaving"], "changed"
+        )
+        net = {
+            f"net_{when}": both[f"expected_gain_amount_{when}"] - both[f"contact_cost_amount_{when}"]
+            for when in ("before", "after")
+        }
+        frame = pd.DataFrame(
+            {
+                "customer_id": both["customer_id"],
+                "before": both["action_before"],
+                "after": both["action_after"],
+                "kind": kind,
+                **net,
+            }
+        )
+        return frame.sort_values(["kind", "customer_id"]).reset_index(drop=True)
+
+    def figures(self) -> list[tuple[str, float | None, float | None]]:
+        """Key, before and after of the day's figures: money, contacts, gap, members explored."""
+        one, other = _figures(self.before), _figures(self.after)
+        return [(key, one[key], other[key]) for key in one]
+
+    def prices(self) -> pd.DataFrame:
+        """Per capacity: what it has, what is used and what one more is worth, before and after."""
+        columns = ["capacity_name", "channels", "zone", "capacity_count", "used_count", "price_amount"]
+        key = columns[:3]
+        frames = (outcome.prices[columns] for outcome in (self.before, self.after))
+        one, other = (frame.assign(zone=frame["zone"].fillna("")) for frame in frames)
+        return one.merge(other, on=key, how="outer", suffixes=("_before", "_after")).sort_values(key, ignore_index=True)
+
+
+def what_if(arguments: Mapping[str, Any], changes: Sequence[Change], before: DecisionOutcome | None = None) -> WhatIf:
+    """Decide with ``changes`` and without; ``before`` spares the second when it is known already.
+
+    Args:
+        arguments: those of :func:`puntual.decision.decide.decide`.
+        changes: applied one after the other.
+        before: the decision of ``arguments``.
+
+    Raises:
+        UsageError: an unknown key or a value that the decision does not take; says which there are.
+    """
+    given = complete(decide, arguments)
+    changed, done = dict(given), []
+    for change in changes:
+        done.append(_apply(changed, change))
+    return WhatIf(tuple(done), before or decide(**given), decide(**changed))
+
+
+def changed_arguments(arguments: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, Any]:
+    """``arguments`` with the changes made; those given stay as they are.
+
+    Raises:
+        UsageError: as :func:`what_if`.
+    """
+    changed = complete(decide, arguments)
+    for change in changes:
+        _apply(changed, change)
+    return changed
+
+
+def keys(arguments: Mapping[str, Any]) -> dict[str, float | None]:
+    """Every key that can be changed, with its figure today."""
+    given = complete(decide, arguments)
+    found: dict[str, float | None] = {}
+    for channel in given["costs"]:
+        found[f"channels.{channel}.capacity"] = _channel_capacity(given, channel)
+        found[f"channels.{channel}.cost"] = float(given["costs"][channel])
+    team = _at_work(given)
+    found["collectors.capacity"] = float(team["daily_capacity"].sum())
+    if "team" in team:
+        for name, group in team[team["team"].notna()].groupby("team", sort=True):
+            found[f"collectors.team.{name}.capacity"] = float(group["daily_capacity"].sum())
+    for row in team.itertuples():
+        found[f"collectors.{row.collector_id}.capacity"] = float(row.daily_capacity)
+    hints = typing.get_type_hints(decide)
+    for name in inspect.signature(decide).parameters:
+        if name not in _ELSEWHERE and _is_figure(hints[name]):
+            found[f"decision.{name}"] = None if given[name] is None else float(given[name])
+    return found
+
+
+def _is_figure(hint: Any) -> bool:
+    union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    kinds = set(typing.get_args(hint) if union else (hint,)) - {type(None)}
+    return bool(kinds) and kinds <= {int, float}
+
+
+def _at_work(given: Mapping[str, Any]) -> pd.DataFrame:
+    """Collectors of the day with their capacity, by collector_id."""
+    team = roster(given["collectors"], list(given["costs"]), given["as_of"])
+    extra = [name for name in ("team",) if name in given["collectors"]]
+    own = given["collectors"][["collector_id", *extra]].drop_duplicates("collector_id")
+    return team.merge(own, on="collector_id", how="left")
+
+
+def _channel_capacity(given: Mapping[str, Any], channel: str) -> float | None:
+    if channel in COLLECTOR_CHANNELS:
+        team = _at_work(given)
+        return float(team.loc[[channel in mine for mine in team["channels"]], "daily_capacity"].sum())
+    limit = given["daily_capacity"].get(channel)
+    return None if limit is None else float(limit)
+
+
+def _apply(given: dict[str, Any], change: Change) -> Changed:
+    known = keys(given)
+    if change.key not in known:
+        raise _unknown(change.key, list(known))
+    before = known[change.key]
+    after = change.applied(before)
+    group, _, rest = change.key.partition(".")
+    name, _, what = rest.rpartition(".")
+    if group == "channels" and what == "cost":
+        given["costs"] = {**given["costs"], name: _required(change, after)}
+    elif group == "channels" and name not in COLLECTOR_CHANNELS:
+        limit = None if after is None else math.floor(after + 0.5)
+        given["daily_capacity"] = {**given["daily_capacity"], name: limit}
+        after = None if limit is None else float(limit)
+    elif group == "decision":
+        given[rest] = _checked(change, rest, after)
+    else:
+        after = float(math.floor(_required(change, after) + 0.5))
+        given["collectors"] = _with_capacity(given, change, _members(given, group, name), int(after))
+    return Changed(change.key, before, after)
+
+
+def _members(given: Mapping[str, Any], group: str, name: str) -> list[str]:
+    """Collectors whom a key of capacity is about."""
+    team = _at_work(given)
+    if group == "channels":
+        team = team[[name in mine for mine in team["channels"]]]
+    elif name.startswith("team."):
+        team = team[team["team"] == name.removeprefix("team.")]
+    elif name:
+        team = team[team["collector_id"] == name]
+    return team["collector_id"].tolist()
+
+
+def _with_capacity(given: Mapping[str, Any], change: Change, members: list[str], total: int) -> pd.DataFrame:
+    """The collectors with the capacity of ``members`` together made ``total``, each by its part, whole contacts."""
+    collectors: pd.DataFrame = given["collectors"].copy()
+    own = _at_work(given).set_index("collector_id").loc[members, "daily_capacity"].to_numpy(dtype=float)
+    if not len(own):
+        raise UsageError(
+            f"{change.key}: nobody of the team works that on {given['as_of']}, so there is nothing to change"
+        )
+    parts = own / own.sum() * total
+    whole: npt.NDArray[np.int64] = np.floor(parts).astype(np.int64)
+    # by largest remainder, the first collector first
+    order = np.argsort(-(parts - whole), kind="stable")
+    whole[order[: total - int(whole.sum())]] += 1
+    today = dict(zip(members, whole.tolist(), strict=True))
+    capacity = collectors["collector_id"].map(today)
+    collectors["daily_capacity"] = capacity.where(capacity.notna(), collectors["daily_capacity"]).astype("float64")
+    return collectors
+
+
+def _required(change: Change, value: float | None) -> float:
+    if value is None:
+        raise UsageError(f"{change.key} needs a figure; {change.text} is none")
+    if value < 0:
+        raise UsageError(f"{change.key} cannot be negative: {value:g}")
+    return value
+
+
+def _checked(change: Change, name: str, value: float | None) -> Any:
+    hint = typing.get_type_hints(decide)[name]
+    kinds = typing.get_args(hint) or (hint,)
+    try:
+        if name in DecisionSettings.model_fields:  # the bounds of puntual.yaml
+            DecisionSettings.model_validate({name: value})
+        if value is not None and int in kinds and float not in kinds:
+            return TypeAdapter(hint).validate_python(int(value) if float(value).is_integer() else value)
+        return TypeAdapter(hint).validate_python(value)
+    except ValidationError as error:
+        raise UsageError(f"{change.key}={change.text}: {error.errors()[0]['msg']}") from error
+
+
+def _unknown(key: str, known: list[str]) -> UsageError:
+    near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+    general = [one for one in known if not re.match(r"collectors\.(?!team\.|capacity)", one)]
+    said = f"did you mean {' or '.join(near)}? " if near else ""
+    return UsageError(
+        f"{key} is not something that can be changed: {said}There are {', '.join(general)}, and "
+        "collectors.<id>.capacity of every collector at work."
+    )
+
+
+def _figures(outcome: DecisionOutcome) -> dict[str, float | None]:
+    chosen = outcome.decisions[outcome.decisions["action"] != "none"]
+    is_money = outcome.summary["value_basis"] == "channel_model"
+    gain, cost = float(chosen["expected_gain_amount"].sum()), float(chosen["contact_cost_amount"].sum())
+    channels = dict.fromkeys(outcome.details["channel_code"])
+    return {
+        "gain": gain if is_money else None,
+        "cost": cost,
+        "net": gain - cost if is_money else None,
+        "contacts": float(len(chosen)),
+        **{f"contacts.{channel}": float((chosen["action"] == channel).sum()) for channel in channels},
+        "explored": float(outcome.summary["explored_count"]),
+        "gap": outcome.summary["gap_rate"],
+    }

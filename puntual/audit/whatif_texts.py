@@ -1,0 +1,58 @@
+"""The figures of a what-if as rows of texts, for the terminal and the page."""
+
+from __future__ import annotations
+
+import json
+
+from puntual.audit.texts import MISSING, amount, channel_name, figure, percent, say
+from puntual.audit.whatif import WhatIf
+
+_MONEY = {"gain", "cost", "net"}
+
+
+def figure_rows(found: WhatIf, currency: str, language: str) -> list[list[str]]:
+    """Label, before, after and difference of every figure of the day."""
+    rows = []
+    for key, before, after in found.figures():
+        group, _, channel = key.partition(".")
+        label = (
+            say("what_if", "contacts_by", language, channel=channel_name(channel, language))
+            if channel
+            else say("what_if", group, language)
+        )
+        change = None if before is None or after is None else after - before
+        if key in _MONEY:
+            written = [amount(value, currency, language) for value in (before, after)]
+            difference = _signed(change, figure(change, language))
+        elif key == "gap":
+            written = [percent(value, language, 3) for value in (before, after)]
+            difference = MISSING
+        else:
+            written = [figure(value, language, 0) for value in (before, after)]
+            difference = _signed(change, figure(change, language, 0))
+        rows.append([label, *written, difference])
+    return rows
+
+
+def capacity_rows(found: WhatIf, language: str) -> list[list[str]]:
+    """Name, room, use and price of every capacity; where one changed, both figures."""
+    rows = []
+    for row in found.prices().itertuples():
+        channels = " + ".join(channel_name(code, language) for code in json.loads(row.channels))
+        rows.append(
+            [
+                f"{channels} · {row.zone}" if row.zone else channels,
+                _both(figure(row.capacity_count_before, language, 0), figure(row.capacity_count_after, language, 0)),
+                _both(figure(row.used_count_before, language, 0), figure(row.used_count_after, language, 0)),
+                _both(figure(row.price_amount_before, language), figure(row.price_amount_after, language)),
+            ]
+        )
+    return rows
+
+
+def _both(before: str, after: str) -> str:
+    return before if before == after else f"{before} → {after}"
+
+
+def _signed(value: float | None, text: str) -> str:
+    return f"+{text}" if value is not None and value > 0 else text

@@ -1,0 +1,305 @@
+"""Why this member, this channel, this place in the list; or why not. Read off the published log alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from puntual.audit.chain import AuditLog, Entry
+from puntual.audit.digests import sha256
+from puntual.audit.log import people, person
+from puntual.audit.texts import MISSING, amount, channel_name, figure, known, percent, say
+from puntual.decision.capacity import COLLECTOR_CHANNELS
+from puntual.errors import UsageError
+
+_AROUND = 2
+_SHOWN = 12
+"""Characters of a hash that are shown."""
+
+
+@dataclass(frozen=True)
+class ChannelWhy:
+    """What was weighed of one channel, as texts."""
+
+    channel_code: str
+    channel: str
+    is_allowed: bool
+    is_chosen: bool
+    verdict: str
+    gain: str
+    cost: str
+    net: str
+    price: str
+    surplus: str
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One contact of the same list."""
+
+    rank: int
+    customer_id: str
+    is_this: bool
+    net: str
+    owed: str
+    days: str
+
+
+@dataclass(frozen=True)
+class Why:
+    """The explanation of one member's row, in one language; no name, no document, no number of a telephone."""
+
+    customer_id: str
+    title: str
+    headline: str
+    facts: tuple[tuple[str, str], ...]
+    reasons: tuple[str, ...]
+    channels: tuple[ChannelWhy, ...]
+    notes: tuple[str, ...]
+    around: tuple[Neighbour, ...]
+    versions: tuple[tuple[str, str], ...]
+
+
+def why(log: AuditLog, entry: Entry, customer_id: str, language: str) -> Why:
+    """Explain the row of a member.
+
+    Raises:
+        UsageError: the day did not consider that member.
+        AuditError: the log was altered.
+    """
+    file, context = log.log_file(entry), log.context(entry)
+    row = person(file, customer_id)
+    if row is None:
+        raise UsageError(
+            say("why", "not_considered", language, customer=customer_id, people=entry.people, date=entry.as_of_date)
+        )
+    told = _Teller(row, context, language)
+    around, size = told.around(people(file, ["customer_id", "action", "collector_id", "rank", "expected_gain_amount",
+                                             "contact_cost_amount", "arrears_amount", "past_due_days"]))  # fmt: skip
+    rules = context["rules"]
+    return Why(
+        customer_id=customer_id,
+        title=say("why", "title", language, customer=customer_id, date=entry.as_of_date),
+        headline=told.headline(),
+        facts=told.facts(size),
+        reasons=told.reasons(),
+        channels=tuple(told.channel(one) for one in row["channels"]),
+        notes=(
+            say("why", "rules_looked_at", language, count=len(rules), country=told.settings["institution"]["country"]),
+            say("why", "price_note", language) if told.is_money else say("what_if", "model_off", language),
+        ),
+        around=around,
+        versions=_versions(entry, language),
+    )
+
+
+def _versions(entry: Entry, language: str) -> tuple[tuple[str, str], ...]:
+    made = entry.versions
+    models = ", ".join(
+        f"{name} {str(version)[:_SHOWN] if version else say('why', 'turned_off', language)}"
+        for name, version in made["models"].items()
+    )
+    shown = sha256(entry.content())[:_SHOWN] + "…"
+    return (
+        (
+            say("why", "entry", language),
+            say("why", "entry_text", language, sequence=entry.sequence, date=entry.as_of_date, hash=shown),
+        ),
+        (say("why", "inputs", language), made["inputs_sha256"][:_SHOWN] + "…"),
+        (say("why", "models", language), models or MISSING),
+        (say("why", "rules", language), ", ".join(sorted(made["rules"])) or MISSING),
+        (say("why", "settings", language), made["settings_sha256"][:_SHOWN] + "…"),
+        (
+            say("why", "code", language),
+            f"puntual {made['software'].get('puntual', MISSING)}, {made['code_sha256'][:_SHOWN]}…",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Teller:
+    row: Mapping[str, Any]
+    context: Mapping[str, Any]
+    language: str
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        settings: Mapping[str, Any] = self.context["settings"]
+        return settings
+
+    @property
+    def currency(self) -> str:
+        return str(self.settings["institution"]["currency"])
+
+    @property
+    def is_money(self) -> bool:
+        """Whether the plan compared money; else it followed the written ladder."""
+        return any(one["gain_amount"] is not None for one in self.row["channels"])
+
+    @property
+    def is_contact(self) -> bool:
+        return self.row["action"] != "none"
+
+    def say(self, key: str, **values: object) -> str:
+        return say("why", key, self.language, **values)
+
+    def money(self, value: Any) -> str:
+        return amount(value, self.currency, self.language)
+
+    def name(self, channel: str) -> str:
+        return channel_name(channel, self.language)
+
+    def headline(self) -> str:
+        """One sentence: contacted how and by what, or why not."""
+        row = self.row
+        if self.is_contact:
+            on_ladder = "LADDER_STEP" in json.loads(row["reason_codes"]) or not self.is_money
+            how = "head_drawn" if row["is_exploration"] else "head_ladder" if on_ladder else "head_plan"
+            return self.say(how, channel=self.name(row["action"]).lower())
+        codes = json.loads(row["blocked_by"])
+        held = [code.split(":")[1] for code in codes if code.startswith("experiment:")]
+        if held:
+            return self.say("head_hold_out", experiment=held[0])
+        if not any(one["is_allowed"] for one in row["channels"]):
+            return self.say("head_rules")
+        return self.say(codes[0]) if codes and known("why", codes[0]) else self.say("head_other", what=", ".join(codes))
+
+    def facts(self, size: int) -> tuple[tuple[str, str], ...]:
+        """Label and value of what is true of the member and of the draw."""
+        row = self.row
+        plan = next((one["channel_code"] for one in row["channels"] if one["greedy_action"]), None)
+        found = [
+            ("owed", self.money(row["arrears_amount"])),
+            ("days", figure(row["past_due_days"], self.language, 0)),
+            ("risk", percent(row["default_probability"], self.language)),
+        ]
+        if self.is_contact:
+            found += [
+                ("list", self.list_name()),
+                ("rank", self.say("rank_of", rank=int(row["rank"]), size=size)),
+                ("window", f"{self.moment(row['window_start'])} – {self.moment(row['window_end'], '%H:%M')}"),
+                ("gain", self.money(row["expected_gain_amount"]) if self.is_money else self.say("none_estimated")),
+                ("cost", self.money(row["contact_cost_amount"])),
+            ]
+        unknown = row["propensity"] is None
+        found += [
+            ("plan", self.say("nothing") if plan is None else self.name(plan)),
+            ("drawn", self.say("drawn_yes" if row["is_exploration"] else "drawn_no")),
+            ("propensity", self.say("propensity_unknown") if unknown else percent(row["propensity"], self.language)),
+            (
+                "experiment",
+                self.say("arm", experiment=row["experiment_id"], arm=row["arm_code"])
+                if row["experiment_id"]
+                else self.say("no_experiment"),
+            ),
+        ]
+        return tuple((self.say(label), value) for label, value in found)
+
+    def list_name(self) -> str:
+        """The collector's list, or the channel's for messages."""
+        return str(self.row["collector_id"]) if self.row["collector_id"] else self.name(self.row["action"])
+
+    def moment(self, value: datetime | None, form: str = "%Y-%m-%d %H:%M") -> str:
+        """A moment in the institution's zone."""
+        if value is None:
+            return MISSING
+        stamp = pd.Timestamp(value)
+        stamp = stamp.tz_localize("UTC") if stamp.tz is None else stamp
+        return str(stamp.tz_convert(ZoneInfo(self.settings["institution"]["timezone"])).strftime(form))
+
+    def reasons(self) -> tuple[str, ...]:
+        """The sentences that the lists show, as they were on the day; a code that has none is shown as it is."""
+        texts = self.context["reason_texts"]
+        codes = json.loads(self.row["reason_codes"])
+        return tuple(texts[code][self.language] if code in texts else code for code in codes)
+
+    def channel(self, one: Mapping[str, Any]) -> ChannelWhy:
+        """What was weighed of one channel."""
+        price, net = one["price_amount"], one["net_amount"]
+        surplus = net - price if net is not None and price is not None else None
+        return ChannelWhy(
+            channel_code=one["channel_code"],
+            channel=self.name(one["channel_code"]),
+            is_allowed=one["is_allowed"],
+            is_chosen=one["is_chosen"],
+            verdict=" ".join(self.verdict(one)),
+            gain=figure(one["gain_amount"], self.language),
+            cost=figure(one["cost_amount"], self.language),
+            net=figure(net, self.language),
+            price=figure(price, self.language),
+            surplus=figure(surplus, self.language),
+        )
+
+    def verdict(self, one: Mapping[str, Any]) -> list[str]:
+        """Allowed or blocked and by what; if allowed, why it was or was not the one."""
+        if not one["is_allowed"]:
+            blocked = [self.say("blocked", rules="; ".join(self.rule(code) for code in json.loads(one["blocked_by"])))]
+            if one["is_never"]:
+                blocked.append(self.say("never"))
+            elif one["earliest_permitted_at"] is not None:
+                blocked.append(self.say("from", moment=self.moment(one["earliest_permitted_at"])))
+            sources = json.loads(one["sources"] or "[]")
+            return [*blocked, *([self.say("source", sources=", ".join(sources))] if sources else [])]
+        if one["is_chosen"]:
+            if self.row["is_exploration"]:
+                part = percent(one["explore_probability"], self.language)
+                said = [self.say("chosen_drawn", probability=part)]
+            else:
+                said = [self.say("chosen")]
+        elif self.is_money and not one["is_supported"]:
+            said = [self.say("permitted"), self.say("unsupported")]
+        elif one["net_amount"] is not None and one["net_amount"] <= 0:
+            said = [self.say("permitted"), self.say("costs_more")]
+        elif one["price_amount"] is not None and one["net_amount"] is not None and (
+            one["net_amount"] < one["price_amount"]
+        ):  # fmt: skip
+            said = [self.say("permitted"), self.say("price_higher")]
+        elif self.is_contact and not self.row["is_exploration"] and self.is_money:
+            said = [self.say("permitted"), self.say("less_than_chosen")]
+        else:
+            said = [self.say("permitted")]
+        return said + ([self.say("by_plan")] if one["greedy_action"] and not one["is_chosen"] else [])
+
+    def rule(self, code: str) -> str:
+        """A rule in words, with its id."""
+        entry = next((one["rule"] for one in self.context["rules"] if one["rule"]["id"] == code), None)
+        if entry is None or not known("rule_kinds", entry["kind"]):
+            return code if entry is None or not entry.get("note") else f"{entry['note']} ({code})"
+        values = {name: entry.get(name) for name in ("n", "days", "hours", "years")}
+        if "window" in entry:
+            kind, _, days = str(entry["window"]).partition(":")
+            values["window"] = say("windows", "rolling" if days else kind, self.language, days=days)
+        for name, group in (("event", "events"), ("what", "requirements")):
+            if name in entry:
+                values[name] = say(group, entry[name], self.language) if known(group, entry[name]) else str(entry[name])
+        if entry.get("amount") is not None:
+            values["amount"] = self.money(entry["amount"])
+        return f"{say('rule_kinds', entry['kind'], self.language, **values)} ({code})"
+
+    def around(self, everybody: pd.DataFrame) -> tuple[tuple[Neighbour, ...], int]:
+        """The contacts before and after in the same list, and how many it has."""
+        row = self.row
+        if not self.is_contact:
+            return (), 0
+        if row["action"] in COLLECTOR_CHANNELS and row["collector_id"] is not None:
+            mine = everybody[everybody["collector_id"] == row["collector_id"]]
+        else:
+            mine = everybody[everybody["action"] == row["action"]]
+        near = mine[(mine["rank"] - row["rank"]).abs() <= _AROUND].sort_values("rank")
+        return tuple(
+            Neighbour(
+                rank=int(one["rank"]),
+                customer_id=str(one["customer_id"]),
+                is_this=bool(one["customer_id"] == row["customer_id"]),
+                net=figure(one["expected_gain_amount"] - one["contact_cost_amount"], self.language),
+                owed=self.money(one["arrears_amount"]),
+                days=figure(one["past_due_days"], self.language, 0),
+            )
+            for one in near.to_dict("records")
+        ), len(mine)

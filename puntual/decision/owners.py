@@ -1,0 +1,228 @@
+"""Who may be given which members: the institution's own people and each agency, by past-due days, amount and product.
+
+The rules are part of the choice, not a filter after it: a member whom only one agency may get competes for its capacity
+alone, so nothing is chosen that nobody may work, and nobody's capacity lies idle for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from puntual.decision.capacity import COLLECTOR_CHANNELS, ZONED_CHANNELS, Capacity, Cell
+from puntual.errors import RuleError
+from puntual.strict import Strict
+
+INTERNAL = "internal"
+ANY_AGENCY = "agency"
+_CLASS_MARK = "\x1f"
+
+Flags = npt.NDArray[np.bool_]
+
+
+class Between(Strict):
+    """From ``min`` to ``max``, both included; absent is no end."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Between:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
+
+    def holds(self, values: pd.Series) -> Flags:
+        """Whether each value lies inside; a missing one does not."""
+        figures = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
+        low, high = (-np.inf if self.min is None else self.min), (np.inf if self.max is None else self.max)
+        return np.asarray((figures >= low) & (figures <= high), dtype=bool)
+
+
+class OwnerRule(Strict):
+    """What one owner may get; an absent condition is none.
+
+    ``placed_out``: members who meet the conditions are this owner's alone. ``max_share``: of the day's capacity of all
+    who call and visit, at most this is this owner's.
+    """
+
+    owner: str = Field(min_length=1)
+    past_due_days: Between | None = None
+    arrears_amount: Between | None = None
+    products: tuple[str, ...] | None = Field(default=None, min_length=1)
+    segments: tuple[str, ...] | None = Field(default=None, min_length=1)
+    placed_out: bool = False
+    max_share: float | None = Field(default=None, ge=0, le=1)
+
+    def holds(self, people: pd.DataFrame) -> Flags:
+        """Whether each member meets the conditions."""
+        inside = np.ones(len(people), dtype=bool)
+        for name in ("past_due_days", "arrears_amount"):
+            between: Between | None = getattr(self, name)
+            if between is not None:
+                inside &= between.holds(people[name])
+        for names, column in ((self.products, "product_code"), (self.segments, "segment_code")):
+            if names is None:
+                continue
+            if column not in people.columns:
+                raise RuleError(f"owners.yaml, {self.owner}: members have no {column}; remove that condition.")
+            inside &= people[column].isin(names).to_numpy(dtype=bool)
+        return inside
+
+
+class OwnerRules(Strict):
+    """All rules, at most one per owner."""
+
+    id: str = "OWNERS"
+    version: int = Field(default=1, ge=1)
+    owners: tuple[OwnerRule, ...] = ()
+
+    @field_validator("owners")
+    @classmethod
+    def _once_each(cls, value: tuple[OwnerRule, ...]) -> tuple[OwnerRule, ...]:
+        names = [rule.owner for rule in value]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"{', '.join(repeated)} has two entries; put the conditions into one")
+        return value
+
+    def rule_of(self, owner: str) -> OwnerRule | None:
+        """The owner's entry, or that of every agency."""
+        named = {rule.owner: rule for rule in self.owners}
+        return named.get(owner) or (None if owner == INTERNAL else named.get(ANY_AGENCY))
+
+
+def load_owner_rules(shipped_dir: Path, institution_dir: Path | None = None) -> OwnerRules:
+    """The institution's ``owners.yaml`` if it has one, else the shipped one, which restricts nobody.
+
+    Raises:
+        RuleError: the file is not valid; says where.
+    """
+    own = institution_dir / "owners.yaml" if institution_dir is not None else None
+    file = own if own is not None and own.exists() else shipped_dir / "owners.yaml"
+    try:
+        return OwnerRules.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        what = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise RuleError(
+            f"{file} is not valid: {what}. Correct it; data/policies/owners.yaml shows the form."
+        ) from error
+    except (OSError, yaml.YAMLError) as error:
+        raise RuleError(f"{file} cannot be read: {error}") from error
+
+
+def owner_of(collectors: pd.DataFrame) -> pd.Series:
+    """Owner per collector_id: the agency's name, ``agency`` for one without a name, else ``internal``."""
+    kind = collectors.get("kind_code", pd.Series(None, index=collectors.index, dtype=object))
+    agency = collectors.get("agency", pd.Series(None, index=collectors.index, dtype=object)).astype(object)
+    name = agency.where(agency.notna(), ANY_AGENCY)
+    owner = name.where((kind == "agency").to_numpy(dtype=bool), INTERNAL)
+    return pd.Series(owner.to_numpy(dtype=object), index=collectors["collector_id"].to_numpy(), dtype=object)
+
+
+def may_get(people: pd.DataFrame, owners: list[str], rules: OwnerRules) -> Flags:
+    """Members x owners: whether the owner may be given the member.
+
+    A member whom some owner has placed out is that owner's alone; one whom two have is either's.
+    """
+    allowed = np.ones((len(people), len(owners)), dtype=bool)
+    placed = np.zeros_like(allowed)
+    for position, owner in enumerate(owners):
+        rule = rules.rule_of(owner)
+        if rule is not None:
+            allowed[:, position] = rule.holds(people)
+            placed[:, position] = allowed[:, position] & rule.placed_out
+    is_out = np.asarray(placed.any(axis=1), dtype=bool)
+    return np.where(is_out[:, None], placed, allowed)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The day's places under the rules: a place is a zone and a class of members with the same owners.
+
+    ``place``: of every member. ``team``: the roster with pools by owner, capacities within the shares, and ``places``,
+    a tuple of (channel, place) that each collector may work. ``capacities``: pools and limits over places.
+    """
+
+    place: npt.NDArray[np.object_]
+    team: pd.DataFrame
+    capacities: list[Capacity]
+
+
+def place(
+    people: pd.DataFrame, collectors: pd.DataFrame, team: pd.DataFrame, offered: list[Capacity], rules: OwnerRules
+) -> Placement:
+    """Cells of the capacities refined so that each pool reaches the members whom its owner may get.
+
+    Args:
+        people: eligible members: zone, past_due_days, arrears_amount, product_code.
+        collectors: collector_id, kind_code, agency.
+        team: :func:`puntual.decision.capacity.roster`.
+        offered: :func:`puntual.decision.capacity.capacities` of the team; its limits are kept.
+        rules: who may get whom.
+    """
+    owner = team["collector_id"].map(owner_of(collectors)).to_numpy(dtype=object)
+    owners = sorted(set(owner))
+    allowed = may_get(people, owners, rules)
+    patterns, kind = np.unique(allowed, axis=0, return_inverse=True)
+    zone = people["zone"].to_numpy(dtype=object)
+    keys = np.array(
+        [f"{name or ''}{_CLASS_MARK}{code}" for name, code in zip(zone, kind.reshape(-1), strict=True)], dtype=object
+    )
+    different = sorted({(key, name, int(code)) for key, name, code in zip(keys, zone, kind.reshape(-1), strict=True)},
+                       key=lambda one: one[0])  # fmt: skip
+    capacity = _within_shares(team["daily_capacity"].to_numpy(dtype=np.int64), owner, rules)
+    pools = [f"{pool}/{name}" for pool, name in zip(team["pool"], owner, strict=True)]
+    places = [
+        tuple(
+            (channel, key)
+            for channel in person.channels
+            for key, name, code in different
+            if patterns[code, owners.index(name_of)]
+            and (channel not in ZONED_CHANNELS or person.zone is None or person.zone == name)
+        )
+        for person, name_of in zip(team.itertuples(index=False), owner, strict=True)
+    ]
+    placed = team.assign(daily_capacity=capacity, pool=pools, places=pd.Series(places, index=team.index, dtype=object))
+    placed = placed[placed["daily_capacity"] > 0].reset_index(drop=True)
+    found = []
+    for name, group in placed.groupby("pool", sort=True):
+        cells = tuple(Cell(channel, key) for channel, key in group.iloc[0]["places"])
+        if cells:
+            found.append(Capacity(str(name), cells, int(group["daily_capacity"].sum()), "pool"))
+    served = {channel for one in found for channel in one.channels}
+    channels = {channel for one in offered for channel in one.channels if channel in COLLECTOR_CHANNELS}
+    found += [Capacity(f"collectors:{one}", (Cell(one),), 0) for one in sorted(channels - served)]
+    by_person = {one.name for one in offered if one.kind == "pool" or set(one.channels) <= set(COLLECTOR_CHANNELS)}
+    limits = [one for one in offered if one.name not in by_person or one.is_money]
+    return Placement(keys, placed, [*found, *limits])
+
+
+def zone_of_place(key: str | None) -> str | None:
+    """The zone of a place; what is no place is returned as it is."""
+    return key.split(_CLASS_MARK)[0] or None if isinstance(key, str) else key
+
+
+def _within_shares(capacity: npt.NDArray[np.int64], owner: npt.NDArray, rules: OwnerRules) -> npt.NDArray[np.int64]:
+    """Capacities of the collectors, those of an owner with a share cut in proportion, the largest remainders first."""
+    total, result = int(capacity.sum()), capacity.copy()
+    for name in sorted(set(owner)):
+        rule = rules.rule_of(name)
+        mine = np.flatnonzero(owner == name)
+        if rule is None or rule.max_share is None:
+            continue
+        room = int(np.floor(rule.max_share * total + 1e-9))
+        have = int(capacity[mine].sum())
+        if have > room:
+            exact = capacity[mine] * (room / have)
+            cut = np.floor(exact).astype(np.int64)
+            order = np.lexsort((np.arange(len(mine)), -(exact - cut)))
+            cut[order[: room - int(cut.sum())]] += 1
+            result[mine] = cut
+    return result

@@ -1,0 +1,318 @@
+"""Random people for engine and checker to judge apart, and the comparison of what they say, person and channel by rule.
+
+python -m tests.property.rule_cases --cases 1000000      # about ten minutes; ends with 1 at the first difference
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import defaultdict
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from puntual.decision.checker import violations
+from puntual.decision.facts import ContactFacts
+from puntual.decision.policies import CHANNELS, PolicySet, load_policies
+from puntual.decision.rules import evaluate
+from tests.unit.decision import worlds
+
+ZONES = {
+    "EC": ("America/Guayaquil", ["America/Guayaquil", "Pacific/Galapagos"]),
+    "MX": ("America/Mexico_City", ["America/Tijuana", "America/Mexico_City", "America/Ciudad_Juarez"]),
+    "CO": ("America/Bogota", ["America/Bogota"]),
+    "CL": ("America/Santiago", ["America/Santiago", "Pacific/Easter"]),
+    "PE": ("America/Lima", ["America/Lima", "Europe/Madrid"]),
+    "US": ("America/New_York", ["America/New_York", "America/Denver", "America/Los_Angeles"]),
+}
+READINGS = ("strict_default", "alternative_reading")
+# ordinary days, ISO week 53, clock changes (Chile, the United States and the border, Europe), a Saturday, a Sunday, holidays
+DAYS = (
+    date(2026, 6, 30),
+    date(2026, 12, 31),
+    date(2027, 1, 2),
+    date(2026, 9, 7),
+    date(2026, 4, 6),
+    date(2026, 3, 9),
+    date(2026, 11, 2),
+    date(2026, 8, 10),
+    date(2026, 3, 1),
+)
+PROVINCES = ["Loja", "CA", "WV", "SC", "DC", "MA", "manabí", None]
+OUTCOMES = [
+    "no_answer",
+    "right_party",
+    "promise",
+    "callback",
+    "sent",
+    "read",
+    "replied",
+    "complaint",
+    "dispute",
+    "opt_out",
+]
+
+
+class Draw:
+    """Columns of one world."""
+
+    def __init__(self, random: np.random.Generator, as_of: date, people: int) -> None:
+        self.random, self.people = random, people
+        self.names = np.array([f"c{number:06d}" for number in range(people)], dtype=object)
+        self.noon = pd.Timestamp(as_of) + pd.Timedelta(hours=17)
+        self.today = pd.Timestamp(as_of)
+
+    def pick(self, values: list, size: int, p: list[float] | None = None) -> pd.Series:
+        places = self.random.choice(len(values), size, p=p)
+        return pd.Series(np.array([*values, None], dtype=object)[places], dtype=object)
+
+    def who(self, size: int) -> np.ndarray:
+        return self.names[self.random.integers(0, self.people, size)]
+
+    def moments(self, size: int, days: int) -> pd.Series:
+        back = pd.to_timedelta(self.random.integers(-600, days * 1440, size), unit="m")
+        return pd.Series((self.noon - back).as_unit("us"))
+
+    def days(self, size: int, first: int, last: int) -> pd.Series:
+        return pd.Series(
+            (self.today + pd.to_timedelta(self.random.integers(first, last, size), unit="D")).as_unit("us")
+        )
+
+    def sometimes(self, values: pd.Series, share: float) -> pd.Series:
+        return values.where(self.random.random(len(values)) < share)
+
+
+def random_world(
+    random: np.random.Generator, as_of: date, zones: list[str], people: int
+) -> tuple[dict[str, pd.DataFrame], ContactFacts]:
+    """The frames of ``evaluate`` in their order, and the facts."""
+    draw = Draw(random, as_of, people)
+    statuses = ["active", "hardship", "dispute", "deceased", "strange", None]
+    loans = pd.Series([f"L{name}" for name in draw.names], dtype=object)
+    members = pd.DataFrame(
+        {
+            "customer_id": draw.names,
+            "customer_status_code": draw.pick(statuses, people, [0.9, 0.04, 0.02, 0.02, 0.01, 0.01]),
+            "timezone": draw.pick([*zones, None, "Mars/Base"], people, [0.9 / len(zones)] * len(zones) + [0.08, 0.02]),
+            "province": draw.pick(PROVINCES, people),
+            "language_code": None,
+            "collectable_amount": random.gamma(1.5, 40, people).round(2),
+            "loan_id": draw.sometimes(loans, 0.95),
+            "past_due_days": random.integers(0, 120, people),
+            "birth_date": draw.sometimes(draw.days(people, -365 * 60, -365 * 17), 0.9),
+            "party_code": draw.pick(["debtor", "guarantor", "reference", None], people, [0.6, 0.2, 0.02, 0.18]),
+        }
+    )
+    size = people * 3
+    points = pd.DataFrame(
+        {
+            "contact_point_id": [f"p{number:07d}" for number in range(size)],
+            "customer_id": draw.who(size),
+            "kind_code": draw.pick(["mobile", "mobile", "landline", "email", "address"], size),
+            "value": "x",
+            "has_whatsapp": draw.pick([True, True, False, None], size),
+            "latitude": None,
+            "longitude": None,
+            "is_valid": draw.pick([True, True, True, False], size),
+            "has_consent": draw.pick([True, True, True, True, False, None], size),
+            "opted_out_at": draw.sometimes(draw.moments(size, 5), 0.1),
+            "updated_at": draw.moments(size, 400),
+            "consent_at": draw.sometimes(draw.moments(size, 5), 0.3),
+            "place_code": draw.pick(["home", "work", None], size),
+        }
+    )
+    count = people * 4
+    owner = random.integers(0, people, count)
+    happened = pd.DataFrame(
+        {
+            "interaction_id": [f"i{number}" for number in range(count)],
+            "customer_id": draw.names[owner],
+            "loan_id": draw.sometimes(loans.iloc[owner].reset_index(drop=True), 0.7).where(
+                random.random(count) < 0.8, "another"
+            ),
+            "occurred_at": draw.moments(count, 36).where(random.random(count) < 0.5, draw.moments(count, 8)),
+            "channel_code": draw.pick(list(CHANNELS), count),
+            "direction_code": draw.pick(["outbound", "outbound", "outbound", "inbound"], count),
+            "outcome_code": draw.pick(OUTCOMES, count, [0.38, 0.08, 0.04, 0.04, 0.25, 0.1, 0.05, 0.02, 0.02, 0.02]),
+            "collector_id": None,
+        }
+    )
+    happened["is_right_party"] = happened["outcome_code"].isin(worlds.SPOKEN)
+    happened["occurred_date"] = happened["occurred_at"].dt.normalize()
+    some = max(people // 8, 2)
+    promised = pd.DataFrame(
+        {
+            "customer_id": draw.who(some),
+            "due_date": draw.days(some, -5, 12),
+            "promise_status_code": draw.pick(["open", "kept", "broken"], some),
+        }
+    )
+    paid = pd.DataFrame(
+        {
+            "payment_id": [f"pa{number}" for number in range(2 * some)],
+            "customer_id": draw.who(2 * some),
+            "paid_date": draw.days(2 * some, -6, 2),
+            "is_reversal": False,
+            "reverses_payment_id": None,
+        }
+    ).astype({"reverses_payment_id": object})
+    undone = paid.iloc[: some // 2].assign(
+        payment_id=lambda rows: "r" + rows["payment_id"],
+        is_reversal=True,
+        reverses_payment_id=paid["payment_id"].iloc[: some // 2],
+        paid_date=draw.days(some // 2, -3, 2),
+    )
+    codes = ["payment_pending", "scheduled_follow_up", "fraud", "forbearance", "dispute", "unheard_of"]
+    facts = ContactFacts(
+        planned=pd.DataFrame(
+            {
+                "customer_id": draw.who(some),
+                "loan_id": None,
+                "channel_code": draw.pick(list(CHANNELS), some),
+                "planned_for": draw.days(some, -8, 1),
+            }
+        ),
+        statuses=pd.DataFrame(
+            {
+                "customer_id": draw.who(some),
+                "status_code": draw.pick(codes, some),
+                "from_date": draw.days(some, -6, 2),
+                "to_date": draw.sometimes(draw.days(some, -2, 9), 0.7),
+            }
+        ),
+        texts=pd.DataFrame(
+            {
+                "customer_id": draw.who(some),
+                "channel_code": draw.pick(["sms", "whatsapp"], some),
+                "occurred_at": draw.moments(some, 20),
+                "text": draw.pick(["Stop", "¡baja!", "NO", "no puedo hoy", "gracias"], some),
+            }
+        ),
+        templates=_templates(random),
+    )
+    frames = {
+        "customers": members,
+        "contact_points": points,
+        "interactions": happened,
+        "promises": promised,
+        "payments": pd.concat([paid, undone], ignore_index=True),
+    }
+    return frames, facts
+
+
+def _templates(random: np.random.Generator) -> pd.DataFrame | None:
+    kept = random.integers(0, 3)
+    if kept == 0:
+        return None
+    status = ["paused", "approved"][kept - 1]
+    return pd.DataFrame(
+        {
+            "channel_code": ["whatsapp", "whatsapp"],
+            "template_id": ["a", "b"],
+            "status_code": ["approved", status],
+            "quality_code": ["red", "green"],
+        }
+    )
+
+
+def compare(
+    country: str, reading: str, as_of: date, random: np.random.Generator, people: int
+) -> tuple[int, int, list[str]]:
+    """Cases judged, cases allowed, and the differences between engine and checker, one sentence each.
+
+    Every person and channel is put on a list: where the engine allows, with its hours; where it blocks, at noon in
+    UTC-5. Both ways: the checker accepts what is allowed, and names for what is blocked the rules that the engine
+    names. Two things are compared less closely: which of several requirements on a contact point failed, and the
+    service window of a contact that has no hours anyway.
+    """
+    office, zones = ZONES[country]
+    frames, facts = random_world(random, as_of, zones, people)
+    rules: PolicySet = load_policies(worlds.POLICIES, None, country, as_of, reading=reading)
+    kinds = {entry.rule.id: entry.rule.kind for entry in rules.rules}
+    holidays = worlds.calendar(country)
+    verdicts = evaluate(
+        *frames.values(),
+        policies=rules,
+        holidays=holidays,
+        as_of=as_of,
+        timezone=office,
+        channels=list(CHANNELS),
+        facts=facts,
+    )
+    noon = pd.Timestamp(as_of) + pd.Timedelta(hours=17)
+    differences: list[str] = []
+    for channel in CHANNELS:
+        mine = verdicts[verdicts["channel_code"] == channel]
+        listed = pd.DataFrame(
+            {
+                "customer_id": mine["customer_id"].to_numpy(),
+                "action": channel,
+                "window_start": mine["window_start"].fillna(noon).to_numpy(),
+                "window_end": mine["window_end"].fillna(noon + pd.Timedelta(minutes=30)).to_numpy(),
+            }
+        )
+        said: dict[str, set[str]] = defaultdict(set)
+        for found in violations(
+            listed,
+            features=frames["customers"],
+            **frames,
+            policy_files=rules.files,
+            holidays=holidays,
+            country=country,
+            currency="USD",
+            timezone=office,
+            reading=reading,
+            as_of=as_of,
+            facts=facts,
+        ):
+            said[found.customer_id].add(found.rule_id)
+        for who, is_allowed, listed_rules in zip(
+            mine["customer_id"], mine["is_allowed"], mine["blocked_by"], strict=True
+        ):
+            by_engine, by_checker = set(json.loads(listed_rules)), said.get(who, set())
+            if is_allowed != (not by_checker) or not _same(by_engine, by_checker, kinds):
+                differences.append(
+                    f"{country} {reading} {as_of} {who} {channel}: engine {sorted(by_engine)}, checker {sorted(by_checker)}"
+                )
+    return len(verdicts), int(verdicts["is_allowed"].sum()), differences
+
+
+def _same(by_engine: set[str], by_checker: set[str], kinds: dict[str, str]) -> bool:
+    points = {"require", "stop_words"}
+    at_point = [
+        any(" with " in name or kinds.get(name) in points for name in names) for names in (by_engine, by_checker)
+    ]
+    exact = [
+        {name for name in names if " with " not in name and kinds.get(name) not in {*points, "service_window"}}
+        for names in (by_engine, by_checker)
+    ]
+    window = [{name for name in names if kinds.get(name) == "service_window"} for names in (by_engine, by_checker)]
+    return at_point[0] == at_point[1] and exact[0] == exact[1] and window[0] <= window[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=1_000_000)
+    parser.add_argument("--people", type=int, default=2_000, help="people of one world; each has eight channels")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    begun, judged, allowed, number = time.perf_counter(), 0, 0, 0
+    while judged < given.cases:
+        country = list(ZONES)[number % len(ZONES)]
+        reading = READINGS[number // len(ZONES) % 2]
+        as_of = DAYS[number % len(DAYS)]
+        random = np.random.default_rng([given.seed, number])
+        cases, free, differences = compare(country, reading, as_of, random, given.people)
+        if differences:
+            sys.exit(f"{len(differences)} differences, for example\n" + "\n".join(differences[:5]))
+        judged, allowed, number = judged + cases, allowed + free, number + 1
+    seconds = time.perf_counter() - begun
+    sys.stdout.write(f"{judged:,} cases in {number} worlds, {allowed:,} allowed, no difference, {seconds:.0f} s\n")
+
+
+if __name__ == "__main__":
+    main()

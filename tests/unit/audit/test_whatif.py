@@ -1,0 +1,171 @@
+"""What if: changes are made as asked for, the answer is that of the decision itself, and nothing is written."""
+
+from __future__ import annotations
+
+import inspect
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from puntual.audit.whatif import Change, changed_arguments, keys, what_if
+from puntual.audit.whatif_texts import capacity_rows, figure_rows
+from puntual.decision.capacity import roster
+from puntual.decision.decide import decide
+from puntual.errors import UsageError
+from tests.unit.audit import logged
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    arguments = logged.arguments(120, exploration_share=0.0)
+    arguments["collectors"]["team"] = ["norte", "norte", "sur", "sur", None]
+    return arguments
+
+
+def asked(*texts: str) -> list[Change]:
+    return [Change.parse(text) for text in texts]
+
+
+def capacity_of(arguments) -> int:
+    team = roster(arguments["collectors"], list(arguments["costs"]), arguments["as_of"])
+    return int(team["daily_capacity"].sum())
+
+
+def test_what_can_be_changed_and_its_figure_today(inputs):
+    known = keys(inputs)
+    # g0 calls 4, g1 visits 2, g2 does both, 3; g3 has left and g4 has no capacity
+    assert known["channels.call.capacity"] == 4 + 3
+    assert known["channels.visit.capacity"] == 2 + 3
+    assert known["channels.ivr.capacity"] == 5
+    assert known["channels.email.capacity"] is None
+    assert known["channels.sms.cost"] == 0.03
+    assert known["collectors.capacity"] == 9
+    assert known["collectors.team.norte.capacity"] == 6
+    assert known["collectors.g2.capacity"] == 3
+    assert "collectors.g3.capacity" not in known
+    assert known["decision.exploration_share"] == 0.0
+
+
+def test_every_figure_that_the_decision_takes_can_be_changed(inputs):
+    """A new one of the decision comes by itself."""
+    figures = {
+        name for name, one in inspect.signature(decide).parameters.items()
+        if one.annotation in (float, int, float | None, int | None)
+    }  # fmt: skip
+    assert figures
+    assert {f"decision.{name}" for name in figures} <= set(keys(inputs))
+
+
+def test_capacity_of_a_team_is_shared_out_whole_and_sums_to_what_was_asked(inputs):
+    changed = changed_arguments(inputs, asked("channels.call.capacity=+10"))
+    # 4 and 3 become 17: 9.71 and 7.29, the rest to the larger remainder
+    team = changed["collectors"].set_index("collector_id")["daily_capacity"]
+    assert (team["g0"], team["g2"], team["g1"]) == (10, 7, 2)
+    assert keys(changed)["channels.call.capacity"] == 17
+    assert inputs["collectors"]["daily_capacity"].tolist()[0] == 4  # what was given stays as it was
+
+
+KEYS = ["collectors.capacity", "channels.visit.capacity", "collectors.team.sur.capacity", "collectors.g1.capacity"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(total=st.integers(0, 60), key=st.sampled_from(KEYS))
+def test_any_capacity_comes_out_as_asked(inputs, total, key):
+    changed = changed_arguments(inputs, asked(f"{key}={total}"))
+    found = keys(changed)
+    if total:
+        assert found[key] == total
+    else:  # whoever has no capacity is not at work
+        assert not found.get(key)
+    others = capacity_of(inputs) - keys(inputs)[key]
+    assert capacity_of(changed) == total + others
+
+
+def test_the_answer_is_that_of_the_decision_itself(inputs):
+    found = what_if(
+        inputs, asked("channels.ivr.capacity=12", "channels.call.cost=+100%", "decision.exploration_share=0.3")
+    )
+    own = decide(**{
+        **inputs,
+        "daily_capacity": {**inputs["daily_capacity"], "ivr": 12},
+        "costs": {**inputs["costs"], "call": 0.9},
+        "exploration_share": 0.3,
+    })  # fmt: skip
+    pd.testing.assert_frame_equal(found.after.decisions, own.decisions)
+    pd.testing.assert_frame_equal(found.before.decisions, decide(**inputs).decisions)
+    assert [(one.key, one.before, one.after) for one in found.changes] == [
+        ("channels.ivr.capacity", 5, 12), ("channels.call.cost", 0.45, 0.9), ("decision.exploration_share", 0.0, 0.3)
+    ]  # fmt: skip
+
+
+def test_more_room_is_never_worth_less_and_the_members_are_named(inputs):
+    found = what_if(inputs, asked("channels.ivr.capacity=+20"))
+    figures = {key: (before, after) for key, before, after in found.figures()}
+    assert figures["net"][1] > figures["net"][0]
+    assert figures["contacts"][1] >= figures["contacts"][0]
+    members = found.members()
+    assert set(members["kind"]) <= {"entering", "leaving", "changed"}
+    before = found.before.decisions.set_index("customer_id")["action"]
+    after = found.after.decisions.set_index("customer_id")["action"]
+    assert set(members["customer_id"]) == set(before.index[before != after])
+    entering = members[members["kind"] == "entering"]
+    assert len(entering) == int(((before == "none") & (after != "none")).sum()) > 0
+    prices = found.prices().set_index("capacity_name")
+    assert prices.loc["messages:ivr", "capacity_count_before"] == 5
+    assert prices.loc["messages:ivr", "capacity_count_after"] == 25
+    assert prices.loc["messages:ivr", "price_amount_after"] <= prices.loc["messages:ivr", "price_amount_before"]
+
+
+def test_the_same_again_changes_nothing(inputs):
+    found = what_if(inputs, asked("channels.ivr.capacity=+0"))
+    assert found.members().empty
+    assert all(before == after for _, before, after in found.figures())
+    assert all("→" not in cell for row in capacity_rows(found, "es") for cell in row)
+
+
+def test_rows_are_written_in_the_language(inputs):
+    found = what_if(inputs, asked("channels.ivr.capacity=12"))
+    rows = figure_rows(found, "USD", "es")
+    assert rows[0][0] == "Recuperación adicional esperada"
+    assert rows[0][1].startswith("USD ")
+    assert "Contacts by Automatic call" in [row[0] for row in figure_rows(found, "USD", "en")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("channels.cal.capacity=+1", "did you mean channels.call.capacity"),
+        ("chanels.sms.cost=1", "did you mean channels.sms.cost"),
+        ("decision.seeed=1", "decision.seed"),
+        ("collectors.g9.capacity=1", "collectors.g0.capacity"),
+        ("mood=3", "There are channels.call.capacity"),
+        ("channels.sms.capacity", "KEY=VALUE"),
+        ("channels.sms.capacity=lots", "KEY=VALUE"),
+        ("channels.sms.capacity=10%", "needs its sign"),
+        ("channels.sms.capacity=-20", "cannot be negative"),
+        ("channels.email.capacity=+10%", "no limit today"),
+        ("channels.sms.cost=none", "needs a figure"),
+        ("collectors.capacity=none", "needs a figure"),
+        ("decision.exploration_share=2", "less than or equal to 1"),
+        ("decision.seed=1.5", "integer"),
+    ],
+)
+def test_what_cannot_be_changed_is_said_with_what_can(inputs, text, said):
+    with pytest.raises(UsageError, match=said.replace(".", r"\.")):
+        changed_arguments(inputs, asked(text))
+
+
+def test_a_limit_can_be_taken_away(inputs):
+    assert changed_arguments(inputs, asked("channels.ivr.capacity=none"))["daily_capacity"]["ivr"] is None
+    assert changed_arguments(inputs, asked("decision.exploration_max_cost=none"))["exploration_max_cost"] is None
+
+
+def test_on_the_ladder_no_money_is_made_up(inputs):
+    found = what_if({**inputs, "channel_scores": None}, asked("channels.ivr.capacity=2"))
+    assert not found.is_money
+    figures = {key: (before, after) for key, before, after in found.figures()}
+    assert figures["gain"] == figures["net"] == (None, None)
+    assert figures["cost"][0] > 0
+    assert figure_rows(found, "USD", "es")[0][1] == "—"

@@ -1,0 +1,182 @@
+"""Provision and fee at stake, by hand; what a contact avoids of them; and the decision that weighs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from puntual.decision.value import paid_shares, provision_avoided, stakes
+from tests.unit.decision import worlds
+from tests.unit.decision.test_decide import book, run
+from tests.unit.decision.worlds import TUESDAY
+
+RATINGS = pd.DataFrame(
+    {
+        "line_code": "consumo",
+        "min_days": [0, 6, 21, 36],
+        "max_days": [5, 20, 35, None],
+        "provision_share": [0.01, 0.02, 0.03, 0.06],
+    }
+)
+FEES = pd.DataFrame(
+    {
+        "min_installment_amount": [0, 0, 100],
+        "below_installment_amount": [100, 100, None],
+        "min_days": [1, 31, 1],
+        "max_days": [30, None, None],
+        "fee_amount": [6.38, 16.23, 8.0],
+    }
+)
+NO_PAYMENTS = pd.DataFrame(
+    {"loan_id": [], "paid_date": pd.to_datetime([]), "payment_amount": [], "is_reversal": np.zeros(0, dtype=bool)}
+)
+
+
+def loans(*rows: dict[str, Any]) -> pd.DataFrame:
+    default = {
+        "line_code": "consumo",
+        "past_due_days": 15,
+        "next_due_in_days": 15,
+        "outstanding_principal_amount": 2_000.0,
+        "arrears_amount": 90.0,
+        "past_due_installment_count": 1,
+        "installment_amount": 90.0,
+        "due_next_window_amount": 0.0,
+    }
+    return pd.DataFrame([default | {"loan_id": f"l{n}", "customer_id": f"m{n}"} | row for n, row in enumerate(rows)])
+
+
+def at_stake(*rows: dict[str, Any], payments: pd.DataFrame = NO_PAYMENTS, past: pd.DataFrame | None = None):
+    events = worlds.events() if past is None else past
+    found = stakes(loans(*rows), payments, events, RATINGS, FEES, as_of=TUESDAY, window_days=7)
+    return found.set_index("customer_id")
+
+
+def test_a_roll_is_at_stake_only_when_the_next_category_begins_within_the_window():
+    # 15 + 7 = 22 days: A2 (2 %) to A3 (3 %) of 2 000 is 20; 13 + 7 = 20 is still A2; 40 is the last category
+    found = at_stake({}, {"past_due_days": 13}, {"past_due_days": 40})
+    assert found["roll_amount"].tolist() == pytest.approx([20.0, 0.0, 0.0])
+    assert found["enough_amount"].tolist()[0] == 90.0
+    assert found["enough_amount"].isna().tolist() == [False, True, True]
+
+
+def test_a_current_loan_counts_from_its_next_due_date():
+    # due in 1 day: 6 past-due days after 7, the first of A2; due in 2 days: 5, still A1
+    current = {
+        "past_due_days": 0,
+        "past_due_installment_count": 0,
+        "arrears_amount": 0.0,
+        "due_next_window_amount": 95.0,
+    }
+    found = at_stake(
+        current | {"next_due_in_days": 1}, current | {"next_due_in_days": 2}, current | {"next_due_in_days": None}
+    )
+    assert found["roll_amount"].tolist() == pytest.approx([20.0, 0.0, 0.0])
+    assert found["enough_amount"].iloc[0] == 95.0
+
+
+def test_only_the_oldest_debt_of_a_member_counts():
+    found = at_stake({"customer_id": "ana"}, {"customer_id": "ana", "past_due_days": 60})
+    assert found["roll_amount"].to_dict() == {"ana": 0.0}
+
+
+def test_the_fee_is_of_its_band_and_once_a_month():
+    rows = [{}, {"past_due_days": 31}, {"installment_amount": 100.0}, {"past_due_days": 0}, {}]
+    spoken = worlds.events(
+        {"customer_id": "m4", "occurred_at": worlds.at("2026-06-01 10:00"), "outcome_code": "right_party"},
+        {"customer_id": "m0", "occurred_at": worlds.at("2026-05-31 10:00"), "outcome_code": "right_party"},
+        {"customer_id": "m1", "occurred_at": worlds.at("2026-06-20 10:00"), "outcome_code": "no_answer"},
+    )
+    assert at_stake(*rows, past=spoken)["fee_amount"].tolist() == [6.38, 16.23, 8.0, 0.0, 0.0]
+
+
+def test_what_who_pays_pays_is_measured_in_instalments():
+    book = loans({}, {"installment_amount": 50.0})
+    payments = pd.DataFrame(
+        {
+            "loan_id": ["l0", "l0", "l0", "l1", "l1", "l0"],
+            # the first two within the last 7 days, the third in the window before, one reversed, one too old
+            "paid_date": pd.to_datetime(
+                ["2026-06-30", "2026-06-24", "2026-06-23", "2026-06-20", "2026-06-20", "2025-11-01"]
+            ),
+            "payment_amount": [45.0, 45.0, 18.0, 50.0, 25.0, 900.0],
+            "is_reversal": [False, False, False, False, True, False],
+        }
+    )
+    # the first loan paid 90 and 18 of 90 in two windows, the second 50 less 25 of 50
+    assert paid_shares(payments, book, as_of=TUESDAY, window_days=7).tolist() == pytest.approx([0.2, 0.5, 1.0])
+
+
+def test_the_share_that_pays_enough_is_measured_when_enough_have_paid():
+    many = pd.DataFrame(
+        {
+            "loan_id": [f"l{n}" for n in range(200)],
+            "paid_date": pd.Timestamp("2026-06-30"),
+            "payment_amount": [90.0] * 150 + [45.0] * 50,
+            "is_reversal": False,
+        }
+    )
+    found = at_stake(*({} for _ in range(200)), payments=many)
+    assert found["enough_probability"].unique().tolist() == [0.75]
+    assert at_stake({}, payments=many.head(1))["enough_probability"].isna().all()
+
+
+def test_what_a_contact_avoids_is_the_change_of_paying_times_enough_times_the_roll():
+    stake = pd.DataFrame({"roll_amount": [20.0, 20.0, 20.0, 0.0, np.nan], "enough_amount": [90.0] * 5})
+    stake["enough_probability"] = [0.75, np.nan, np.nan, 0.75, np.nan]
+    gain, expected, pay = np.array([[6.0]] * 5), np.array([[60.0]] * 5), np.full((5, 1), 0.5)
+    gain[2] = 60.0  # a change of 1 is cut to what is left to certainty, .5
+    # 6 / 60 = .1 more pay; .1 x .75 x 20 = 1.5; .1 x 60/90 x 20 = 1.33; .5 x 60/90 x 20 = 6.67
+    found = provision_avoided(gain, expected, pay, stake)
+    assert found[:, 0].tolist() == pytest.approx([1.5, 4 / 3, 20 / 3, 0.0, 0.0])
+
+
+def weighed(inputs: dict[str, Any], **options: Any):
+    scores = inputs["channel_scores"].assign(expected_amount=50.0, pay_probability=0.2)
+    names = inputs["features"]["customer_id"]
+    stake = pd.DataFrame({"customer_id": names, "roll_amount": 0.0, "enough_amount": 50.0, "enough_probability": 1.0})
+    stake["roll_amount"] = np.where(np.arange(len(names)) % 2 == 0, 200.0, 0.0)
+    stake["fee_amount"] = 6.0
+    return run(inputs | {"channel_scores": scores}, stakes=stake, **options)
+
+
+def test_the_choice_weighs_provisions_and_every_part_is_in_the_row():
+    inputs = book(200)
+    plain, found = weighed(inputs), weighed(inputs, provision_weight=1.0)
+    rows = found.decisions[found.decisions["action"] != "none"]
+    # all payments are enough and bring 50: each unit of gain avoids 200 / 50 of provision for the even members
+    even = rows["customer_id"].str[1:].astype(int) % 2 == 0
+    assert rows["provision_avoided_amount"].to_numpy() == pytest.approx(
+        np.minimum(np.where(even, 4.0, 0.0) * rows["expected_gain_amount"], 0.8 * 200.0)
+    )
+    parts = (
+        rows["expected_gain_amount"]
+        + rows["provision_avoided_amount"]
+        + rows["fee_amount"]
+        - rows["contact_cost_amount"]
+    )
+    assert rows["value_amount"].to_numpy() == pytest.approx(parts.to_numpy())
+    assert found.summary["planned_value_amount"] == pytest.approx(rows["value_amount"].sum(), abs=0.01)
+    assert found.summary["gap_rate"] < 1e-9
+
+    def scarce(outcome: Any) -> float:
+        calls = outcome.decisions.loc[outcome.decisions["action"].isin(["call", "visit"]), "customer_id"]
+        return float((calls.str[1:].astype(int) % 2 == 0).mean())
+
+    assert scarce(found) > scarce(plain)
+    assert plain.decisions["provision_avoided_amount"].dropna().eq(0.0).all()
+
+
+def test_a_fee_counts_by_its_weight_where_the_member_is_reached():
+    found = weighed(book(60), fee_weight=0.5)
+    # reached in half of the contacts: 6 x .5 x .5
+    assert found.decisions["fee_amount"].dropna().unique().tolist() == [1.5]
+    assert found.details["fee_amount"].eq(1.5).all()
+
+
+def test_without_a_channel_model_no_provision_is_claimed():
+    found = run(book(20) | {"channel_scores": None}, provision_weight=1.0)
+    assert found.decisions["provision_avoided_amount"].isna().all() and found.decisions["value_amount"].isna().all()
