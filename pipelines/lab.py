@@ -251,13 +251,17 @@ def play_all(
     tasks = [
         {"home": homes / f"{family}-{seed}", "family": family, "members": members, "seed": seed, "budgets": budgets}
         | {"lives": lives, "keep": keep}
-        for family in families
         for seed in seeds
+        for family in families
     ]
+    found: list[pd.DataFrame] = []
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        results = pd.concat(list(pool.map(_play, tasks)), ignore_index=True)
+        for one in pool.map(_play, tasks):
+            found.append(one)
+            # half an hour of worlds: whoever stops it keeps what is played, a round of all families after the other
+            pd.concat(found, ignore_index=True).to_csv(homes / "results.csv", index=False)
+    results = pd.concat(found, ignore_index=True)
     summary = summarise(results)
-    results.to_csv(homes / "results.csv", index=False)
     summary.to_csv(homes / "summary.csv", index=False)
     (homes / "summary.json").write_text(
         json.dumps(json.loads(summary.to_json(orient="records")), indent=1), encoding="utf-8"

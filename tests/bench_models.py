@@ -125,7 +125,47 @@ def _sampled_risk(settings: Any, dates: int) -> int:
     return -(-settings.default_risk.training_rows // dates)
 
 
+# --- contact channel ------------------------------------------------------------------------------------------------
+
+
+def _read_contact_channel(day: Any) -> dict[str, pd.DataFrame]:
+    from models.features import CUSTOMER_FEATURES
+    from pipelines.steps.champions import RISK_MODEL, champion
+    from pipelines.steps.feature_rows import feature_rows
+
+    # of the risk model: a small cooperative's channel model may not have been promoted
+    version = champion(day, RISK_MODEL).willingness_version
+    with day.warehouse.connection():
+        learn = feature_rows(day, CUSTOMER_FEATURES, "is_channel_training", version)
+        today = feature_rows(day, CUSTOMER_FEATURES, "is_score", version)
+        labels = day.warehouse.read_table(
+            "features.label_customer__contact_response", order_by=["as_of_date", "customer_id"]
+        )
+    return {"learn": learn, "labels": labels, "today": today}
+
+
+def _run_contact_channel(frames: dict[str, pd.DataFrame], clock: Clock, as_of: date, folder: Path) -> dict[str, Any]:
+    from models.contact_channel.train import ChannelModelOff, train
+    from models.registry import ModelRegistry
+
+    channels = sorted(set(frames["labels"]["channel_code"]) - {"none"})
+    with clock.part("train: contest of learners, final fit, claims, card"):
+        model = train(frames["learn"], frames["labels"], as_of=as_of, channels=channels)
+    if isinstance(model, ChannelModelOff):
+        sys.exit(f"The channel model is off on these rows: {model.reason}")
+    with clock.part("score everybody"):
+        scores = model.predict(frames["today"], channels)
+    with clock.part("registry"):
+        ModelRegistry(folder).register(model.name, model)
+    return {"learning rows": len(frames["learn"]), "scores": len(scores), "learner": model.card["learner"]}
+
+
+def _sampled_channel(settings: Any, dates: int) -> int:
+    return -(-settings.contact_channel.training_rows // dates)
+
+
 MODELS: dict[str, Model] = {
+    "contact_channel": Model("customer_id", _read_contact_channel, _sampled_channel, _run_contact_channel),
     "default_risk": Model("loan_id", _read_default_risk, _sampled_risk, _run_default_risk),
 }
 
