@@ -229,12 +229,12 @@ def _backtest(page: cards.Page, rows: Sequence[Mapping[str, Any]]) -> None:
         plot = Plot((0, last), (bottom, max(highs) + pad), "", label, width=450, height=230, x_names=names)
         plot.line([(number, row[code]["value"]) for number, row in enumerate(rows)])
         plot.dots([(n, row[code]["value"], row[code]["low"], row[code]["high"]) for n, row in enumerate(rows)])
+        first, newest = (cards.number(rows[place][code]["value"], 3) for place in (0, -1))
         page.picture(
             f"{label} por mes juzgado",
             f"{label} by judged month",
             plot.svg(),
-            f"De {cards.number(rows[0][code]['value'], 3)} en {names[0]} "
-            f"a {cards.number(rows[-1][code]['value'], 3)} en {names[-1]}.",
+            f"De {first} en {names[0]} a {newest} en {names[-1]}.",
             f"From {rows[0][code]['value']:.3f} in {names[0]} to {rows[-1][code]['value']:.3f} in {names[-1]}.",
         )
     page.table(

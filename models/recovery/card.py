@@ -145,15 +145,16 @@ def render(card: dict[str, Any]) -> str:
         [
             ("Horizonte", "Horizon", f"{card['horizon_days']} días / days"),
             ("Entrenado con datos hasta", "Trained on data up to", card["trained_as_of"]),
-            ("Filas", "Rows", f"{card['row_count']:,}"),
+            ("Filas", "Rows", cards.number(card["row_count"])),
             ("Fechas", "Dates", f"{card['first_week']} – {card['last_week']}"),
             (
                 "Corrección de nivel",
                 "Correction of the level",
-                f"× {card['level']:.3f} ({card['correction_weight']:.0%} del residuo reciente / of the residual)",
+                f"× {cards.number(card['level'], 3)} "
+                f"({card['correction_weight']:.0%} del residuo reciente / of the residual)",
             ),
-            ("Error medio del total", "Mean error of the total", f"{metrics['portfolio_error']:.1%}"),
-            ("Sin corrección", "Without the correction", f"{metrics['portfolio_error_uncorrected']:.1%}"),
+            ("Error medio del total", "Mean error of the total", _percent(metrics["portfolio_error"])),
+            ("Sin corrección", "Without the correction", _percent(metrics["portfolio_error_uncorrected"])),
             (
                 "Variación explicada entre socios",
                 "Variation between members explained",
@@ -183,12 +184,12 @@ def render(card: dict[str, Any]) -> str:
         [
             [
                 row["as_of_date"],
-                f"{row['member_count']:,}",
-                f"{row['expected_amount']:,.0f}",
-                f"{row['actual_amount']:,.0f}",
-                f"{row['relative_error']:+.1%}",
-                "–" if row["low"] is None else f"{row['low']:,.0f} – {row['high']:,.0f}",
-                *(f"{row['coverage'][level]:.1%}" if level in row["coverage"] else "–" for level in levels),
+                cards.number(row["member_count"]),
+                cards.number(row["expected_amount"]),
+                cards.number(row["actual_amount"]),
+                _percent(row["relative_error"], sign="+"),
+                "–" if row["low"] is None else f"{cards.number(row['low'])} – {cards.number(row['high'])}",
+                *(_percent(row["coverage"][level]) if level in row["coverage"] else "–" for level in levels),
             ]
             for row in card["backtest"]
         ],
@@ -204,3 +205,8 @@ def render(card: dict[str, Any]) -> str:
         cards.bar_chart([(f["name"], f["mean_size"]) for f in card["features"][:15]]),
     )
     return page.html()
+
+
+def _percent(share: float, *, sign: str = "") -> str:
+    """A share in per cent with the signs of Spanish, which comes first on the page."""
+    return ("+" if sign and share >= 0 else "") + cards.number(100 * share, 1) + " %"

@@ -299,7 +299,7 @@ def test_the_card_shows_what_was_compared_for_both_targets(model: DefaultRiskMod
     early = Evidence((date(2026, 3, 31),), 900, 80, measures, measures, measures)
     whole = Evidence((date(2025, 12, 30),), 800, 70, measures, measures, measures, early)
     page = render(model.card | {"promotion": Verdict(True, "newer", "es", "en", whole).to_card()})
-    assert "2025-12-30" in page and "900, 80" in page and "0.1234" in page
+    assert "2025-12-30" in page and "900, 80" in page and "0,1234" in page
     assert "actual / present" not in render(model.card | {"promotion": Verdict(True, "age", "es", "en").to_card()})
     assert "también las juzgadas" in page
 
