@@ -28,7 +28,7 @@ from tests.integration.filled_lists import give_back_a_list, the_list_came_back
 DECISION_COLUMNS = [
     "as_of_date", "customer_id", "loan_id", "action", "eligible", "blocked_by", "window_start", "window_end",
     "collector_id", "rank", "arrears_amount", "past_due_days", "default_probability", "expected_gain_amount",
-    "contact_cost_amount", "propensity", "is_exploration", "reason_codes", "experiment_id", "arm_code",
+    "provision_avoided_amount", "fee_amount", "contact_cost_amount", "value_amount", "propensity", "is_exploration", "reason_codes", "experiment_id", "arm_code",
 ]  # fmt: skip
 
 
@@ -173,8 +173,8 @@ def test_personal_data_stays_out_of_the_tables_for_bi(snapshot):
         columns |= set(connection.execute("select table_name, column_name from duckdb_columns()").fetchall())
     assert ("dim_customers", "customer_id") in columns and ("decisions", "customer_id") in columns
     assert ("worklist", "full_name") not in columns
-    # Where a branch is, is no secret; the value of a KPI is not that of a contact point.
-    harmless = {("fct_kpi", "province"), ("fct_kpi", "value")}
+    # Where a branch is, is no secret; the value of a KPI or of a decision is not that of a contact point.
+    harmless = {("fct_kpi", "province"), ("fct_kpi", "value"), ("decisions", "value_amount")}
     found = {(table, name) for table, name in columns if name in personal and table != "dim_branches"}
     assert found <= harmless
     assert {name for table, name in columns if table == "dim_branches"} & personal <= {
