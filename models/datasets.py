@@ -160,6 +160,15 @@ def member_fold(members: pd.Series, folds: int, *, salt: int = 0) -> np.ndarray:
     return ((hashed >> np.uint64(5 + 11 * salt)) % np.uint64(folds)).astype(np.int64)[codes]
 
 
+def thinned(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The rows of so many members, drawn by their identity, that about ``most`` remain; never more."""
+    if len(rows) <= most:
+        return rows
+    part = member_fold(rows["customer_id"], 10_000, salt=3)
+    counted = np.cumsum(np.bincount(part, minlength=10_000))
+    return rows.loc[part < np.searchsorted(counted, most, side="right")].reset_index(drop=True)
+
+
 def training_rows(
     features: pd.DataFrame, labels: pd.DataFrame, *, on: Sequence[str], flags: Sequence[str], as_of: date, model: str
 ) -> pd.DataFrame:

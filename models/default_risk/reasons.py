@@ -69,8 +69,8 @@ def reasons(
     if booster is not None:
         values = contributions(booster, matrix[wanted], n_jobs=model.settings.n_jobs)
         codes = explain_groups(LOAN_FEATURES, values, rows.iloc[wanted])
-        lowering[wanted] = [json.dumps(one) for one in _lowering(values, rows.iloc[wanted])]
-    raising[wanted] = [json.dumps(one) for one in codes]
+        lowering[wanted] = [_list(tuple(one)) for one in _lowering(values, rows.iloc[wanted])]
+    raising[wanted] = [_list(tuple(one)) for one in codes]
     found["raising_codes"], found["lowering_codes"] = raising, lowering
     fixed = _true_of("changes", rows.iloc[wanted])
     change = np.full(count, None, dtype=object)
@@ -175,6 +175,12 @@ def texts() -> dict[str, Any]:
             if unknown:
                 raise ModelError(f"{file}: {kind}.{code}: where reads {unknown}, no columns of {LOAN_FEATURES.table}.")
     return content
+
+
+@cache
+def _list(codes: tuple[str, ...]) -> str:
+    """The codes as a JSON list; a book has some thousand different ones, and a million loans."""
+    return json.dumps(codes)
 
 
 def _true_of(kind: str, rows: pd.DataFrame) -> dict[str, np.ndarray]:

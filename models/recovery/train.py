@@ -9,7 +9,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from models.datasets import as_dates
+from models.datasets import as_dates, thinned
 from models.estimators import BinnedMatrix, BoosterSettings
 from models.features import check_spec, encode, learn_categories
 from models.recovery.card import build_card
@@ -136,11 +136,8 @@ def labelled(rows: pd.DataFrame, labels: pd.DataFrame, *, as_of: date, settings:
     joined = left.merge(right, on=keys, how="inner").sort_values(keys, kind="stable", ignore_index=True)
     whole = joined["as_of_date"] + pd.Timedelta(days=settings.horizon_days) < pd.Timestamp(as_of)
     joined = joined[whole].reset_index(drop=True)
-    if len(joined) > settings.most_rows:  # whole dates, the newest first
-        counts = joined.groupby("as_of_date").size().sort_index(ascending=False).cumsum()
-        kept = counts.index[: max(int((counts <= settings.most_rows).sum()), settings.least_dates)]
-        joined = joined[joined["as_of_date"].isin(kept)].reset_index(drop=True)
-    return joined
+    # Whole members and never whole dates: what a month brings differs over the year.
+    return thinned(joined, settings.most_rows)
 
 
 def grow(

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.contact_channel.train import training_frame as channel_frame
-from models.datasets import member_fold
+from models.datasets import thinned
 from models.default_risk.train import training_frame as risk_frame
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES, FeatureSpec
 from pipelines.day import Day
@@ -73,15 +73,6 @@ def publish_training_rows(day: Day, folder: Path) -> list[str]:
             shutil.copyfile(newest, target)
         found.append(name)
     return found
-
-
-def thinned(rows: pd.DataFrame, most: int) -> pd.DataFrame:
-    """The rows of so many members, drawn by their identity, that about ``most`` remain; never more."""
-    if len(rows) <= most:
-        return rows
-    part = member_fold(rows["customer_id"], 10_000, salt=3)
-    counted = np.cumsum(np.bincount(part, minlength=10_000))
-    return rows.loc[part < np.searchsorted(counted, most, side="right")].reset_index(drop=True)
 
 
 def without_identity(rows: pd.DataFrame) -> pd.DataFrame:

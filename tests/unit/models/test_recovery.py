@@ -16,7 +16,7 @@ from models.recovery.columns import RECOVERY_FEATURES, recovery_frame
 from models.recovery.conformal import SumSpread, conformal_quantile, conformity, sum_spread
 from models.recovery.score import RecoveryModel, RecoveryOff, owed_amount
 from models.recovery.settings import RecoverySettings
-from models.recovery.train import train
+from models.recovery.train import labelled, train
 from models.registry import ModelRegistry
 from puntual.errors import ModelError
 from tests.unit.models.conftest import blank
@@ -103,6 +103,16 @@ def test_the_back_test_is_in_the_card(model: RecoveryModel) -> None:
     assert 0.8 <= card["metrics"]["member_coverage_90%"] <= 1
     page = render(card)
     assert "Retroprueba" in page and "http" not in page
+
+
+def test_a_large_book_loses_members_and_no_month() -> None:
+    rows, labels = world(members=200)
+    some = labelled(rows, labels, as_of=AS_OF, settings=replace(SETTINGS, most_rows=700))
+    whole = labelled(rows, labels, as_of=AS_OF, settings=SETTINGS)
+    assert 0 < len(some) <= 700 < len(whole)
+    assert set(some["as_of_date"]) == set(whole["as_of_date"])
+    kept = whole[whole["customer_id"].isin(set(some["customer_id"]))]
+    assert len(kept) == len(some)  # who is in is in on every date
 
 
 def test_labels_of_later_dates_change_nothing() -> None:

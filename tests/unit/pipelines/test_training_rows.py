@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.datasets import thinned
 from models.features import LOAN_FEATURES
 from pipelines.steps import training_rows as steps
 from puntual.paths import Home
@@ -66,11 +67,11 @@ def test_rows_carry_labels_and_no_identifier(tmp_path: Path) -> None:
 
 def test_a_large_panel_is_thinned_by_whole_members() -> None:
     features, _ = frames(members=500)
-    some = steps.thinned(features, 1000)
+    some = thinned(features, 1000)
     assert 800 < len(some) <= 1000
     assert (some.groupby("customer_id").size() == 4).all()
-    assert steps.thinned(features, 2000) is features
-    assert len(steps.thinned(features, 3)) == 0
+    assert thinned(features, 2000) is features
+    assert len(thinned(features, 3)) == 0
 
 
 def test_a_snapshot_has_the_newest_rows_that_its_date_knew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
