@@ -343,6 +343,7 @@ def anew(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Book], Rows]:
     return build
 
 
+@pytest.mark.timeout(900)  # the first case builds every day twice
 @pytest.mark.parametrize("number", range(1, len(STEPS)), ids=[step.__name__ for step in STEPS[1:]])
 def test_an_increment_equals_a_full_build(
     increments: list[tuple[str, Book, Rows]], anew: Callable[[Book], Rows], number: int

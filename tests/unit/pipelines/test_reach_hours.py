@@ -25,6 +25,7 @@ def warehouse_of(folder: Path, members: dict[str, tuple[str | None, str]], hours
             "channel_code": "call",
             "occurred_at": pd.Timestamp("2026-06-23") + pd.Timedelta(hours=hour),
             "occurred_date": date(2026, 6, 23),
+            "occurred_hour": hour,
             "is_attempt": True,
             "is_contact": hour == hours[-1],
         }

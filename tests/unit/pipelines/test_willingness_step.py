@@ -59,6 +59,7 @@ def contacts(as_of: date) -> pd.DataFrame:
             "channel_code": "call",
             "is_attempt": True,
             "is_contact": rows["member"] % 2 == 0,
+            "outcome_code": "right_party",
         }
     )
 
