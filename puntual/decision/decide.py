@@ -24,8 +24,9 @@ from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.rules import evaluate
 from puntual.decision.scores import Scores
 from puntual.decision.stability import Stability
-from puntual.decision.tables import decision_rows, detail_rows, plain, price_rows, summary_of
+from puntual.decision.tables import decision_rows, detail_rows, price_rows, summary_of
 from puntual.errors import RuleError
+from puntual.frames import texts_or_none
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def decide(
     prices["zone"] = pd.Series([zone_of_place(key) for key in prices["zone"]], index=prices.index, dtype=object)
     summary = summary_of(people, plan, scores, channels, policies, team, int(chosen.sum()), exploration_share)
     summary["assignment"] = evenness
-    return DecisionOutcome(plain(decisions), plain(details), plain(prices), summary)
+    return DecisionOutcome(texts_or_none(decisions), texts_or_none(details), texts_or_none(prices), summary)
 
 
 def _people(features: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:

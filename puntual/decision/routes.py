@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from puntual.errors import RuleError
+from puntual.frames import texts_or_none
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -732,10 +733,7 @@ def _typed_stops(frame: pd.DataFrame) -> pd.DataFrame:
             "longitude": "float64",
         }
     )
-    for name in ("collector_id", "customer_id", "contact_point_id", "reason"):
-        values = frame[name].astype(object)
-        frame[name] = values.where(values.notna(), None)
-    return frame
+    return texts_or_none(frame, ("collector_id", "customer_id", "contact_point_id", "reason"))
 
 
 def _typed_routes(frame: pd.DataFrame) -> pd.DataFrame:
@@ -750,7 +748,4 @@ def _typed_routes(frame: pd.DataFrame) -> pd.DataFrame:
             "start_longitude": "float64",
         }
     )
-    for name in ("collector_id", "start_kind", "start_id", "start_name"):
-        values = frame[name].astype(object)
-        frame[name] = values.where(values.notna(), None)
-    return frame
+    return texts_or_none(frame, ("collector_id", "start_kind", "start_id", "start_name"))

@@ -80,15 +80,6 @@ PRICE_COLUMNS = (
 Floats = npt.NDArray[np.float64]
 
 
-def plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Texts as objects with None for what is missing, whatever pandas made of them on the way."""
-    for name in frame.columns:
-        if frame[name].dtype == object or isinstance(frame[name].dtype, pd.StringDtype):
-            values = frame[name].astype(object)
-            frame[name] = values.where(values.notna(), None)
-    return frame
-
-
 def decision_rows(
     people: pd.DataFrame,
     verdicts: pd.DataFrame,

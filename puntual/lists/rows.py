@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from puntual.frames import texts_or_none
 from puntual.lists.hours import suggested_hours
 from puntual.lists.texts import LANGUAGES, money, reason_sentences, word
 
@@ -182,7 +183,7 @@ def contact_rows(
             how="left",
         )
     )
-    rows = _texts_as_objects(rows)
+    rows = texts_or_none(rows)
     rows["bucket_code"] = _bucket(rows["past_due_days"], buckets)
     rows["window_start_local"] = _local_time(rows, "window_start", settings)
     rows["window_end_local"] = _local_time(rows, "window_end", settings)
@@ -226,14 +227,6 @@ def masked_worklist(rows: pd.DataFrame) -> pd.DataFrame:
         rank=rows["rank"].astype("int64"),
     )
     return masked[list(WORKLIST_COLUMNS)]
-
-
-def _texts_as_objects(frame: pd.DataFrame) -> pd.DataFrame:
-    for name in frame.columns:
-        if frame[name].dtype == object or isinstance(frame[name].dtype, pd.StringDtype):
-            values = frame[name].astype(object)
-            frame[name] = values.where(values.notna(), None)
-    return frame
 
 
 def _bucket(days: pd.Series, buckets: pd.DataFrame) -> pd.Series:
