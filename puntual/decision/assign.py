@@ -68,11 +68,11 @@ def assign(contacts: pd.DataFrame, team: pd.DataFrame, familiar: pd.Series) -> A
     1. The collector whom the member knows, if at work, able and not full; more valuable contacts first.
     2. Then by the rarest language first: a collector of the member's language and zone, of the language, any other who
        is able. A missing language on either side fits all.
-    3. Load is even in proportion to capacity, and so is the value handed out.
+    3. Load is even in proportion to capacity, and so is the value handed out; in each band of hours too.
 
     Args:
         contacts: customer_id (once each), channel_code, zone (key or None), language_code, net_amount; ``place`` where
-            rules say who may be given whom.
+            rules say who may be given whom; ``action`` where hours are given too.
         team: :func:`puntual.decision.capacity.roster`, or that of :class:`puntual.decision.owners.Placement`.
         familiar: :func:`familiar_collectors`.
 
@@ -166,9 +166,12 @@ class _Table:
         self.capacity = team["daily_capacity"].to_numpy(dtype=np.int64)
         self.load = np.zeros(len(team), dtype=np.int64)
 
-        channels = sorted(set(contacts["channel_code"]))
+        # a channel at some hours is a kind of contact of its own, so that nobody gets all of the evening
+        kinds = contacts["action" if "action" in contacts.columns else "channel_code"]
+        channel_of = dict(zip(kinds, contacts["channel_code"], strict=True))
+        channels = sorted(channel_of)
         zones = sorted({zone for zone in where_of if zone is not None})
-        channel = pd.Index(channels).get_indexer(pd.Index(contacts["channel_code"]))
+        channel = pd.Index(channels).get_indexer(pd.Index(kinds))
         place = pd.Index([*zones, "\0elsewhere"]).get_indexer(pd.Index(pd.Series(where_of).fillna("\0elsewhere")))
         pools = team.groupby("pool", sort=True)
         self.pool_of = pd.Index(sorted(set(team["pool"]))).get_indexer(pd.Index(team["pool"]))
@@ -176,15 +179,16 @@ class _Table:
         for number, (_, group) in enumerate(pools):
             first = group.iloc[0]
             if by_place:
-                for name, key in first["places"]:
-                    if name in channels and key in zones:
-                        able[number, channels.index(name), zones.index(key)] = True
+                served = set(first["places"])
+                for position, kind in enumerate(channels):
+                    able[number, position, : len(zones)] = [(channel_of[kind], key) in served for key in zones]
                 continue
-            for name in set(first["channels"]) & set(channels):
+            for kind in (one for one in channels if channel_of[one] in first["channels"]):
+                name = channel_of[kind]
                 where: Sequence[int] | slice = slice(None)
                 if name in ZONED_CHANNELS and isinstance(first["zone"], str):
                     where = [zones.index(first["zone"])] if first["zone"] in zones else []
-                able[number, channels.index(name), where] = True
+                able[number, channels.index(kind), where] = True
         counts = np.zeros(able.shape[1:], dtype=np.int64)
         np.add.at(counts, (channel, place), 1)
         units = pools["daily_capacity"].sum().to_numpy(dtype=np.int64)

@@ -112,15 +112,18 @@ def check(
     promise_grace_days: int = 2,
     contact_point_ids: Mapping[str, str] | None = None,
     facts: ContactFacts | None = None,
+    hour_bands: Mapping[str, Mapping[str, int]] | None = None,
 ) -> list[str]:
     """Violations in a finished list, one sentence each; empty when there are none.
 
     Judged: every contact against every rule in force, its hours, its contact point (any, or the one in
-    ``contact_point_ids`` by member), one decision a member, collectors' skills, zones and capacities, daily limits, and
-    the limits of the rules on a whole list.
+    ``contact_point_ids`` by member), one decision a member, collectors' skills, zones and capacities, daily limits, the
+    limits of the rules on a whole list, and the bands of hours by channel (``hour_bands``): each contact within one,
+    none with more than it has.
     """
     chosen = decisions[decisions["action"] != "none"]
     found = _check_list(decisions, chosen, customers, collectors, daily_capacity, as_of)
+    found += _check_bands(chosen, hour_bands or {}, timezone, as_of)
     broken = violations(
         decisions,
         features=features,
@@ -393,6 +396,39 @@ def _check_list(
         elif not 0 < chance <= 1 + 1e-9:
             found.append(f"{name}: the probability {chance} is not in (0, 1]")
     return found
+
+
+def _check_bands(
+    chosen: pd.DataFrame, hour_bands: Mapping[str, Mapping[str, int]], timezone: str, as_of: date
+) -> list[str]:
+    found = []
+    midnight = datetime.combine(as_of, datetime.min.time(), tzinfo=ZoneInfo(timezone))
+    inside: Counter[tuple[str, str]] = Counter()
+    for row in chosen.itertuples(index=False):
+        bands = hour_bands.get(row.action) or {}
+        if not bands:
+            continue
+        start, end = (
+            pd.Timestamp(moment).to_pydatetime().replace(tzinfo=UTC) for moment in (row.window_start, row.window_end)
+        )
+        mine = [
+            band
+            for band in bands
+            if _at(midnight, band[:5]) <= start.astimezone(midnight.tzinfo).replace(tzinfo=None)
+            and end.astimezone(midnight.tzinfo).replace(tzinfo=None) <= _at(midnight, band[6:])
+        ]
+        if len(mine) != 1:
+            found.append(f"{row.customer_id}: the hours of {row.action} lie in no band of the institution")
+            continue
+        inside[row.action, mine[0]] += 1
+    for (action, band), count in sorted(inside.items()):
+        if count > hour_bands[action][band]:
+            found.append(f"{count} contacts by {action} in {band}, {hour_bands[action][band]} can be made")
+    return found
+
+
+def _at(midnight: datetime, time: str) -> datetime:
+    return midnight.replace(tzinfo=None) + timedelta(hours=int(time[:2]), minutes=int(time[3:]))
 
 
 def _moments(values: Iterable[Any]) -> Iterable[datetime | None]:

@@ -10,10 +10,12 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from puntual.decision import assign as assignment
 from puntual.decision.arms import Arms
+from puntual.decision.bands import Bands
 from puntual.decision.capacity import COLLECTOR_CHANNELS, budget, capacities, roster, zone_keys
 from puntual.decision.facts import ContactFacts
 from puntual.decision.holiday_calendar import HolidayCalendar
@@ -78,6 +80,9 @@ def decide(
     stay_share: float = 0.0,
     owners: OwnerRules | None = None,
     facts: ContactFacts | None = None,
+    hour_bands: Mapping[str, Mapping[str, int]] | None = None,
+    reach_hours: pd.DataFrame | None = None,
+    hour_reach_weight: float = 0.0,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
@@ -144,6 +149,11 @@ def decide(
         stay_share: see ``stay_amount``.
         owners: who may be given which members; None: everybody may get everybody.
         facts: what the rules know beside the marts: recent plans, dated statuses, messages, templates.
+        hour_bands: contacts of the day by channel and band of hours of the institution's clock ("08:00-10:00"); a
+            channel with bands is used within them, and window_start to window_end of a contact lie in one. None: no
+            bands.
+        reach_hours: rows of ``ml.reach_hours`` of the date; None: all hours are alike.
+        hour_reach_weight: how much of a contact's value follows the reach of its hours when a band is chosen.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -184,10 +194,36 @@ def decide(
         by_place = place(people, collectors, team, offered, owners)
         team, offered = by_place.team, by_place.capacities
     placed = people if by_place is None else people.assign(zone=by_place.place)
+    bands = None
+    if hour_bands and any(hour_bands.values()):
+        bands = Bands.of(
+            people,
+            verdicts,
+            channels,
+            hour_bands,
+            reach_hours,
+            weight=hour_reach_weight,
+            as_of=as_of,
+            timezone=timezone,
+        )
+        offered = [*offered, *bands.limits]
     if daily_budget is not None:
         offered = [*offered, budget("budget:day", daily_budget, costs)]
     group = Arms.of(people, arms, is_model=scores.is_model)
-    minimums = Minimums.of(placed, duties, allowed, scores, offered, channels, group.is_held)
+    columns, over, mine = channels, offered, scores
+    if bands is not None:
+        columns, over, mine = list(bands.names), bands.capacities(offered), bands.scores(scores)
+        allowed = bands.allowed
+    minimums = Minimums.of(
+        placed,
+        duties,
+        allowed,
+        mine,
+        over,
+        columns,
+        group.is_held,
+        None if bands is None else [channels[position] for position in bands.channel_of],
+    )
     stability = Stability.of(
         people,
         earlier if scores.is_model else None,
@@ -201,22 +237,27 @@ def decide(
     plan = make_plan(
         placed,
         allowed,
-        scores,
-        by_ladder,
+        mine,
+        by_ladder if bands is None or by_ladder is None else bands.ladder(by_ladder),
         group,
-        offered,
-        channels,
+        over,
+        columns,
         minimums,
-        stability,
+        stability if bands is None else bands.with_hours(stability, scores),
         share=exploration_share,
         most_cost=exploration_max_cost,
         most_cost_share=exploration_max_cost_share,
         seed=seed,
         as_of=as_of,
+        channel_of=None if bands is None else bands.channel_of,
     )
+    action = None
+    if bands is not None:
+        action, verdicts = bands.action_of(plan.choice), bands.hours(verdicts, plan.choice)
+        plan = bands.told(plan, scores, by_ladder)
     chosen = plan.choice >= 0
     familiar = assignment.familiar_collectors(promises, interactions, as_of=as_of)
-    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, collectors, by_place)
+    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, collectors, by_place, action)
     decisions = decision_rows(people, verdicts, plan, scores, channels, assigned, default_risk, as_of)
     details = detail_rows(people, verdicts, plan, scores, channels, as_of)
     prices = price_rows(offered, plan, scores, as_of)
@@ -251,6 +292,7 @@ def _assign(
     familiar: pd.Series,
     collectors: pd.DataFrame,
     by_place: Placement | None,
+    action: npt.NDArray[np.object_] | None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """collector_id and is_familiar for every member, empty where the action needs nobody; and how even the day is."""
     result = pd.DataFrame(
@@ -270,6 +312,8 @@ def _assign(
     )
     if by_place is not None:
         contacts["place"] = by_place.place[rows]
+    if action is not None:
+        contacts["action"] = action[rows]
     done = assignment.assign(contacts, team, familiar)
     result.loc[contacts.index, "collector_id"] = done.collector_id
     result.loc[contacts.index, "is_familiar"] = done.is_familiar
