@@ -19,7 +19,7 @@ from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.duties import overdue, owed
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
-from puntual.decision.owners import load_owner_rules
+from puntual.decision.owners import load_owner_rules, owners_file
 from puntual.decision.policies import PolicySet, load_ladder, load_policies
 from puntual.decision.rules import lookback_days
 from puntual.decision.sending import daily_room
@@ -27,7 +27,7 @@ from puntual.decision.value import stakes
 from puntual.paths import POLICIES, SEEDS
 
 EXIT_CHECKS = {
-    "no_rule_violation": "A checker written apart finds no contact that a rule forbids.",
+    "no_rule_violation": "A checker written apart finds no contact that a contact rule or a rule of owners forbids.",
     "one_row_per_eligible_member": "Everyone who owes something today or within the window has exactly one row.",
     "capacities_kept": "No capacity is used beyond what it has.",
     **campaigning.EXIT_CHECKS,
@@ -171,6 +171,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         currency=settings.institution.currency,
         reading=settings.decision.reading,
         contact_point_ids=dict(zip(contacts["customer_id"], contacts["contact_point_id"], strict=True)),
+        owners_file=owners_file(POLICIES, day.home.policies),
     )
     checks = {
         "no_rule_violation": _first(found),

@@ -116,7 +116,7 @@ def _of_today(
     silent = np.isin(state, [MET, HELD_OUT])
     return duties.assign(
         state_code=state,
-        severity=np.where(silent, None, np.where(is_alarm, "alarm", "warning")),
+        severity=pd.Series(np.where(is_alarm, "alarm", "warning"), index=duties.index, dtype=object).mask(silent, None),
         blocked_by=np.where(state == BLOCKED, blocked_by, "[]"),
     )
 

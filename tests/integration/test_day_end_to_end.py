@@ -72,7 +72,7 @@ effective_to: null
 confidence: memory
 sources: [BOARD-7]
 rules:
-  - {id: OWN/notice, kind: min_count_by, channels: [letter], event: missed_due_date, days: 15, n: 1}
+  - {id: OWN-NOTICE/notice, kind: min_count_by, channels: [letter], event: missed_due_date, days: 15, n: 1}
 obligations: []
 """
 
