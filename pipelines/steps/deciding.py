@@ -17,7 +17,7 @@ from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.audit.record import keep_inputs
 from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
-from puntual.decision.duties import owed
+from puntual.decision.duties import overdue, owed
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
 from puntual.decision.owners import load_owner_rules
 from puntual.decision.policies import PolicySet, load_ladder, load_policies
@@ -108,13 +108,13 @@ def decide_day(day: Day) -> DecidingOutcome:
         taking_part = take_part(day, features)
         facts = contact_facts(day, policies, interactions)
         at_stake = _at_stake(day, payments, interactions)
-        duties = _duties(day, customers, interactions, policies, holidays)
         ensure_decided(warehouse, "decisions.decisions")
         earlier = warehouse.read(
             "select as_of_date, customer_id, action from decisions.decisions where as_of_date = (select max(as_of_date)"
             " from decisions.decisions where as_of_date < {} and as_of_date >= {}) order by customer_id",
             [day.as_of, day.as_of - timedelta(days=_EARLIER_DAYS)],
         )
+        duties, late = _duties(day, customers, interactions, policies, holidays, earlier)
     # The checker judges by the very rows that the decision was made from.
     shared: dict[str, Any] = {
         "features": features,
@@ -155,6 +155,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         fee_weight=settings.decision.collection_fee_weight,
         daily_budget=settings.decision.daily_budget,
         duties=duties,
+        overdue=late,
         earlier=earlier,
         stay_amount=settings.decision.stay_amount,
         stay_share=settings.decision.stay_share,
@@ -185,9 +186,16 @@ def decide_day(day: Day) -> DecidingOutcome:
 
 
 def _duties(
-    day: Day, customers: pd.DataFrame, interactions: pd.DataFrame, policies: PolicySet, holidays: HolidayCalendar
-) -> pd.DataFrame | None:
-    """Contacts that a rule asks for, of every instalment that stands open; None where nothing is owed."""
+    day: Day,
+    customers: pd.DataFrame,
+    interactions: pd.DataFrame,
+    policies: PolicySet,
+    holidays: HolidayCalendar,
+    earlier: pd.DataFrame,
+) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Contacts that a rule asks for, of every instalment that stands open: those owed, and those too late since the run
+    before; None where there is nothing.
+    """
     missed = day.warehouse.read(
         "select distinct loans.customer_id, spans.due_date"
         " from intermediate.int_installments__past_due_spans as spans"
@@ -196,16 +204,16 @@ def _duties(
         " order by loans.customer_id, spans.due_date",
         [day.as_of, day.as_of, day.as_of - timedelta(days=_EVENT_DAYS)],
     )
-    found = owed(
-        missed,
-        customers,
-        interactions,
-        policies=policies,
-        holidays=holidays,
-        as_of=day.as_of,
-        timezone=day.settings.institution.timezone,
-    )
-    return None if found.empty else found
+    given: dict[str, Any] = {
+        "policies": policies,
+        "holidays": holidays,
+        "as_of": day.as_of,
+        "timezone": day.settings.institution.timezone,
+    }
+    found = owed(missed, customers, interactions, **given)
+    before = None if earlier.empty else pd.Timestamp(earlier["as_of_date"].iloc[0]).date()
+    late = overdue(missed, customers, interactions, **given, since=before)
+    return (None if found.empty else found), (None if late.empty else late)
 
 
 def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame | None:
