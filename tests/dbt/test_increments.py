@@ -438,7 +438,7 @@ def test_what_a_crashed_run_left_is_put_right_by_the_next(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # every day on PostgreSQL, and alone on DuckDB too
+@pytest.mark.timeout(1800)  # every day on PostgreSQL, and alone on DuckDB too
 def test_postgres_carries_the_days_on_as_duckdb_does(
     increments: list[tuple[str, Book, Rows]], postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
