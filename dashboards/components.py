@@ -210,6 +210,13 @@ def table(frame: pd.DataFrame, formats: Formats, names: dict[str, str]) -> None:
     )
 
 
+def duty_alarms(snapshot: Snapshot, texts: Texts) -> None:
+    """Contacts that a rule asks for and that are overdue or cannot be met: alarms in red, what can wait in yellow."""
+    for line in snapshot.manifest.get("duty_alarms", []):
+        show = st.error if line["severity"] == "alarm" else st.warning
+        show(plain(line[f"text_{texts.language}"]))
+
+
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:$<>&])")
 
 

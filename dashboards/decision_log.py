@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from puntual.audit.chain import AuditLog, Entry
+from puntual.audit.chain import AuditLog, Entry, as_archived
 from puntual.audit.inputs import load
 from puntual.audit.whatif import Change, WhatIf, keys, what_if
 from puntual.audit.why import Why, why
@@ -60,7 +60,9 @@ def figures_today(snapshot_folder: str, sequence: int) -> dict[str, float | None
 @st.cache_resource(max_entries=1, show_spinner=False)
 def as_it_was(snapshot_folder: str, sequence: int) -> DecisionOutcome:
     """The decision of the day, decided again once for all comparisons."""
-    return decide(**day_arguments(snapshot_folder, sequence))
+    log = AuditLog(Home(home_from_environment()))
+    with as_archived(next(one for one in log.entries() if one.sequence == sequence)):
+        return decide(**day_arguments(snapshot_folder, sequence))
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)

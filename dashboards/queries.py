@@ -108,6 +108,19 @@ cached = st.cache_data(show_spinner=False, max_entries=256)
 
 
 @cached
+def duty_alarms(folder: str) -> pd.DataFrame:
+    """Duties to contact that are overdue or cannot be met, a row for each member and due date, alarms first."""
+    return select(
+        folder,
+        """
+        select * from duty_alarms
+        order by severity, state_code = 'overdue' desc, rule_id, due_on, customer_id, due_date
+        """,
+        ["duty_alarms"],
+    )
+
+
+@cached
 def scope_options(folder: str) -> pd.DataFrame:
     """Branches and products with an active loan: ``kind`` (branch, product), ``code``, ``name``, in reading order."""
     return select(

@@ -240,6 +240,7 @@ def whatif(
     keys: Annotated[bool, typer.Option("--keys", help="Only list what can be changed, with its figure today.")] = False,
 ) -> None:
     """Decide a logged day again with other capacities, costs or shares, and compare value and lists. Writes nothing."""
+    from puntual.audit.chain import as_archived
     from puntual.audit.inputs import load
     from puntual.audit.terminal import what_if_page
     from puntual.audit.whatif import Change, what_if
@@ -260,7 +261,7 @@ def whatif(
         rows = [[key, "none" if value is None else f"{value:g}"] for key, value in today]
         table("", ["key", "today"], rows)
         return
-    with working(f"Deciding {entry.as_of_date} twice"):
+    with working(f"Deciding {entry.as_of_date} twice"), as_archived(entry):
         found = what_if(arguments, asked)
     what_if_page(found, entry.as_of_date, settings["institution"]["currency"], spoken)
 

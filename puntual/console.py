@@ -137,6 +137,8 @@ def day_summary(home: Path, result: Any) -> None:
             for key, value in metadata.get(name, {}).items():
                 say(f"  {key}: {value}")
         return
+    from rich.markup import escape
+
     from puntual.snapshot import Snapshot
 
     published = metadata["serving/snapshot"]
@@ -168,6 +170,9 @@ def day_summary(home: Path, result: Any) -> None:
     _out.print(table)
     for name, entry in snapshot.manifest["models"].items():
         say(f"{name}: {entry['status']}" + (f" — {entry['reason']}" if entry.get("reason") else ""))
+    for line in snapshot.manifest.get("duty_alarms", []):
+        color = "red" if line["severity"] == "alarm" else "yellow"
+        say(f"[{color}]{line['severity']}[/{color}] {escape(line['text_en'])}")
     if not published["is_new"]:
         say("The same inputs gave the same result: the published snapshot was left as it was.")
     if not published["is_current"]:

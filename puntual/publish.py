@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from puntual import disk
 from puntual.errors import PublishError
 from puntual.paths import Home
 from puntual.snapshot import MANIFEST, Snapshot
@@ -86,7 +87,7 @@ def publish(
             if target.exists():
                 shutil.rmtree(target)  # a crash left it without a manifest: it was never published
             building.replace(target)
-            _sync(home.published)
+            disk.sync_folder(home.published)
     except OSError as error:
         _remove([building])
         raise PublishError(
@@ -135,14 +136,6 @@ def _write_json(file: Path, content: dict[str, Any]) -> None:
         os.fsync(stream.fileno())
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _flip(home: Home, target: Path, as_of: date) -> bool:
     """Make ``target`` current unless a newer business date already is."""
     if home.current.exists():
@@ -155,7 +148,7 @@ def _flip(home: Home, target: Path, as_of: date) -> bool:
     link.unlink(missing_ok=True)
     link.symlink_to(target.name)
     link.replace(home.current)
-    _sync(home.published)
+    disk.sync_folder(home.published)
     return True
 
 

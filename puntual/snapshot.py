@@ -23,6 +23,7 @@ _PLACES = {
     "worklist": SCREEN_LIST,
     "routes": SCREEN_ROUTES,
     "route_stops": SCREEN_STOPS,
+    "duty_alarms": "duty_alarms.parquet",
     "training_default_risk": "training/default_risk.parquet",
     "training_contact_channel": "training/contact_channel.parquet",
 }
@@ -92,8 +93,9 @@ class Snapshot:
     def table_path(self, name: str) -> Path:
         """The Parquet file of a published table.
 
-        One of ``bi/``; or ``worklist``, the day's list for the screens; or ``training_default_risk`` and
-        ``training_contact_channel``, what those models were last trained on, for notebooks.
+        One of ``bi/``; or ``worklist``, the day's list for the screens; or ``duty_alarms``; or
+        ``training_default_risk`` and ``training_contact_channel``, what those models were last trained on, for
+        notebooks.
 
         Raises:
             PublishError: the snapshot has no such table.

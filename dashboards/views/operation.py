@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from dashboards import components, experiment_queries, kpi_charts
+from dashboards import components, experiment_queries, kpi_charts, queries
 from dashboards.components import Figure, plain
 from dashboards.formats import file_size, long_date, money, number, percent, short_date
 from dashboards.language import Texts
 from puntual.publish import verify
+from puntual.snapshot import Snapshot
 
 
 def section(heading: str, frame: pd.DataFrame, names: dict[str, str], texts: Texts, formats: Any = None) -> None:
@@ -107,6 +109,25 @@ def experiments(folder: str, currency: str, texts: Texts) -> None:
     st.caption(texts("experiments.how"))
 
 
+def duties(snapshot: Snapshot, texts: Texts) -> None:
+    """Duties to contact that are overdue or cannot be met: a line for each rule and state, and every member."""
+    language = texts.language
+    st.subheader(texts("operation.duty_alarms"), anchor=False)
+    st.caption(texts("operation.duty_alarms_caption"))
+    components.duty_alarms(snapshot, texts)
+    rows = queries.duty_alarms(str(snapshot.folder))
+    columns = ["severity", "state", "customer_id", "rule_id", "sources", "due_date", "due_on", "blocked_by"]
+    components.table(
+        rows.assign(
+            severity=rows["severity"].map({code: texts(f"operation.{code}") for code in ("alarm", "warning")}),
+            state=[texts.label("duty_state", code) for code in rows["state_code"]],
+            **{name: [", ".join(json.loads(text)) for text in rows[name]] for name in ("sources", "blocked_by")},
+        ),
+        {name: lambda value: short_date(components.as_day(value), language) for name in ("due_date", "due_on")},
+        {name: texts(f"duty_column.{name}") for name in columns},
+    )
+
+
 texts = components.chosen_language()
 snapshot = components.published()
 manifest, language = snapshot.manifest, texts.language
@@ -151,6 +172,9 @@ if not alarms.empty:
         {"severity": texts("column.severity"), "model_name": texts("column.model"), "alarm": texts("column.alarm")},
         texts,
     )
+
+if manifest.get("duty_alarms"):
+    duties(snapshot, texts)
 
 experiments(str(snapshot.folder), components.currency_of(snapshot), texts)
 left, right = st.columns(2, gap="large")

@@ -44,9 +44,9 @@ def unconfirmed(plans: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame
         interactions: fct_interactions.
     """
     made = interactions[interactions["direction_code"].eq("outbound").to_numpy(dtype=bool)]
-    newest = made.groupby(made["channel_code"].astype(object))["occurred_date"].max()
-    told = pd.to_datetime(plans["channel_code"].map(newest))
-    open_still = told.isna() | (pd.to_datetime(plans["planned_for"]) >= told)
+    newest = pd.to_datetime(made["occurred_date"]).groupby(made["channel_code"].astype(object)).max()
+    told = newest.reindex(plans["channel_code"].astype(object)).reset_index(drop=True)  # a book may have no contacts
+    open_still = told.isna() | (pd.to_datetime(plans["planned_for"]).reset_index(drop=True) >= told)
     return plans[open_still.to_numpy(dtype=bool)].reset_index(drop=True)
 
 

@@ -21,6 +21,7 @@ DECIDED = {
     "decisions": ["customer_id"],
     "details": ["customer_id", "channel_code"],
     "prices": ["capacity_name"],
+    "duty_alarms": ["customer_id", "rule_id", "due_on"],
 }
 """Tables of a decision that are published, with the order of their rows."""
 
@@ -50,13 +51,13 @@ def store_decided(warehouse: Warehouse, table: str, frame: pd.DataFrame, as_of: 
 
 
 def store_outcome(warehouse: Warehouse, outcome: DecisionOutcome, as_of: date) -> None:
-    """Make the decision of ``as_of`` in the warehouse this one: decisions, details and prices."""
+    """Make the decision of ``as_of`` in the warehouse this one: the tables of :data:`DECIDED`."""
     for name in DECIDED:
         store_decided(warehouse, f"decisions.{name}", getattr(outcome, name), as_of)
 
 
 def read_outcome(warehouse: Warehouse, as_of: date) -> dict[str, pd.DataFrame]:
-    """The decision of ``as_of`` in the warehouse, as it is published: decisions, details and prices."""
+    """The decision of ``as_of`` in the warehouse, as it is published: the tables of :data:`DECIDED`."""
     where = {"as_of_date": as_of}
     frames = {
         name: warehouse.read_table(f"decisions.{name}", where=where, order_by=order) for name, order in DECIDED.items()

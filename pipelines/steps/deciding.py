@@ -17,9 +17,9 @@ from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.audit.record import keep_inputs
 from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
-from puntual.decision.duties import owed
+from puntual.decision.duties import overdue, owed
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
-from puntual.decision.owners import load_owner_rules
+from puntual.decision.owners import load_owner_rules, owners_file
 from puntual.decision.policies import PolicySet, load_ladder, load_policies
 from puntual.decision.rules import lookback_days
 from puntual.decision.sending import daily_room
@@ -27,7 +27,7 @@ from puntual.decision.value import stakes
 from puntual.paths import POLICIES, SEEDS
 
 EXIT_CHECKS = {
-    "no_rule_violation": "A checker written apart finds no contact that a rule forbids.",
+    "no_rule_violation": "A checker written apart finds no contact that a contact rule or a rule of owners forbids.",
     "one_row_per_eligible_member": "Everyone who owes something today or within the window has exactly one row.",
     "capacities_kept": "No capacity is used beyond what it has.",
     **campaigning.EXIT_CHECKS,
@@ -108,7 +108,6 @@ def decide_day(day: Day) -> DecidingOutcome:
         taking_part = take_part(day, features)
         facts = contact_facts(day, policies, interactions)
         at_stake = _at_stake(day, payments, interactions)
-        duties = _duties(day, customers, interactions, policies, holidays)
         reach_hours = None
         if any(channel.hour_bands for channel in settings.channels.values()):
             keys = ["channel_code", "segment", "weekday", "hour"]
@@ -119,6 +118,7 @@ def decide_day(day: Day) -> DecidingOutcome:
             " from decisions.decisions where as_of_date < {} and as_of_date >= {}) order by customer_id",
             [day.as_of, day.as_of - timedelta(days=_EARLIER_DAYS)],
         )
+        duties, late = _duties(day, customers, interactions, policies, holidays, earlier)
     # The checker judges by the very rows that the decision was made from.
     shared: dict[str, Any] = {
         "features": features,
@@ -160,6 +160,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         fee_weight=settings.decision.collection_fee_weight,
         daily_budget=settings.decision.daily_budget,
         duties=duties,
+        overdue=late,
         earlier=earlier,
         stay_amount=settings.decision.stay_amount,
         stay_share=settings.decision.stay_share,
@@ -177,6 +178,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         currency=settings.institution.currency,
         reading=settings.decision.reading,
         contact_point_ids=dict(zip(contacts["customer_id"], contacts["contact_point_id"], strict=True)),
+        owners_file=owners_file(POLICIES, day.home.policies),
     )
     checks = {
         "no_rule_violation": _first(found),
@@ -192,9 +194,16 @@ def decide_day(day: Day) -> DecidingOutcome:
 
 
 def _duties(
-    day: Day, customers: pd.DataFrame, interactions: pd.DataFrame, policies: PolicySet, holidays: HolidayCalendar
-) -> pd.DataFrame | None:
-    """Contacts that a rule asks for, of every instalment that stands open; None where nothing is owed."""
+    day: Day,
+    customers: pd.DataFrame,
+    interactions: pd.DataFrame,
+    policies: PolicySet,
+    holidays: HolidayCalendar,
+    earlier: pd.DataFrame,
+) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Contacts that a rule asks for, of every instalment that stands open: those owed, and those too late since the run
+    before; None where there is nothing.
+    """
     missed = day.warehouse.read(
         "select distinct loans.customer_id, spans.due_date"
         " from intermediate.int_installments__past_due_spans as spans"
@@ -203,16 +212,16 @@ def _duties(
         " order by loans.customer_id, spans.due_date",
         [day.as_of, day.as_of, day.as_of - timedelta(days=_EVENT_DAYS)],
     )
-    found = owed(
-        missed,
-        customers,
-        interactions,
-        policies=policies,
-        holidays=holidays,
-        as_of=day.as_of,
-        timezone=day.settings.institution.timezone,
-    )
-    return None if found.empty else found
+    given: dict[str, Any] = {
+        "policies": policies,
+        "holidays": holidays,
+        "as_of": day.as_of,
+        "timezone": day.settings.institution.timezone,
+    }
+    found = owed(missed, customers, interactions, **given)
+    before = None if earlier.empty else pd.Timestamp(earlier["as_of_date"].iloc[0]).date()
+    late = overdue(missed, customers, interactions, **given, since=before)
+    return (None if found.empty else found), (None if late.empty else late)
 
 
 def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame | None:

@@ -28,6 +28,7 @@ from pipelines.steps.training_rows import publish_training_rows
 from puntual.audit.chain import AuditLog
 from puntual.audit.record import Record
 from puntual.audit.recorded import RecordingWarehouse
+from puntual.decision.duty_alarms import alarm_lines
 from puntual.lists.files import keep_private
 from puntual.publish import publish
 from puntual.snapshot import SCREEN_LIST, SCREEN_ROUTES, SCREEN_STOPS
@@ -63,6 +64,7 @@ DECISIONS = pa.schema(
         ("reason_codes", pa.string()),
         ("experiment_id", pa.string()),
         ("arm_code", pa.string()),
+        ("duties", pa.string()),
     ]
 )
 """One row per eligible member; times in UTC, money in the institution's currency, lists as JSON text.
@@ -82,6 +84,20 @@ DEFAULT_RISK = pa.schema(
 )
 """One row per open loan."""
 
+DUTY_ALARMS = pa.schema(
+    [
+        ("as_of_date", pa.date32()),
+        ("customer_id", pa.string()),
+        ("rule_id", pa.string()),
+        ("sources", pa.string()),
+        ("due_date", pa.date32()),
+        ("due_on", pa.date32()),
+        ("state_code", pa.string()),
+        ("severity", pa.string()),
+        ("blocked_by", pa.string()),
+    ]
+)
+"""One row per member, rule and due date whose duty to contact is overdue or cannot be met."""
 
 OUTLOOK = {
     "promise_scores": ["promise_id"],
@@ -154,6 +170,7 @@ def write_decision(day: Day, folder: Path, decided: dict[str, pd.DataFrame]) -> 
         "decisions": write_parquet(decided["decisions"], folder / "decisions.parquet", DECISIONS),
         "decision_details": write_parquet(decided["details"], folder / "decision_details.parquet", None),
         "prices": write_parquet(decided["prices"], folder / "prices.parquet", None),
+        "duty_alarms": write_parquet(decided["duty_alarms"], folder / "duty_alarms.parquet", DUTY_ALARMS),
         "worklist": write_parquet(lists.worklist, keep_private(folder / SCREEN_LIST), None),
         "routes": write_parquet(lists.routes, keep_private(folder / SCREEN_ROUTES), None),
         "route_stops": write_parquet(lists.route_stops, keep_private(folder / SCREEN_STOPS), None),
@@ -213,6 +230,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
         "model_versions": {name: entry["version"] for name, entry in models.items()},
         "channel_model": {"status": models[CHANNEL_MODEL]["status"], "reason": models[CHANNEL_MODEL]["reason"]},
         "model_alarms": alarms,
+        "duty_alarms": alarm_lines(decided["duty_alarms"]),
         "rule_versions": summary.get("rule_versions", {}),
         "rules_not_enforced": summary.get("rules_not_enforced", []),
         "experiments": experiments,
@@ -286,6 +304,8 @@ _PARTS_OF_THE_PLAN = (
     "duty_owed_count",
     "duty_served_count",
     "duty_last_chance_missed_count",
+    "duty_overdue_count",
+    "duty_alarm_count",
     "kept_from_before_count",
     "left_from_before_count",
 )

@@ -10,7 +10,7 @@ from models.registry import ModelRegistry
 from pipelines.day import Day
 from pipelines.steps.decided import read_outcome, store_outcome
 from pipelines.steps.publishing import write_decision
-from puntual.audit.chain import AuditLog, Entry
+from puntual.audit.chain import AuditLog, Entry, as_archived
 from puntual.audit.inputs import load
 from puntual.audit.recorded import RememberedWarehouse
 from puntual.decision.decide import decide
@@ -29,14 +29,16 @@ def replay(log: AuditLog, entry: Entry, folder: Path) -> Path:
         AuditError: an input is missing or altered, or this release reads what the archive does not have.
     """
     archive, inputs = log.archive(), log.inputs(entry)
-    outcome = decide(**load(decide, inputs.decision, archive))
+    with as_archived(entry):
+        outcome = decide(**load(decide, inputs.decision, archive))
     scratch = Warehouse.open("duckdb:///replay.duckdb", folder)
     store_outcome(scratch, outcome, entry.as_of_date)
     context = log.context(entry)
     for name, piece in inputs.own_files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(archive.read(piece.sha256))
-    settings = Settings.model_validate(context["settings"] | {"warehouse": WarehouseSettings().model_dump()})
+    with as_archived(entry):
+        settings = Settings.model_validate(context["settings"] | {"warehouse": WarehouseSettings().model_dump()})
     day = Day(
         home=Home(folder),
         settings=settings,

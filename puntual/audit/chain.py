@@ -13,9 +13,9 @@ leaves, :meth:`AuditLog.settle` finishes or takes back, by what readers see.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -24,8 +24,9 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from puntual import disk
 from puntual.audit.archive import Archive, Piece, write_private
-from puntual.audit.digests import canonical, sha256
+from puntual.audit.digests import canonical, code_digest, sha256, software
 from puntual.audit.inputs import Arguments
 from puntual.errors import AuditError, PublishError
 from puntual.paths import Home
@@ -39,6 +40,7 @@ INPUTS = "inputs.json"
 CONTEXT = "context.json"
 FIRST = "0" * 64
 """What the first entry has for the one before."""
+_SHOWN = 12
 
 
 class File(Strict):
@@ -223,9 +225,17 @@ class AuditLog:
         """What the decision was made from, as references into the archive.
 
         Raises:
-            AuditError: the file was altered.
+            AuditError: the file was altered, or is of a release that wrote it in another form.
         """
-        return Inputs.model_validate_json(self._checked(entry, INPUTS))
+        return self._read_inputs(entry, self.folder_of(entry) / INPUTS, self._checked(entry, INPUTS))
+
+    @staticmethod
+    def _read_inputs(entry: Entry, file: Path, content: bytes) -> Inputs:
+        try:
+            return Inputs.model_validate_json(content)
+        except ValidationError as error:
+            what = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            raise AuditError(of_another_release(entry, str(file), what)) from error
 
     def context(self, entry: Entry) -> dict[str, Any]:
         """Settings, rules, sentences, prices and figures of the day.
@@ -266,9 +276,9 @@ class AuditLog:
         for name, content in files.items():
             write_private(building / name, content)
         write_private(building / ENTRY, entry.content())
-        _sync(building)
+        disk.sync_folder(building)
         building.replace(self.pending)
-        _sync(self.home.audit)
+        disk.sync_folder(self.home.audit)
         archive.take_over(objects)
 
     def commit(self) -> Entry:
@@ -278,11 +288,11 @@ class AuditLog:
         waiting = self.home.audit / ".HEAD.json"
         write_private(waiting, head.content())
         waiting.replace(self.head_file)
-        _sync(self.home.audit)
+        disk.sync_folder(self.home.audit)
         place = self.place(entry)
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.pending.replace(place)
-        _sync(place.parent)
+        disk.sync_folder(place.parent)
         return entry
 
     def discard(self) -> None:
@@ -293,7 +303,8 @@ class AuditLog:
         entry = read_entry(self.pending / ENTRY)
         if entry.kind == "decision":
             needed, archive = self.live_objects(), self.archive(entry.as_of_date)
-            for name in Inputs.model_validate_json((self.pending / INPUTS).read_bytes()).objects - needed:
+            file = self.pending / INPUTS
+            for name in self._read_inputs(entry, file, file.read_bytes()).objects - needed:
                 archive.give_back(name)
         shutil.rmtree(self.pending)
 
@@ -317,7 +328,8 @@ class AuditLog:
             return None
         archive = self.archive(entry.as_of_date)
         if entry.kind == "decision":
-            archive.take_over(Inputs.model_validate_json((self.pending / INPUTS).read_bytes()).objects)
+            file = self.pending / INPUTS
+            archive.take_over(self._read_inputs(entry, file, file.read_bytes()).objects)
         return self.commit()
 
     def _is_visible(self, entry: Entry) -> bool:
@@ -404,15 +416,37 @@ def _read_entry(file: Path, *written: int) -> Entry:  # noqa: ARG001 - a file th
     return Entry.model_validate_json(file.read_bytes())
 
 
+def of_another_release(entry: Entry, where: str, what: str) -> str:
+    """The text of an error: something of ``entry`` is in another form than this release has; where, why, what to do."""
+    made = entry.versions
+    theirs = (
+        f"puntual {made.get('software', {}).get('puntual', '?')}, code {str(made.get('code_sha256', '?'))[:_SHOWN]}"
+    )
+    ours = f"puntual {software().get('puntual', '?')}, code {code_digest()[:_SHOWN]}"
+    return (
+        f"{where}, entry {entry.sequence} of {entry.as_of_date}, is not in the form that this release reads: {what}. "
+        f"It was written by {theirs}; this is {ours}. Read that day with the release that wrote it; or run it again "
+        f"with this one, which appends an entry that it can read: puntual run HOME --as-of {entry.as_of_date}"
+    )
+
+
+@contextmanager
+def as_archived(entry: Entry) -> Iterator[None]:
+    """A block that works on what another release archived: what it lacks is told as that, and not as a defect.
+
+    Raises:
+        AuditError: a value or column is missing or of another kind, and other code than this wrote it.
+    """
+    try:
+        yield
+    except (KeyError, ValidationError) as error:
+        if entry.versions.get("code_sha256") == code_digest():
+            raise
+        what = "; ".join(str(error).split("\n")[:3])
+        raise AuditError(of_another_release(entry, "What was archived", what)) from error
+
+
 def keep_to_owner(folder: Path) -> None:
     """Make a folder that nobody else may enter: the archive names people."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from puntual.audit.archive import Piece
 from puntual.audit.chain import ENTRY, FIRST, INPUTS, LOG, ROWS, AuditLog, Entry, File, Head, Inputs, read_entry
 from puntual.audit.digests import ROW_BYTES, row_digests, sha256
 from puntual.errors import PuntualError
@@ -21,6 +21,7 @@ from puntual.publish import verify as verify_snapshot
 from puntual.snapshot import MANIFEST, Snapshot
 
 _NAMED_ROWS = 5
+_NAMED = re.compile(rb'"sha256": ?"([0-9a-f]{64})"')
 
 
 @dataclass
@@ -227,27 +228,38 @@ def _inputs(log: AuditLog, chain: list[tuple[Path, Entry]], verdict: Verdict) ->
     """The archive: every object of a kept day with its bytes, and nothing else."""
     archive = log.archive()
     until = max((one.inputs_dropped_until for _, one in chain if one.inputs_dropped_until), default=date.min)
-    wanted: dict[str, tuple[Piece, str]] = {}
+    wanted: dict[str, str] = {}
     for folder, entry in chain:
         if entry.kind != "decision" or entry.as_of_date <= until:
             continue
         try:
-            inputs = Inputs.model_validate_json((folder / INPUTS).read_bytes())
-        except (OSError, ValidationError):
-            continue  # said already: the file is missing or altered
+            content = (folder / INPUTS).read_bytes()
+        except OSError:
+            continue  # said already: the file is missing
+        try:
+            inputs = Inputs.model_validate_json(content)
+        except ValidationError:
+            if File.of(content) == entry.files.get(INPUTS):  # else it was altered, which is said already
+                for name in set(_NAMED.findall(content)):
+                    wanted.setdefault(name.decode(), f"named by the inputs of {entry.as_of_date}")
+                verdict.notes.append(
+                    f"{_inside(log, folder / INPUTS)} ({entry.as_of_date}): whole, but written by another release; its "
+                    "day can be explained and not replayed with this one."
+                )
+            continue
         for group in (inputs.decision, inputs.lists):
             for name, frame in group.frames.items():
                 first = 1
                 for piece in frame.pieces:
                     rows = f"rows {first} to {first + piece.rows - 1}"
-                    wanted.setdefault(piece.sha256, (piece, f"{name}, {rows}, of {entry.as_of_date}"))
+                    wanted.setdefault(piece.sha256, f"{name}, {rows}, of {entry.as_of_date}")
                     first += piece.rows
         for name, piece in inputs.own_files.items():
-            wanted.setdefault(piece.sha256, (piece, f"{name} of {entry.as_of_date}"))
+            wanted.setdefault(piece.sha256, f"{name} of {entry.as_of_date}")
     if until > date.min:
         verdict.notes.append(f"The inputs of the days up to {until} were removed, as the settings say.")
     there = archive.names()
-    for name, (_, where) in sorted(wanted.items(), key=lambda one: one[1][1]):
+    for name, where in sorted(wanted.items(), key=lambda one: one[1]):
         file = archive.place(name)
         if not file.is_file():
             verdict.problems.append(f"{_inside(log, file)} ({where}): missing.")

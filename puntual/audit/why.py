@@ -199,7 +199,14 @@ class _Teller:
                 else self.say("no_experiment"),
             ),
         ]
+        found += [("duty", self.duty(one)) for one in json.loads(row.get("duties") or "[]")]
         return tuple((self.say(label), value) for label, value in found)
+
+    def duty(self, one: Mapping[str, Any]) -> str:
+        """A contact that a rule asks for, by when, and what became of it."""
+        return self.say(
+            f"duty_{one['state']}", rule=self.rule(one["rule"]), due=one["due_date"] or MISSING, until=one["until"]
+        )
 
     def list_name(self) -> str:
         """The collector's list, or the channel's for messages."""

@@ -49,7 +49,7 @@ class CampaignPlan:
     subject, amount of those sent (personal). ``counts``: one row per running campaign, :data:`COUNT_COLUMNS`, by
     priority. ``suppressions``: one row per campaign and rule, :data:`SUPPRESSION_COLUMNS`: ``suppressed_count`` counts
     a member under its first rule alone and adds up to the campaign's; ``touched_count`` under each of its rules.
-    ``scripts``: opening line by member of calls and visits (personal).
+    ``scripts``: opening line by member chosen, in the tone of its step (personal).
     """
 
     members: pd.DataFrame
@@ -434,11 +434,14 @@ def _suppressions(table: pd.DataFrame, running: tuple[Campaign, ...], source_of:
 
 
 def _scripts(people: pd.DataFrame, data: CampaignData, manner: Manner, language: str, as_of: date) -> dict[str, str]:
-    """Opening lines of calls and visits: the collector reads them, so they are in the institution's language."""
+    """Opening lines: the collector reads them, so they are in the institution's language.
+
+    A message has one too, that of a call: whoever answers it is spoken to.
+    """
     written = {}
-    for member in people[people["action"].isin(list(data.scripts))].to_dict("records"):
-        name = data.scripts[member["action"]][member["step_code"]]
-        template = data.templates.choose(name, _languages(None, language), as_of)
+    for member in people[people["action"] != "none"].to_dict("records"):
+        names = data.scripts.get(member["action"], data.scripts.get("call", {}))
+        template = data.templates.choose(names.get(member["step_code"], ""), _languages(None, language), as_of)
         if template is None:
             continue
         values = values_of(member, template.language, manner, as_of)

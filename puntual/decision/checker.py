@@ -1,7 +1,7 @@
 """A second, separately written reading of the contact rules: judges a finished list against the raw events.
 
-It shares nothing with ``rules.py`` but the policy files, which it opens and reads by itself: one contact after the
-other, event by event, in plain Python. Anything that it finds stops the run before publication.
+It shares nothing with ``rules.py`` and ``owners.py`` but the policy files, which it opens and reads by itself: one
+contact after the other, event by event, in plain Python. Anything that it finds stops the run before publication.
 """
 
 from __future__ import annotations
@@ -20,14 +20,12 @@ import yaml
 
 from puntual.decision.facts import ContactFacts
 from puntual.decision.holiday_calendar import HolidayCalendar
-from puntual.errors import RuleError
 
 _SPOKEN = {"right_party", "promise", "refusal", "dispute", "callback", "replied"}
 _DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _OF_A_POINT = {"require", "stop_words"}
 _OF_A_LIST = {"min_count_by", "max_users", "fee"}
 _WORKED_BY_PEOPLE = {"call", "visit"}
-_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -113,17 +111,21 @@ def check(
     contact_point_ids: Mapping[str, str] | None = None,
     facts: ContactFacts | None = None,
     hour_bands: Mapping[str, Mapping[str, int]] | None = None,
+    owners_file: Path | None = None,
 ) -> list[str]:
     """Violations in a finished list, one sentence each; empty when there are none.
 
     Judged: every contact against every rule in force, its hours, its contact point (any, or the one in
     ``contact_point_ids`` by member), one decision a member, collectors' skills, zones and capacities, daily limits, the
-    limits of the rules on a whole list, and the bands of hours by channel (``hour_bands``): each contact within one,
-    none with more than it has.
+    limits of the rules on a whole list, the bands of hours by channel (``hour_bands``: each contact within one, none
+    with more than it has), and the rules of owners: whom each may get, who is placed out, and shares. Languages and
+    familiar faces are preferences of the assignment, which no list breaks.
     """
     chosen = decisions[decisions["action"] != "none"]
     found = _check_list(decisions, chosen, customers, collectors, daily_capacity, as_of)
     found += _check_bands(chosen, hour_bands or {}, timezone, as_of)
+    if owners_file is not None:
+        found += _check_owners(owners_file, chosen, features, collectors, set(daily_capacity), as_of)
     broken = violations(
         decisions,
         features=features,
@@ -292,23 +294,6 @@ def _applies(rule: Mapping[str, Any], action: str) -> bool:
     return rule["channels"] == "all" or action in rule["channels"]
 
 
-def require_clean(decisions: pd.DataFrame, **inputs: Any) -> int:
-    """Number of contacts judged; see :func:`check` for the inputs.
-
-    Raises:
-        RuleError: at least one violation; lists the first of them.
-    """
-    found = check(decisions, **inputs)
-    if found:
-        more = f"\n... and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise RuleError(
-            f"The list of {inputs['as_of']} breaks rules in {len(found)} places; nothing was published.\n"
-            + "\n".join(found[:_SHOWN])
-            + more
-        )
-    return int((decisions["action"] != "none").sum())
-
-
 def _holds(policy: Mapping[str, Any], country: str, day: date) -> bool:
     return _between(policy, day) and policy["scope"].get("jurisdiction") in {None, country}
 
@@ -429,6 +414,86 @@ def _check_bands(
 
 def _at(midnight: datetime, time: str) -> datetime:
     return midnight.replace(tzinfo=None) + timedelta(hours=int(time[:2]), minutes=int(time[3:]))
+
+
+def _check_owners(
+    owners_file: Path,
+    chosen: pd.DataFrame,
+    features: pd.DataFrame,
+    collectors: pd.DataFrame,
+    offered: set[str],
+    as_of: date,
+) -> list[str]:
+    """Contacts that an owner may not have, members placed out with somebody else, and shares that are exceeded."""
+    entries = (yaml.safe_load(owners_file.read_text(encoding="utf-8")) or {}).get("owners") or []
+    if not entries:
+        return []
+    team = {row.collector_id: row for row in collectors.itertuples(index=False)}
+    known = {row.customer_id: row for row in _of(features, set(chosen["customer_id"])).itertuples(index=False)}
+    found = []
+    load: Counter[str] = Counter()
+    for row in chosen.itertuples(index=False):
+        if row.action not in _WORKED_BY_PEOPLE or row.collector_id not in team:
+            continue
+        owner = _owner(team[row.collector_id])
+        load[owner] += 1
+        entry, member = _entry_of(owner, entries), known[row.customer_id]
+        who = f"{row.customer_id}: {row.action} by {row.collector_id} of {owner}"
+        unmet = None if entry is None else _unmet(entry, member)
+        if entry is not None and unmet:
+            found.append(f"{who} breaks owners.yaml, {entry['owner']}: {unmet}")
+        holders = [one for one in entries if one.get("placed_out") and not _unmet(one, member)]
+        if holders and entry not in holders:
+            found.append(f"{who} breaks owners.yaml, {holders[0]['owner']}: the member is placed out with them alone")
+    total = sum(_room_today(person, offered, as_of) for person in team.values())
+    for owner, count in sorted(load.items()):
+        share = (_entry_of(owner, entries) or {}).get("max_share")
+        if share is not None and count > share * total + 1e-9:
+            found.append(
+                f"{owner} has {count} calls and visits, which breaks owners.yaml, {owner}: at most {share:g} of the "
+                f"{total} that all can do today"
+            )
+    return found
+
+
+def _owner(person: Any) -> str:
+    if getattr(person, "kind_code", None) != "agency":
+        return "internal"
+    name = _known(getattr(person, "agency", None))
+    return "agency" if name is None else str(name)
+
+
+def _entry_of(owner: str, entries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The entry that speaks of an owner: its own, else for an agency that of all agencies."""
+    for name in (owner,) if owner == "internal" else (owner, "agency"):
+        for entry in entries:
+            if entry["owner"] == name:
+                return entry
+    return None
+
+
+def _unmet(entry: Mapping[str, Any], member: Any) -> str:
+    """The condition of an owner that the member does not meet; empty when all are met."""
+    for name in ("past_due_days", "arrears_amount"):
+        limits, value = entry.get(name), _known(getattr(member, name, None))
+        if limits is None:
+            continue
+        low, high = limits.get("min"), limits.get("max")
+        if value is None or (low is not None and value < low) or (high is not None and value > high):
+            return f"{name} {value} is not within {low} to {high}"
+    products = entry.get("products")
+    if products is not None and _known(getattr(member, "product_code", None)) not in products:
+        return f"product {_known(getattr(member, 'product_code', None))} is none of {', '.join(products)}"
+    return ""
+
+
+def _room_today(person: Any, offered: set[str], as_of: date) -> int:
+    """Calls and visits that a collector can do on the day; 0 for one who is not at work or does neither."""
+    start, end = pd.Timestamp(person.active_from), pd.Timestamp(person.active_to)
+    skills = {word.strip() for word in str(person.channels or "").split(",")} & _WORKED_BY_PEOPLE & offered
+    if start > pd.Timestamp(as_of) or end < pd.Timestamp(as_of) or not skills or pd.isna(person.daily_capacity):
+        return 0
+    return max(int(person.daily_capacity), 0)
 
 
 def _moments(values: Iterable[Any]) -> Iterable[datetime | None]:

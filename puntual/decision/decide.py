@@ -17,6 +17,7 @@ from puntual.decision import assign as assignment
 from puntual.decision.arms import Arms
 from puntual.decision.bands import Bands
 from puntual.decision.capacity import COLLECTOR_CHANNELS, budget, capacities, roster, zone_keys
+from puntual.decision.duty_alarms import OVERDUE, alarms_of, duties_of_members, standing
 from puntual.decision.facts import ContactFacts
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.minimums import Minimums
@@ -26,7 +27,7 @@ from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.rules import evaluate
 from puntual.decision.scores import Scores
 from puntual.decision.stability import Stability
-from puntual.decision.tables import decision_rows, detail_rows, price_rows, summary_of
+from puntual.decision.tables import DECISION_COLUMNS, decision_rows, detail_rows, price_rows, summary_of
 from puntual.errors import RuleError
 from puntual.frames import texts_or_none
 
@@ -36,13 +37,14 @@ class DecisionOutcome:
     """What was decided and why.
 
     Columns of the frames: ``puntual.decision.tables``. ``decisions``: one row per eligible member, by customer_id.
-    ``details``: one row per eligible member and channel. ``prices``: one row per capacity.
-    ``summary``: figures of the run.
+    ``details``: one row per eligible member and channel. ``prices``: one row per capacity. ``duty_alarms``: duties to
+    contact that are overdue or cannot be met, ``puntual.decision.duty_alarms``. ``summary``: figures of the run.
     """
 
     decisions: pd.DataFrame
     details: pd.DataFrame
     prices: pd.DataFrame
+    duty_alarms: pd.DataFrame
     summary: dict[str, Any]
 
 
@@ -75,6 +77,7 @@ def decide(
     fee_weight: float = 0.0,
     daily_budget: float | None = None,
     duties: pd.DataFrame | None = None,
+    overdue: pd.DataFrame | None = None,
     earlier: pd.DataFrame | None = None,
     stay_amount: float = 0.0,
     stay_share: float = 0.0,
@@ -142,7 +145,9 @@ def decide(
         fee_weight: part of the regulated fee that counts as income; 0 leaves it out.
         daily_budget: what all contacts of the day may cost together; None is no limit.
         duties: contacts that a rule asks for: customer_id, rule_id, channels (JSON list), is_last_chance. Who can be
-            served is, before everything else; who cannot is counted in the summary and stops nothing.
+            served is, before everything else; who cannot is among ``duty_alarms`` and stops nothing. With due_date and
+            due_on as in :func:`puntual.decision.duties.owed`.
+        overdue: :func:`puntual.decision.duties.overdue` since the run before: reported, and no reason to contact today.
         earlier: as_of_date, customer_id, action of the last day decided before; None: nothing to keep.
         stay_amount: an earlier action that was not carried out is left only for more than this, or than
             ``stay_share`` of what it is worth, whichever is more; both 0: never kept. Only with a channel model.
@@ -259,12 +264,28 @@ def decide(
     familiar = assignment.familiar_collectors(promises, interactions, as_of=as_of)
     assigned, evenness = _assign(people, plan, scores, channels, team, familiar, collectors, by_place, action)
     decisions = decision_rows(people, verdicts, plan, scores, channels, assigned, default_risk, as_of)
+    found = standing(
+        duties,
+        overdue,
+        actions=decisions.set_index("customer_id")["action"],
+        is_held=pd.Series(group.is_held, index=people["customer_id"]),
+        zones=people.set_index("customer_id")["timezone"],
+        verdicts=verdicts,
+        policies=policies,
+        as_of=as_of,
+        timezone=timezone,
+    )
+    decisions["duties"] = duties_of_members(found, decisions["customer_id"]).to_numpy(dtype=object)
+    decisions = decisions[list(DECISION_COLUMNS)]
+    alarms = alarms_of(found)
     details = detail_rows(people, verdicts, plan, scores, channels, as_of)
     prices = price_rows(offered, plan, scores, as_of)
     prices["zone"] = pd.Series([zone_of_place(key) for key in prices["zone"]], index=prices.index, dtype=object)
     summary = summary_of(people, plan, scores, channels, policies, team, int(chosen.sum()), exploration_share)
     summary["assignment"] = evenness
-    return DecisionOutcome(texts_or_none(decisions), texts_or_none(details), texts_or_none(prices), summary)
+    summary["duty_overdue_count"] = int((alarms["state_code"] == OVERDUE).sum())
+    summary["duty_alarm_count"] = int((alarms["severity"] == "alarm").sum())
+    return DecisionOutcome(texts_or_none(decisions), texts_or_none(details), texts_or_none(prices), alarms, summary)
 
 
 def _people(features: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:

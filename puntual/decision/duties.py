@@ -1,34 +1,36 @@
-"""Duties to contact: rules that ask for a contact by a day. They come first in the allocation and lift no limit."""
+"""Duties to contact: rules that ask for a contact by a day. They come first in the allocation and lift no limit.
+
+What became of each of them on a day, and who must hear of it: :mod:`puntual.decision.duty_alarms`.
+"""
 
 from __future__ import annotations
 
 import json
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from puntual.decision.contact_events import FREE, Days, Zones, day_number, days_of, positions, recent_attempts
+from puntual.decision.contact_events import (
+    FREE,
+    Days,
+    Zones,
+    day_number,
+    days_of,
+    is_zone,
+    positions,
+    recent_attempts,
+)
 from puntual.decision.contact_hours import Calendar, Concerned
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.policies import PolicySet, as_json
 from puntual.decision.rule_kinds import MinCountByRule
+from puntual.errors import RuleError
 
-OWED_COLUMNS = ("customer_id", "rule_id", "due_on", "channels", "is_last_chance")
-MISSED_COLUMNS = ("customer_id", "due_date")
+OWED_COLUMNS = ("customer_id", "rule_id", "due_date", "due_on", "channels", "is_last_chance")
 
-
-def missed_due_dates(features: pd.DataFrame, as_of: date) -> pd.DataFrame:
-    """The oldest missed due date of each member in arrears: ``as_of`` less the past-due days.
-
-    One row per member with past-due days; columns customer_id, due_date (datetime). Where every missed instalment is
-    at hand, give those to :func:`owed` instead: an older open one hides the newer ones here.
-    """
-    days = pd.to_numeric(features["past_due_days"])
-    late = features[(days > 0).to_numpy(dtype=bool)]
-    due = pd.Timestamp(as_of) - pd.to_timedelta(pd.to_numeric(late["past_due_days"]).astype(int), unit="D")
-    return pd.DataFrame({"customer_id": late["customer_id"].to_numpy(), "due_date": due.to_numpy()})
+Flags = npt.NDArray[np.bool_]
 
 
 def owed(
@@ -43,8 +45,9 @@ def owed(
 ) -> pd.DataFrame:
     """Contacts that a rule asks for and that are not made yet: one row per member and rule, the most urgent due date.
 
-    Columns :data:`OWED_COLUMNS`: ``due_on``, the last day on which the duty can be met (a date: the last open day of
-    any of the channels within the rule's days); ``channels``, a JSON list; ``is_last_chance``: ``due_on`` is ``as_of``.
+    Columns :data:`OWED_COLUMNS`: ``due_date``, the due date that was missed (a date); ``due_on``, the last day on which
+    the duty can be met (a date: the last open day of any of the channels within the rule's days); ``channels``, a JSON
+    list; ``is_last_chance``: ``due_on`` is ``as_of``.
 
     1. A due date missed on day d is answered by n contacts on the days d + 1 to d + the rule's days, both included, on
        the person's calendar; planned contacts do not count, for they may not happen.
@@ -61,7 +64,7 @@ def owed(
         as_of: contact day.
         timezone: the institution's zone.
     """
-    return _judge(missed, customers, interactions, policies, holidays, as_of, timezone, is_over=False)
+    return _judge(missed, customers, interactions, policies, holidays, as_of, timezone, late_since=None)
 
 
 def overdue(
@@ -73,16 +76,33 @@ def overdue(
     holidays: HolidayCalendar,
     as_of: date,
     timezone: str,
+    since: date | None = None,
 ) -> pd.DataFrame:
-    """Duties whose last day was yesterday and that nobody met; columns and arguments as in :func:`owed`.
+    """Duties whose time ended unmet since the last run; columns as in :func:`owed`.
 
-    Each due date is reported on one day, the first on which it is too late: an alarm, not a list that grows.
+    Each due date is reported on one day, the first run after its time is over: an alarm, not a list that grows.
+
+    Args:
+        missed: as in :func:`owed`.
+        customers: as in :func:`owed`.
+        interactions: fct_interactions.
+        policies: rules in force on ``as_of``.
+        holidays: calendar of the country.
+        as_of: contact day.
+        timezone: the institution's zone.
+        since: the day of the run before, which reported what had ended before it; None: the day before ``as_of``.
+
+    Raises:
+        RuleError: ``since`` is not before ``as_of``.
     """
-    return _judge(missed, customers, interactions, policies, holidays, as_of, timezone, is_over=True)
+    since = since or as_of - timedelta(days=1)
+    if since >= as_of:
+        raise RuleError(f"What is overdue on {as_of} is counted from an earlier day, not from {since}.")
+    return _judge(missed, customers, interactions, policies, holidays, as_of, timezone, late_since=since)
 
 
-def infeasible(duties: pd.DataFrame, verdicts: pd.DataFrame, *, zones: pd.Series, timezone: str) -> pd.DataFrame:
-    """The rows of ``duties`` that no permitted contact can meet any more: the other rules block all until it is late.
+def infeasible(duties: pd.DataFrame, verdicts: pd.DataFrame, *, zones: pd.Series, timezone: str) -> Flags:
+    """Which rows of ``duties`` no permitted contact can meet any more: the other rules block all until it is late.
 
     Args:
         duties: from :func:`owed`.
@@ -90,22 +110,21 @@ def infeasible(duties: pd.DataFrame, verdicts: pd.DataFrame, *, zones: pd.Series
         zones: time zone by customer_id; missing ones are read as ``timezone``.
         timezone: the institution's zone.
     """
-    if duties.empty:
-        return duties
-    best: list[bool] = []
-    earliest = verdicts.set_index(["customer_id", "channel_code"])["earliest_permitted_at"]
-    local: dict[tuple[Any, str], Any] = {}
-    wanted = earliest.loc[earliest.index.get_level_values(0).isin(set(duties["customer_id"]))]
-    for (member, channel), moment in wanted.items():
-        if pd.notna(moment):
-            zone = zones.get(member)
-            zone = zone if isinstance(zone, str) and zone else timezone
-            local[(member, str(channel))] = moment.tz_localize("UTC").tz_convert(zone).date()
-    for member, due_on, listed in zip(duties["customer_id"], duties["due_on"], duties["channels"], strict=True):
-        channels = json.loads(listed)
-        days = [local[(member, channel)] for channel in channels if (member, channel) in local]
-        best.append(not days or min(days) > due_on)
-    return duties[np.array(best, dtype=bool)].reset_index(drop=True)
+    answer = np.ones(len(duties), dtype=bool)
+    mine = verdicts[verdicts["customer_id"].isin(duties["customer_id"]) & verdicts["earliest_permitted_at"].notna()]
+    zone = mine["customer_id"].map(zones)
+    zone = zone.where(zone.map(is_zone), timezone)
+    day = pd.Series(0, index=mine.index, dtype="int64")
+    for name in sorted(set(zone)):
+        local = mine.loc[zone == name, "earliest_permitted_at"].dt.tz_localize("UTC").dt.tz_convert(name)
+        day[zone == name] = days_of(local.dt.tz_localize(None))
+    wanted = days_of(duties["due_on"])
+    for listed in sorted(set(duties["channels"])):
+        first = day[mine["channel_code"].isin(json.loads(listed))].groupby(mine["customer_id"]).min()
+        rows = (duties["channels"] == listed).to_numpy(dtype=bool)
+        earliest = duties.loc[rows, "customer_id"].map(first).to_numpy(dtype=float, na_value=np.inf)
+        answer[rows] = earliest > wanted[rows]
+    return answer
 
 
 def _judge(
@@ -117,7 +136,7 @@ def _judge(
     as_of: date,
     timezone: str,
     *,
-    is_over: bool,
+    late_since: date | None,
 ) -> pd.DataFrame:
     rules = [entry.rule for _, entry in policies.of_kind("min_count_by")]
     if not rules or missed.empty:
@@ -128,14 +147,19 @@ def _judge(
     concerned = Concerned(customers, zones)
     owner, due = positions(missed["customer_id"], members), days_of(missed["due_date"])
     longest = max(rule.days for rule in rules if isinstance(rule, MinCountByRule))
-    begin = as_of - timedelta(days=1) if is_over else as_of
-    events = recent_attempts(interactions, None, members, zones, as_of, longest + 1)
+    # the last open day of what is over may lie before the run that did not see it end
+    begin = as_of if late_since is None else late_since - timedelta(days=longest)
+    span = (as_of - begin).days
+    events = recent_attempts(interactions, None, members, zones, as_of, span + longest + 1)
     found = []
     for rule in rules:
         assert isinstance(rule, MinCountByRule)
         inside = concerned.by(rule.where)
         end = due + rule.days
-        running = end == today - 1 if is_over else (due < today) & (end >= today)
+        if late_since is None:
+            running = (due < today) & (end >= today)
+        else:
+            running = (end >= day_number(late_since)) & (end < today)
         mine = np.flatnonzero((owner >= 0) & (due != FREE) & running)
         if inside is not None:
             mine = mine[inside[owner[mine]]]
@@ -144,20 +168,23 @@ def _judge(
             counted &= events.is_right_party
         made = _made(events.customer[counted], events.day[counted], owner[mine], due[mine], end[mine])
         mine = mine[made < rule.n]
-        calendar = Calendar.of(policies, concerned, rule.channels, holidays, begin, rule.days + 2)
+        calendar = Calendar.of(policies, concerned, rule.channels, holidays, begin, span + rule.days + 2)
         last = _last_open(calendar, owner[mine], end[mine], day_number(begin))
         rows = pd.DataFrame(
             {
                 "customer_id": members.to_numpy(dtype=object)[owner[mine]],
                 "rule_id": rule.id,
+                "due_date": due[mine],
                 "due_on": last,
                 "channels": as_json(rule.channels),
                 "is_last_chance": last == today,
             }
         )
-        found.append(rows.sort_values(["customer_id", "due_on"], kind="stable").drop_duplicates("customer_id"))
-    duties = pd.concat(found, ignore_index=True).sort_values(["customer_id", "rule_id"], ignore_index=True)
-    duties["due_on"] = pd.to_datetime(duties["due_on"].astype("int64"), unit="D").dt.date
+        rows = rows.sort_values(["customer_id", "due_on", "due_date"], kind="stable")
+        found.append(rows if late_since is not None else rows.drop_duplicates("customer_id"))
+    duties = pd.concat(found, ignore_index=True).sort_values(["customer_id", "rule_id", "due_date"], ignore_index=True)
+    for name in ("due_date", "due_on"):
+        duties[name] = pd.to_datetime(duties[name].astype("int64"), unit="D").dt.date
     return duties[list(OWED_COLUMNS)]
 
 

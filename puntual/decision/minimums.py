@@ -105,7 +105,7 @@ class Minimums:
         return cls(meets, is_owed, is_last, must, used, worth)
 
     def summary(self) -> dict[str, Any]:
-        """Counts of the run: owed, served today, last chances, and last chances that nobody can serve (an alarm)."""
+        """Counts of members: owed, served today, last chances, and last chances that nobody can serve."""
         return {
             "duty_owed_count": int(self.is_owed.sum()),
             "duty_served_count": int(self.must.sum()),

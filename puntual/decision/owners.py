@@ -98,14 +98,19 @@ class OwnerRules(Strict):
         return named.get(owner) or (None if owner == INTERNAL else named.get(ANY_AGENCY))
 
 
+def owners_file(shipped_dir: Path, institution_dir: Path | None = None) -> Path:
+    """The file that holds: the institution's if it has one, else the shipped one."""
+    own = institution_dir / "owners.yaml" if institution_dir is not None else None
+    return own if own is not None and own.exists() else shipped_dir / "owners.yaml"
+
+
 def load_owner_rules(shipped_dir: Path, institution_dir: Path | None = None) -> OwnerRules:
     """The institution's ``owners.yaml`` if it has one, else the shipped one, which restricts nobody.
 
     Raises:
         RuleError: the file is not valid; says where.
     """
-    own = institution_dir / "owners.yaml" if institution_dir is not None else None
-    file = own if own is not None and own.exists() else shipped_dir / "owners.yaml"
+    file = owners_file(shipped_dir, institution_dir)
     try:
         return OwnerRules.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     except ValidationError as error:
@@ -129,7 +134,7 @@ def owner_of(collectors: pd.DataFrame) -> pd.Series:
 def may_get(people: pd.DataFrame, owners: list[str], rules: OwnerRules) -> Flags:
     """Members x owners: whether the owner may be given the member.
 
-    A member whom some owner has placed out is that owner's alone; one whom two have is either's.
+    A member whom some owner has placed out is that owner's alone, at work today or not; one whom two have is either's.
     """
     allowed = np.ones((len(people), len(owners)), dtype=bool)
     placed = np.zeros_like(allowed)
@@ -138,7 +143,10 @@ def may_get(people: pd.DataFrame, owners: list[str], rules: OwnerRules) -> Flags
         if rule is not None:
             allowed[:, position] = rule.holds(people)
             placed[:, position] = allowed[:, position] & rule.placed_out
-    is_out = np.asarray(placed.any(axis=1), dtype=bool)
+    is_out = np.zeros(len(people), dtype=bool)
+    for rule in rules.owners:
+        if rule.placed_out:
+            is_out |= rule.holds(people)
     return np.where(is_out[:, None], placed, allowed)
 
 
@@ -166,7 +174,11 @@ def place(
         team: :func:`puntual.decision.capacity.roster`.
         offered: :func:`puntual.decision.capacity.capacities` of the team; its limits are kept.
         rules: who may get whom.
+
+    Raises:
+        RuleError: members are placed out with an owner who has no collector at all.
     """
+    _check_owners_exist(collectors, rules)
     owner = team["collector_id"].map(owner_of(collectors)).to_numpy(dtype=object)
     owners = sorted(set(owner))
     allowed = may_get(people, owners, rules)
@@ -202,6 +214,17 @@ def place(
     by_person = {one.name for one in offered if one.kind == "pool" or set(one.channels) <= set(COLLECTOR_CHANNELS)}
     limits = [one for one in offered if one.name not in by_person or one.is_money]
     return Placement(keys, placed, [*found, *limits])
+
+
+def _check_owners_exist(collectors: pd.DataFrame, rules: OwnerRules) -> None:
+    there = sorted(set(owner_of(collectors)))
+    for rule in rules.owners:
+        if rule.placed_out and not any(rules.rule_of(owner) is rule for owner in there):
+            raise RuleError(
+                f"owners.yaml places members out with {rule.owner}, and no collector is theirs (there are "
+                f"{', '.join(there)}), so that nobody could get those members. Correct the name, hand over the "
+                "collectors, or remove the entry."
+            )
 
 
 def zone_of_place(key: str | None) -> str | None:

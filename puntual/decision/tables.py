@@ -41,6 +41,7 @@ DECISION_COLUMNS = (
     "reason_codes",
     "experiment_id",
     "arm_code",
+    "duties",
 )
 DETAIL_COLUMNS = (
     "as_of_date",
@@ -90,7 +91,7 @@ def decision_rows(
     default_risk: pd.DataFrame | None,
     as_of: date,
 ) -> pd.DataFrame:
-    """One row per member, by customer_id: :data:`DECISION_COLUMNS`."""
+    """One row per member, by customer_id: :data:`DECISION_COLUMNS` but ``duties``, known once all is decided."""
     size, width = len(people), len(channels)
     chosen = plan.choice >= 0
     at = np.arange(size) * width + np.maximum(plan.choice, 0)
@@ -129,7 +130,7 @@ def decision_rows(
             "experiment_id": pd.Series(plan.arms.experiment_id, dtype=object),
             "arm_code": pd.Series(plan.arms.arm_code, dtype=object),
         },
-        columns=list(DECISION_COLUMNS),
+        columns=[name for name in DECISION_COLUMNS if name != "duties"],
     )
 
 

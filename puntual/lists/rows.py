@@ -156,7 +156,7 @@ def contact_rows(
         settings: how the lists are written.
         further_reasons: loan -> language -> sentences after the reasons: what lowers its risk, what would change it.
         reach_hours: rows of ``ml.reach_hours`` for the date; without them no hour is suggested.
-        scripts: opening line of a call or visit by member, in the tone of its step of the escalation.
+        scripts: opening line by member, in the tone of its step of the escalation.
     """
     chosen = decisions[decisions["action"] != "none"].copy()
     chosen = chosen.rename(columns={"action": "channel_code"})

@@ -11,6 +11,7 @@ import pytest
 
 from dashboards import components
 from dashboards.language import load_texts
+from puntual.decision.duty_alarms import alarm_lines
 from puntual.snapshot import SCREEN_LIST, Snapshot
 from tests.dashboards.conftest import shown
 from tests.dashboards.snapshot_factory import SnapshotFactory
@@ -311,6 +312,43 @@ def test_operation_shows_the_alarms_of_the_models(open_page, own_home):
     assert not app.exception
     assert "Alarmas de los modelos" in [heading.value for heading in app.subheader]
     assert any("PSI: 0,4. Revise." in frame.value.to_string() for frame in app.dataframe)  # as written, no Markdown
+
+
+def with_duty_alarms(home) -> None:
+    """The snapshot as it is when a duty of one member is overdue and that of another may wait."""
+    row = {
+        "as_of_date": date(2026, 6, 30),
+        "rule_id": "CL-21320/first_notice",
+        "sources": '["S2-69"]',
+        "due_date": date(2026, 6, 14),
+        "due_on": date(2026, 6, 29),
+        "blocked_by": "[]",
+    }
+    alarms = pd.DataFrame(
+        [
+            row | {"customer_id": "C2", "state_code": "no_capacity", "severity": "warning"},
+            row | {"customer_id": "C1", "state_code": "overdue", "severity": "alarm"},
+        ]
+    )
+    folder = next((home / "published").glob("2*"))
+    alarms.to_parquet(folder / "duty_alarms.parquet")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    written = {**manifest, "duty_alarms": alarm_lines(alarms)}
+    (folder / "manifest.json").write_text(json.dumps(written), encoding="utf-8")
+
+
+def test_duties_that_nobody_met_are_named_on_the_list_and_on_the_operation_page(open_page, own_home):
+    with_duty_alarms(own_home)
+    app = open_page(own_home, "operation")
+    assert not app.exception
+    assert "Deberes de contacto sin cumplir" in [heading.value for heading in app.subheader]
+    table = next(frame.value for frame in app.dataframe if "due_on" in frame.value)
+    assert table["customer_id"].tolist() == ["C1", "C2"]
+    assert table["state"].tolist() == ["Plazo vencido", "Sin cupo"] and table["sources"].tolist() == ["S2-69", "S2-69"]
+    for page in ("operation", "today"):
+        app = open_page(own_home, page, language="en")
+        assert "the time ended on" in app.error[0].value and "C1" in app.error[0].value
+        assert "no capacity was left today" in app.warning[0].value
 
 
 def test_operation_checks_the_files_against_their_digests(open_page, own_home):

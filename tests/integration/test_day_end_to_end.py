@@ -28,7 +28,7 @@ from tests.integration.filled_lists import give_back_a_list, the_list_came_back
 DECISION_COLUMNS = [
     "as_of_date", "customer_id", "loan_id", "action", "eligible", "blocked_by", "window_start", "window_end",
     "collector_id", "rank", "arrears_amount", "past_due_days", "default_probability", "expected_gain_amount",
-    "provision_avoided_amount", "fee_amount", "contact_cost_amount", "value_amount", "propensity", "is_exploration", "reason_codes", "experiment_id", "arm_code",
+    "provision_avoided_amount", "fee_amount", "contact_cost_amount", "value_amount", "propensity", "is_exploration", "reason_codes", "experiment_id", "arm_code", "duties",
 ]  # fmt: skip
 
 
@@ -58,6 +58,50 @@ def the_held_out_are_left_alone(snapshot: Snapshot) -> None:
     assert said["exposed_count"].to_dict() == decisions["arm_code"].value_counts().to_dict()
     assert said.loc["product", "verdict_code"] == "too_few" and said.loc["held", "verdict_code"] == "control"
     assert list(snapshot.manifest["experiments"]) == ["reserva"]
+
+
+# By letter, which is not offered: every duty is blocked, and nobody is chosen for it.
+DUTY = """
+id: OWN-NOTICE
+version: 1
+title: Written notice
+scope: {institution: own}
+timezone: institution
+effective_from: null
+effective_to: null
+confidence: memory
+sources: [BOARD-7]
+rules:
+  - {id: OWN-NOTICE/notice, kind: min_count_by, channels: [letter], event: missed_due_date, days: 15, n: 1}
+obligations: []
+"""
+
+
+def duties_that_nobody_met_are_alarms(home: Path, day: date) -> None:
+    """Every instalment missed in the last 15 days is an alarm, and the one whose time ended yesterday is overdue."""
+    spans = warehouse_of(home).read(
+        "select distinct loans.customer_id, spans.due_date from intermediate.int_installments__past_due_spans as spans"
+        " inner join features.feat_loan__as_of as loans on loans.loan_id = spans.loan_id and loans.is_score"
+        " where spans.past_due_from_date <= {} and spans.past_due_to_date > {}",
+        [day, day],
+    )
+    age = (pd.Timestamp(day) - spans["due_date"]).dt.days
+    owing, late = (set(spans.loc[which, "customer_id"]) for which in (age.between(1, 15), age == 16))
+    assert owing and late
+    snapshot = Snapshot.current(home)
+    alarms = pd.read_parquet(snapshot.folder / "duty_alarms.parquet")
+    by_state = {state: set(rows["customer_id"]) for state, rows in alarms.groupby("state_code")}
+    assert by_state == {"blocked": owing, "overdue": late}
+    assert set(alarms["severity"]) == {"alarm"} and set(alarms["sources"]) == {'["BOARD-7"]'}
+    assert set(alarms.loc[alarms["state_code"] == "overdue", "due_date"]) == {day - timedelta(days=16)}
+    lines = {line["state_code"]: line for line in snapshot.manifest["duty_alarms"]}
+    assert {state: line["member_count"] for state, line in lines.items()} == {
+        "blocked": len(owing),
+        "overdue": len(late),
+    }
+    assert snapshot.manifest["summary"]["duty_alarm_count"] == len(alarms)
+    decisions = pd.read_parquet(snapshot.folder / "decisions.parquet").set_index("customer_id")
+    assert set(decisions.index[decisions["duties"] != "[]"]) == owing | late
 
 
 @pytest.fixture(scope="module")
@@ -217,10 +261,13 @@ def test_the_next_day_keeps_the_models_and_publishes_anew(finished_home, tmp_pat
     tomorrow = as_of + timedelta(days=1)
     (home / "experiments").mkdir(exist_ok=True)
     (home / "experiments" / "reserva.yaml").write_text(HOLD_OUT.format(start=tomorrow), encoding="utf-8")
+    (home / "policies").mkdir(exist_ok=True)
+    (home / "policies" / "OWN-NOTICE.yaml").write_text(DUTY, encoding="utf-8")
     filled = give_back_a_list(home, tmp_path)
     result = run_day(Home(home), tomorrow)
     the_list_came_back(home, as_of, filled)
     the_held_out_are_left_alone(Snapshot.current(home))
+    duties_that_nobody_met_are_alarms(home, tomorrow)
     assert result.metadata["ml/default_risk_model"]["status"] == "kept"
     assert Snapshot.current(home).as_of_date == tomorrow
     before = json.loads((Snapshot.current(finished_home).folder / "manifest.json").read_text())

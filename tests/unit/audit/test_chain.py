@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from datetime import timedelta
@@ -9,8 +10,10 @@ from datetime import timedelta
 import pytest
 
 import puntual.audit.chain as chain_module
+import puntual.disk as disk_module
 import puntual.publish as publish_module
-from puntual.audit.chain import AuditLog
+from puntual.audit.chain import ENTRY, INPUTS, AuditLog, File, Head, as_archived, read_entry
+from puntual.audit.digests import canonical, code_digest, sha256
 from puntual.audit.inputs import load
 from puntual.audit.log import person
 from puntual.audit.verify import verify
@@ -148,8 +151,7 @@ def every_moment(home: Home, saved, monkeypatch):
         shutil.copytree(home.root, target, symlinks=True)
         moments.append(Home(target))
 
-    for module, name in ((chain_module, "write_private"), (chain_module, "_sync"), (publish_module, "_sync"),
-                         (publish_module, "_prune")):  # fmt: skip
+    for module, name in ((chain_module, "write_private"), (disk_module, "sync_folder"), (publish_module, "_prune")):  # fmt: skip
         real = getattr(module, name)
 
         def wrapped(*args, real=real):
@@ -245,3 +247,46 @@ def test_a_day_that_was_never_logged_is_said_with_those_that_were(home):
         AuditLog(home).in_force(NEXT)
     with pytest.raises(AuditError, match="Nothing is logged"):
         AuditLog(Home(home.root / "elsewhere")).newest()
+
+
+def written_by_another_release(home: Home, change) -> AuditLog:
+    """The home with its last entry as an older release would have written it: ``change`` takes the inputs as JSON."""
+    log = AuditLog(home)
+    entry = log.newest()
+    file = log.place(entry) / INPUTS
+    inputs = json.loads(file.read_bytes())
+    change(inputs)
+    file.write_bytes(canonical(inputs))
+    versions = {**entry.versions, "software": {"puntual": "0.3.0"}, "code_sha256": "0ld" * 10}
+    older = entry.model_copy(
+        update={"files": {**entry.files, INPUTS: File.of(file.read_bytes())}, "versions": versions}
+    )
+    (log.place(entry) / ENTRY).write_bytes(older.content())
+    log.head_file.write_bytes(Head(sequence=entry.sequence, sha256=sha256(older.content())).content())
+    read_entry.__globals__["_read_entry"].cache_clear()
+    return log
+
+
+def test_an_entry_of_another_release_says_what_where_why_and_what_to_do(home):
+    log = written_by_another_release(home, lambda inputs: inputs.pop("own_files"))
+    with pytest.raises(AuditError, match="own_files: Field required") as told:
+        log.inputs(log.newest())
+    text = str(told.value)
+    assert "000001/inputs.json, entry 1 of 2026-06-30" in text and "puntual 0.3.0" in text
+    assert f"puntual run HOME --as-of {DAY}" in text
+    found = verify(home)
+    assert found.problems == []
+    assert "written by another release" in " ".join(found.notes)
+    # the next day is appended all the same, and the archive keeps what the older one names
+    run_day(home, arguments(8, as_of=NEXT))
+    assert verify(home).problems == []
+
+
+def test_a_column_that_another_release_did_not_archive_is_told_as_that(home):
+    log = written_by_another_release(home, lambda inputs: inputs["decision"]["frames"].pop("channel_scores"))
+    entry = log.newest()
+    with pytest.raises(AuditError, match=r"'collectable_amount'.*written by puntual 0\.3\.0"), as_archived(entry):
+        raise KeyError("collectable_amount")
+    ours = entry.model_copy(update={"versions": {"code_sha256": code_digest()}})
+    with pytest.raises(KeyError), as_archived(ours):
+        raise KeyError("a defect of ours")

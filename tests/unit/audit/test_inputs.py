@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -92,14 +93,19 @@ def test_the_digest_is_the_same_in_every_process(tmp_path):
         "from puntual.decision.decide import decide\n"
         "from tests.unit.audit import logged\n"
         "folder = Path(sys.argv[1])\n"
-        "print(dump(decide, logged.arguments(5), Archive(folder / 'a', folder / 'd')).digest)\n"
+        "print(dump(decide, logged.arguments(5), Archive(folder / 'a', folder / 'd')).model_dump_json())\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True,
         env={"PYTHONHASHSEED": "1", "PATH": "", "PYTHONPATH": "."},
     )  # fmt: skip
-    here = dump(decide, logged.arguments(5), Archive(tmp_path / "a", tmp_path / "d")).digest
-    assert done.stdout.strip() == here
+    here = dump(decide, logged.arguments(5), Archive(tmp_path / "a", tmp_path / "d"))
+    there = Arguments.model_validate_json(done.stdout)
+    assert {name: frame.digest for name, frame in there.frames.items()} == {
+        name: frame.digest for name, frame in here.frames.items()
+    }
+    assert there.values == json.loads(here.model_dump_json())["values"]
+    assert there.digest == here.digest
 
 
 texts = st.one_of(st.none(), st.text(max_size=5))

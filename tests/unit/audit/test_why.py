@@ -158,3 +158,23 @@ def test_the_log_names_nobody(world):
     log, _ = world
     table = pd.read_parquet(log.log_file(log.newest()))
     assert not {"full_name", "national_id", "value", "contact_value"} & set(table.columns)
+
+
+def test_duties_are_named_with_their_last_day_and_what_became_of_them(tmp_path):
+    owed = pd.DataFrame(
+        {
+            "customer_id": ["m00001", "m00002"],
+            "rule_id": "EC-OWN/notice",
+            "due_date": pd.Timestamp("2026-06-16").date(),
+            "due_on": logged.DAY,
+            "channels": ['["call","email"]', '["letter"]'],
+            "is_last_chance": True,
+        }
+    )
+    home = Home(tmp_path / "home")
+    logged.run_day(home, logged.arguments(20, duties=owed))
+    log = AuditLog(home)
+    said = dict(why(log, log.in_force(logged.DAY), "m00001", "en").facts)["Contact that a rule asks for"]
+    assert said == "EC-OWN/notice; instalment due on 2026-06-16, by 2026-06-30: met today"
+    said = dict(why(log, log.in_force(logged.DAY), "m00002", "es").facts)["Contacto que exige una regla"]
+    assert said.endswith("hoy no se permite ninguna de sus vías")

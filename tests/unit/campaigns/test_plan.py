@@ -185,10 +185,13 @@ def test_the_member_is_written_to_in_its_language_and_tone():
     assert plan.messages["message"][0].startswith("Coop Andina: María, your payment of USD 120.50 is outstanding")
     assert plan.messages["message"][1].startswith("Coop Andina: Maria, le recordamos")
     assert row_of(plan)["template_id"] == "sms_firm" and row_of(plan)["language_code"] == "en"
-    assert plan.scripts == {
-        "m002": "Buenos días, María Quizhpe. Le habla Coop Andina. Le informo que su crédito registra USD 120,50 con "
+    assert plan.scripts["m002"] == (
+        "Buenos días, María Quizhpe. Le habla Coop Andina. Le informo que su crédito registra USD 120,50 con "
         "5 días de atraso. Queremos acordar con usted una forma de pago que pueda cumplir; ¿qué propone?"
-    }
+    )
+    # whoever answers a message is spoken to in the tone of its step too, in the language of the collector
+    assert plan.scripts["m000"].startswith("Buenos días, María Quizhpe. Le saluda Coop Andina. Su crédito tiene USD")
+    assert sorted(plan.scripts) == ["m000", "m001", "m002"]
 
 
 def test_a_text_message_costs_by_segment_if_the_setting_says_so():

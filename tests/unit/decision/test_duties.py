@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from puntual.decision.duties import OWED_COLUMNS, infeasible, missed_due_dates, overdue, owed
+from puntual.decision.duties import OWED_COLUMNS, infeasible, overdue, owed
+from puntual.errors import RuleError
 from tests.unit.decision import worlds
 from tests.unit.decision.worlds import at, customers, events, judge, policies
 
@@ -48,6 +49,7 @@ def test_a_contact_is_owed_from_the_day_after_to_the_fifteenth(as_of: date, expe
         assert found.empty
         return
     assert found["due_on"].tolist() == [date(2026, 6, 16)]
+    assert found["due_date"].tolist() == [date(2026, 6, 1)]
     assert found["rule_id"].tolist() == ["CL-21320/first_notice"]
     assert found["is_last_chance"].tolist() == [expected]
     assert "sms" in json.loads(found["channels"][0])
@@ -122,9 +124,11 @@ def test_duties_that_the_limits_make_impossible_are_alarmed():
         timezone=SANTIAGO,
     ).reset_index()
     zones = pd.Series({"ana": None}, dtype=object)
-    assert len(infeasible(ask(as_of), verdicts, zones=zones, timezone=SANTIAGO)) == 1
+    assert infeasible(ask(as_of), verdicts, zones=zones, timezone=SANTIAGO).tolist() == [True]
     free = judge(rules=policies("CL", as_of), holidays=worlds.calendar("CL"), as_of=as_of, timezone=SANTIAGO)
-    assert infeasible(ask(as_of), free.reset_index(), zones=zones, timezone=SANTIAGO).empty
+    assert infeasible(ask(as_of), free.reset_index(), zones=zones, timezone=SANTIAGO).tolist() == [False]
+    # a member about whom nobody decides has no verdict
+    assert infeasible(ask(as_of), free.reset_index().head(0), zones=zones, timezone=SANTIAGO).tolist() == [True]
 
 
 def test_a_limit_that_ends_in_time_does_not_make_a_duty_impossible():
@@ -138,18 +142,36 @@ def test_a_limit_that_ends_in_time_does_not_make_a_duty_impossible():
         timezone=SANTIAGO,
     ).reset_index()
     assert not verdicts["is_allowed"].any()
-    assert infeasible(ask(as_of), verdicts, zones=pd.Series(dtype=object), timezone=SANTIAGO).empty
+    assert infeasible(ask(as_of), verdicts, zones=pd.Series(dtype=object), timezone=SANTIAGO).tolist() == [False]
 
 
-def test_the_oldest_missed_date_follows_from_the_past_due_days():
-    features = pd.DataFrame({"customer_id": ["ana", "bea"], "past_due_days": [9, 0]})
-    found = missed_due_dates(features, date(2026, 6, 10))
-    assert found["customer_id"].tolist() == ["ana"]
-    assert found["due_date"].dt.date.tolist() == [date(2026, 6, 10) - timedelta(days=9)]
+def test_what_ended_on_a_day_without_a_run_is_reported_by_the_next_run():
+    # due on Friday June 5 and Saturday June 6: over after the 20th and 21st; no run on Sunday, the next on Monday
+    missed = pd.DataFrame({"customer_id": "ana", "due_date": pd.to_datetime(["2026-06-05", "2026-06-06"])})
+
+    def late(as_of: date, since: date | None = None) -> list[tuple[date, date]]:
+        found = overdue(
+            missed,
+            customers(),
+            events(),
+            policies=policies("CL", as_of),
+            holidays=worlds.calendar("CL"),
+            as_of=as_of,
+            timezone=SANTIAGO,
+            since=since,
+        )
+        return list(zip(found["due_date"], found["due_on"], strict=True))
+
+    # both could be met until Saturday the 20th: the 21st is a Sunday and a holiday
+    both = [(date(2026, 6, 5), date(2026, 6, 20)), (date(2026, 6, 6), date(2026, 6, 20))]
+    assert late(date(2026, 6, 22), date(2026, 6, 20)) == both
+    assert late(date(2026, 6, 22)) == both[1:]
+    assert late(date(2026, 6, 23), date(2026, 6, 22)) == []
+    with pytest.raises(RuleError, match="earlier day"):
+        late(date(2026, 6, 22), date(2026, 6, 22))
 
 
 def test_the_institution_may_shorten_a_duty_and_not_lengthen_it(tmp_path: Path):
-    from puntual.errors import RuleError
     from tests.unit.decision.test_policies import load, own
 
     rule = {"id": "OWN/x", "kind": "min_count_by", "channels": ["sms"], "event": "missed_due_date", "n": 1}

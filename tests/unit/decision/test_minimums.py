@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from puntual.decision.arms import HOLD_OUT
+from puntual.decision.duty_alarms import alarm_lines, standing
 from tests.unit.decision import worlds
 from tests.unit.decision.test_decide import COSTS, LIMITS, TEAM, book, in_arms, run, team
 
@@ -17,7 +19,13 @@ NO_MESSAGES = dict.fromkeys(COSTS, 0)
 
 
 def duties(*rows: dict[str, Any]) -> pd.DataFrame:
-    default = {"rule_id": "DUTY", "due_on": date(2026, 7, 2), "channels": '["call"]', "is_last_chance": False}
+    default = {
+        "rule_id": "DUTY",
+        "due_date": date(2026, 6, 17),
+        "due_on": date(2026, 7, 2),
+        "channels": '["call"]',
+        "is_last_chance": False,
+    }
     return pd.DataFrame([default | row for row in rows])
 
 
@@ -39,6 +47,8 @@ def test_duties_are_served_first_and_last_chances_before_them():
         "duty_served_count": 1,
         "duty_last_chance_count": 1,
         "duty_last_chance_missed_count": 0,
+        "duty_overdue_count": 0,
+        "duty_alarm_count": 0,
     }
 
 
@@ -48,6 +58,78 @@ def test_a_last_chance_that_the_rules_forbid_is_counted_and_stops_nothing():
     found = run(inputs, duties=duties({"customer_id": "m00000", "is_last_chance": True}))
     assert found.decisions.set_index("customer_id").at["m00000", "action"] == "none"
     assert found.summary["duty_last_chance_missed_count"] == 1
+    assert found.duty_alarms["state_code"].tolist() == ["blocked"]
+
+
+LAST = {"is_last_chance": True, "due_on": worlds.TUESDAY}
+
+
+def test_every_duty_has_a_state_and_who_must_hear_of_it_is_named():
+    # one call a day and no messages: of the permitted duties one is met
+    inputs = book(8) | {"collectors": team({"daily_capacity": 1})}
+    # from this status nobody is contacted until it changes; a payment of yesterday rests for two days
+    inputs["customers"].loc[[0, 1], "customer_status_code"] = "deceased"
+    inputs["payments"] = worlds.payments({"customer_id": "m00005", "paid_date": "2026-06-29"})
+    owed = duties(
+        {"customer_id": "m00000", **LAST},
+        {"customer_id": "m00001"},
+        {"customer_id": "m00002", **LAST},
+        {"customer_id": "m00003", **LAST},
+        {"customer_id": "m00004"},
+        {"customer_id": "m00005", "due_on": date(2026, 7, 3)},
+        {"customer_id": "gone"},
+    )
+    late = duties({"customer_id": "m00006", "due_on": date(2026, 6, 29)})
+    found = run(inputs, daily_capacity=dict.fromkeys(COSTS, 0), duties=owed, overdue=late)
+    rows = found.decisions.set_index("customer_id")
+    met = [name for name in ("m00002", "m00003") if rows.at[name, "action"] == "call"]
+    assert len(met) == 1
+    assert json.loads(rows.at[met[0], "duties"]) == [
+        {"rule": "DUTY", "due_date": "2026-06-17", "until": "2026-06-30", "state": "met"}
+    ]
+    assert rows.at["m00007", "duties"] == "[]"
+    shown = {name: [one["state"] for one in json.loads(text)] for name, text in rows["duties"].items()}
+    alarms = found.duty_alarms.set_index("customer_id")
+    assert {name: (row.state_code, row.severity) for name, row in alarms.iterrows()} == {
+        "m00000": ("blocked", "alarm"),
+        "m00001": ("blocked", "alarm"),
+        ({"m00002", "m00003"} - set(met)).pop(): ("no_capacity", "alarm"),
+        "m00004": ("no_capacity", "warning"),
+        "m00005": ("blocked", "warning"),
+        "m00006": ("overdue", "alarm"),
+        "gone": ("blocked", "alarm"),
+    }
+    assert all(shown[name] == [alarms.at[name, "state_code"]] for name in alarms.index if name != "gone")
+    assert json.loads(alarms.at["m00005", "blocked_by"]) == ["INST-DEFAULT/recent_payment"]
+    assert "PERSON-STATUS/deceased" in alarms.at["m00000", "blocked_by"]
+    assert found.summary["duty_alarm_count"] == 5 and found.summary["duty_overdue_count"] == 1
+    lines = alarm_lines(found.duty_alarms)
+    assert [(line["state_code"], line["severity"], line["member_count"]) for line in lines] == [
+        ("overdue", "alarm", 1),
+        ("blocked", "alarm", 3),
+        ("no_capacity", "alarm", 1),
+        ("blocked", "warning", 1),
+        ("no_capacity", "warning", 1),
+    ]
+    assert "DUTY" in lines[1]["text_es"] and "gone, m00000, m00001" in lines[1]["text_es"]
+    assert lines[1]["first_due_date"] == "2026-06-17"
+
+
+def test_the_source_of_a_duty_is_that_of_its_rule():
+    as_of = date(2026, 6, 16)
+    found = standing(
+        duties({"rule_id": "CL-21320/first_notice", "customer_id": "ana"}),
+        None,
+        actions=pd.Series({"ana": "none"}),
+        is_held=pd.Series({"ana": False}),
+        zones=pd.Series({"ana": None}, dtype=object),
+        verdicts=worlds.judge(rules=worlds.policies("CL", as_of), as_of=as_of).reset_index(),
+        policies=worlds.policies("CL", as_of),
+        as_of=as_of,
+        timezone="America/Santiago",
+    )
+    assert json.loads(found["sources"][0]) == ["S2-69", "S2-70", "S2-5", "S2-71"]
+    assert found["state_code"].tolist() == ["no_capacity"]
 
 
 def test_the_held_out_are_served_on_the_last_day_only():
@@ -56,6 +138,7 @@ def test_the_held_out_are_served_on_the_last_day_only():
     owed = duties({"customer_id": "m00001"}, {"customer_id": "m00002", "is_last_chance": True})
     rows = run(book(6), arms=arms, duties=owed).decisions.set_index("customer_id")
     assert rows.at["m00001", "action"] == "none" and rows.at["m00002", "action"] == "call"
+    assert [json.loads(rows.at[name, "duties"])[0]["state"] for name in ("m00001", "m00002")] == ["held_out", "met"]
     assert np.isnan(rows.at["m00002", "propensity"]) and rows.at["m00002", "blocked_by"] == "[]"
 
 

@@ -149,6 +149,9 @@ def test_5_a_day_is_settled_once_a_later_one_has_arrived():
     ).assign(planned_for=pd.to_datetime(["2026-06-25", "2026-06-26", "2026-06-25"]))
     past = events({"occurred_at": "2026-06-26 15:00", "channel_code": "call"})
     assert unconfirmed(plans, past)["customer_id"].tolist() == ["b", "c"]
+    # a young book: nothing planned yet, or nobody contacted yet
+    assert unconfirmed(plans.iloc[:0], past).empty and unconfirmed(plans.iloc[:0], past.iloc[:0]).empty
+    assert unconfirmed(plans, past.iloc[:0])["customer_id"].tolist() == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("country", list(rule_cases.ZONES))
