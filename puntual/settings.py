@@ -130,7 +130,9 @@ class DecisionSettings(Strict):
     last list that was not carried out is left only for a gain above this amount, or this share of what it is worth,
     whichever is more; both 0: the list is made anew every day. ``hour_reach_weight``: how much of a contact's value
     follows how well people are reached in its hours when a band is chosen (``channels.<channel>.hour_bands``); 0: all
-    hours are alike.
+    hours are alike. ``owner_stay_gain``: a collector keeps an undone contact of the last list unless another having it
+    is a gain above this, in parts of a day's work: what the collector has above an even load, and a fifth where only
+    another is of the member's zone.
     """
 
     response_window_days: int = Field(default=7, ge=1, le=31)
@@ -145,6 +147,7 @@ class DecisionSettings(Strict):
     stay_amount: float = Field(default=0.1, ge=0)
     stay_share: Share = 0.0
     hour_reach_weight: Share = 0.5
+    owner_stay_gain: Share = 0.1
 
 
 class DefaultRiskSettings(Strict):
@@ -644,6 +647,7 @@ decision:
   daily_budget: null               # what all contacts of a day may cost together; null: no limit
   stay_amount: 0.1                 # an undone action of the last list is left only for a gain above this; 0: off
   stay_share: 0.0                  # the same, as a share of what the action is worth; the larger of the two holds
+  owner_stay_gain: 0.1             # an undone contact leaves its collector only for a gain above this part of a day
   hour_reach_weight: 0.5           # with hour_bands: how much of the value follows the reach of the hours; 0: none
   reading: strict_default          # where sources of a rule differ: strict_default or alternative_reading
 

@@ -114,8 +114,9 @@ def decide_day(day: Day) -> DecidingOutcome:
             reach_hours = warehouse.read_table("ml.reach_hours", where={"as_of_date": day.as_of}, order_by=keys)
         ensure_decided(warehouse, "decisions.decisions")
         earlier = warehouse.read(
-            "select as_of_date, customer_id, action from decisions.decisions where as_of_date = (select max(as_of_date)"
-            " from decisions.decisions where as_of_date < {} and as_of_date >= {}) order by customer_id",
+            "select as_of_date, customer_id, action, collector_id from decisions.decisions where as_of_date = ("
+            "select max(as_of_date) from decisions.decisions where as_of_date < {} and as_of_date >= {})"
+            " order by customer_id",
             [day.as_of, day.as_of - timedelta(days=_EARLIER_DAYS)],
         )
         duties, late = _duties(day, customers, interactions, policies, holidays, earlier)
@@ -166,6 +167,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         stay_share=settings.decision.stay_share,
         reach_hours=reach_hours,
         hour_reach_weight=settings.decision.hour_reach_weight,
+        owner_stay_gain=settings.decision.owner_stay_gain,
     )
     outcome = decide(**inputs)
     inputs_sha256 = keep_inputs(day.home, day.as_of, inputs)

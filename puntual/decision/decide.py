@@ -21,7 +21,7 @@ from puntual.decision.duty_alarms import OVERDUE, alarms_of, duties_of_members, 
 from puntual.decision.facts import ContactFacts
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.minimums import Minimums
-from puntual.decision.owners import OwnerRules, Placement, place, zone_of_place
+from puntual.decision.owners import LastOwners, OwnerRules, Placement, place, zone_of_place
 from puntual.decision.plan import Plan, make_plan
 from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.rules import evaluate
@@ -86,6 +86,7 @@ def decide(
     hour_bands: Mapping[str, Mapping[str, int]] | None = None,
     reach_hours: pd.DataFrame | None = None,
     hour_reach_weight: float = 0.0,
+    owner_stay_gain: float = 0.0,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
@@ -148,7 +149,7 @@ def decide(
             served is, before everything else; who cannot is among ``duty_alarms`` and stops nothing. With due_date and
             due_on as in :func:`puntual.decision.duties.owed`.
         overdue: :func:`puntual.decision.duties.overdue` since the run before: reported, and no reason to contact today.
-        earlier: as_of_date, customer_id, action of the last day decided before; None: nothing to keep.
+        earlier: as_of_date, customer_id, action, collector_id of the last day decided before; None: nothing to keep.
         stay_amount: an earlier action that was not carried out is left only for more than this, or than
             ``stay_share`` of what it is worth, whichever is more; both 0: never kept. Only with a channel model.
         stay_share: see ``stay_amount``.
@@ -159,6 +160,8 @@ def decide(
             bands.
         reach_hours: rows of ``ml.reach_hours`` of the date; None: all hours are alike.
         hour_reach_weight: how much of a contact's value follows the reach of its hours when a band is chosen.
+        owner_stay_gain: who had the same undone contact on the last list (``earlier.collector_id``) keeps it unless
+            another having it is a gain above this, see :class:`puntual.decision.owners.LastOwners`.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -262,7 +265,9 @@ def decide(
         plan = bands.told(plan, scores, by_ladder)
     chosen = plan.choice >= 0
     familiar = assignment.familiar_collectors(promises, interactions, as_of=as_of)
-    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, collectors, by_place, action)
+    today = pd.Series(np.array([*channels, "none"], dtype=object)[plan.choice], index=people["customer_id"])
+    last = LastOwners.of(earlier, interactions, today, owner_stay_gain)
+    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, collectors, by_place, action, last)
     decisions = decision_rows(people, verdicts, plan, scores, channels, assigned, default_risk, as_of)
     found = standing(
         duties,
@@ -314,6 +319,7 @@ def _assign(
     collectors: pd.DataFrame,
     by_place: Placement | None,
     action: npt.NDArray[np.object_] | None,
+    last: LastOwners,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """collector_id and is_familiar for every member, empty where the action needs nobody; and how even the day is."""
     result = pd.DataFrame(
@@ -335,7 +341,7 @@ def _assign(
         contacts["place"] = by_place.place[rows]
     if action is not None:
         contacts["action"] = action[rows]
-    done = assignment.assign(contacts, team, familiar)
+    done = assignment.assign(contacts, team, familiar, last)
     result.loc[contacts.index, "collector_id"] = done.collector_id
     result.loc[contacts.index, "is_familiar"] = done.is_familiar
     return result, assignment.fairness(contacts, collectors, team, done)
