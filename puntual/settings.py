@@ -132,7 +132,11 @@ class DecisionSettings(Strict):
     follows how well people are reached in its hours when a band is chosen (``channels.<channel>.hour_bands``); 0: all
     hours are alike. ``owner_stay_gain``: a collector keeps an undone contact of the last list unless another having it
     is a gain above this, in parts of a day's work: what the collector has above an even load, and a fifth where only
-    another is of the member's zone.
+    another is of the member's zone. ``actions_per_person``: contacts of a member on a day; 2 lets some have a second
+    one through another channel, where the rules allow it after the first and capacity is left. ``second_action_share``:
+    part of its benefit that a second contact is taken to have, for two contacts do not add up. ``second_after``: the
+    rules judge it as if the first had ``reached`` the member, or as an attempt (``attempted``): then only a person
+    makes it, who must see first whether the first was answered.
     """
 
     response_window_days: int = Field(default=7, ge=1, le=31)
@@ -148,6 +152,9 @@ class DecisionSettings(Strict):
     stay_share: Share = 0.0
     hour_reach_weight: Share = 0.5
     owner_stay_gain: Share = 0.1
+    actions_per_person: int = Field(default=1, ge=1, le=2)
+    second_action_share: Share = 0.3
+    second_after: Literal["reached", "attempted"] = "reached"
 
 
 class DefaultRiskSettings(Strict):
@@ -648,6 +655,9 @@ decision:
   stay_amount: 0.1                 # an undone action of the last list is left only for a gain above this; 0: off
   stay_share: 0.0                  # the same, as a share of what the action is worth; the larger of the two holds
   owner_stay_gain: 0.1             # an undone contact leaves its collector only for a gain above this part of a day
+  actions_per_person: 1            # 2: a second contact through another channel, where rules and capacity allow it
+  second_action_share: 0.3         # part of its benefit that a second contact is taken to have
+  second_after: reached            # rules judge it as if the first reached the member; attempted: as an attempt
   hour_reach_weight: 0.5           # with hour_bands: how much of the value follows the reach of the hours; 0: none
   reading: strict_default          # where sources of a rule differ: strict_default or alternative_reading
 

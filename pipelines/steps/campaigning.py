@@ -16,6 +16,7 @@ from puntual.campaigns.plan import CampaignPlan, Costs, plan_campaigns
 from puntual.campaigns.registry import CampaignData, load_campaigns
 from puntual.campaigns.variables import Manner
 from puntual.decision.policies import PolicySet
+from puntual.decision.second import with_second_messages
 from puntual.lists.campaigns import files_of_campaign
 from puntual.paths import POLICIES
 from puntual.segments.members import Membership, members_of, segment_frame
@@ -173,8 +174,12 @@ def campaign_day(day: Day, policies: PolicySet) -> dict[str, str]:
     decisions, details = stored_day(day)
     grouped = group_day(day, data, decisions)
     now = grouped.membership.members
-    planned = plan_day(day, data, sources, decisions, details, now, grouped.escalation)
     warehouse = day.warehouse
+    second = warehouse.read_table(
+        "decisions.second_contacts", where={"as_of_date": day.as_of}, order_by=["customer_id"]
+    )
+    messages = with_second_messages(decisions, second)
+    planned = plan_day(day, data, sources, messages, details, now, grouped.escalation)
     with warehouse.connection():
         moves = [
             migration(data.segments, before, now, day.as_of, comparison=name, digests_before=digests)

@@ -51,10 +51,14 @@ def unconfirmed(plans: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame
 
 
 def _planned(day: Day, interactions: pd.DataFrame) -> pd.DataFrame:
-    ensure_decided(day.warehouse, "decisions.decisions")
+    for table in ("decisions.decisions", "decisions.second_contacts"):
+        ensure_decided(day.warehouse, table)
     plans = day.warehouse.read(
-        "select customer_id, loan_id, action as channel_code, as_of_date as planned_for from decisions.decisions"
-        " where action <> 'none' and as_of_date < {} and as_of_date >= {} order by as_of_date, customer_id",
+        "select customer_id, loan_id, action as channel_code, as_of_date as planned_for from ("
+        "select customer_id, loan_id, action, as_of_date, 1 as place from decisions.decisions where action <> 'none'"
+        " union all select customer_id, loan_id, action, as_of_date, 2 as place from decisions.second_contacts)"
+        " as plans"
+        " where as_of_date < {} and as_of_date >= {} order by as_of_date, customer_id, place",
         [day.as_of, day.as_of - timedelta(days=_PLAN_DAYS)],
     )
     return unconfirmed(plans, interactions)

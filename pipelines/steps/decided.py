@@ -22,6 +22,7 @@ DECIDED = {
     "details": ["customer_id", "channel_code"],
     "prices": ["capacity_name"],
     "duty_alarms": ["customer_id", "rule_id", "due_on"],
+    "second_contacts": ["customer_id"],
 }
 """Tables of a decision that are published, with the order of their rows."""
 
@@ -62,7 +63,8 @@ def read_outcome(warehouse: Warehouse, as_of: date) -> dict[str, pd.DataFrame]:
     frames = {
         name: warehouse.read_table(f"decisions.{name}", where=where, order_by=order) for name, order in DECIDED.items()
     }
-    frames["decisions"]["as_of_date"] = frames["decisions"]["as_of_date"].dt.date
+    for name in ("decisions", "second_contacts"):
+        frames[name]["as_of_date"] = frames[name]["as_of_date"].dt.date
     return frames
 
 

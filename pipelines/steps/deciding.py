@@ -168,6 +168,9 @@ def decide_day(day: Day) -> DecidingOutcome:
         reach_hours=reach_hours,
         hour_reach_weight=settings.decision.hour_reach_weight,
         owner_stay_gain=settings.decision.owner_stay_gain,
+        actions_per_person=settings.decision.actions_per_person,
+        second_action_share=settings.decision.second_action_share,
+        second_after=settings.decision.second_after,
     )
     outcome = decide(**inputs)
     inputs_sha256 = keep_inputs(day.home, day.as_of, inputs)
@@ -180,6 +183,8 @@ def decide_day(day: Day) -> DecidingOutcome:
         currency=settings.institution.currency,
         reading=settings.decision.reading,
         contact_point_ids=dict(zip(contacts["customer_id"], contacts["contact_point_id"], strict=True)),
+        second_contacts=outcome.second_contacts,
+        second_after=settings.decision.second_after,
         owners_file=owners_file(POLICIES, day.home.policies),
     )
     checks = {

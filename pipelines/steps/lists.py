@@ -13,6 +13,7 @@ from models.features import ALREADY_PAST_THRESHOLD, CUSTOMER_FEATURES, LOAN_FEAT
 from pipelines.day import Day
 from pipelines.steps.campaigning import manner_of, planned_again
 from pipelines.steps.routes import routes_of
+from puntual.decision.second import with_second_contacts, with_second_messages
 from puntual.lists.campaigns import with_campaign_files, write_campaigns, write_previews
 from puntual.lists.routes import with_routes, write_routes
 from puntual.lists.rows import ListSettings, contact_rows, masked_worklist
@@ -32,9 +33,11 @@ class WrittenLists:
     route_stops: pd.DataFrame
 
 
-def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.DataFrame) -> WrittenLists:
-    """Write every list and route of the date into ``folder``."""
-    planned = planned_again(day, decisions, details)
+def write_lists(
+    day: Day, folder: Path, decisions: pd.DataFrame, details: pd.DataFrame, second: pd.DataFrame
+) -> WrittenLists:
+    """Write every list and route of the date into ``folder``; ``second`` are second contacts of members."""
+    planned = planned_again(day, with_second_messages(decisions, second), details)
     warehouse, since = day.warehouse, day.as_of - timedelta(days=_HISTORY_DAYS)
     chosen = decisions.loc[decisions["action"] != "none", "customer_id"]
     interactions = warehouse.read(
@@ -61,9 +64,10 @@ def write_lists(day: Day, folder: Path, decisions: pd.DataFrame, details: pd.Dat
     customers = warehouse.read_table("marts.dim_customers", order_by=["customer_id"])
     contact_points = warehouse.read_table("marts.dim_contact_points", order_by=["contact_point_id"])
     collectors = warehouse.read_table("marts.dim_collectors", order_by=["collector_id"])
+    contacts, of_contacts = with_second_contacts(decisions, details, second)
     rows = contact_rows(
-        decisions,
-        details,
+        contacts,
+        of_contacts,
         features=warehouse.read_table(
             "features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"]
         ),

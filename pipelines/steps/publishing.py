@@ -165,7 +165,7 @@ def write_decision(day: Day, folder: Path, decided: dict[str, pd.DataFrame]) -> 
     A replay makes these files again: whatever they read goes through ``day.warehouse``, ``day.settings`` or the home's
     own policies, for nothing else is archived.
     """
-    lists = write_lists(day, folder, decided["decisions"], decided["details"])
+    lists = write_lists(day, folder, decided["decisions"], decided["details"], decided["second_contacts"])
     return {
         "decisions": write_parquet(decided["decisions"], folder / "decisions.parquet", DECISIONS),
         "decision_details": write_parquet(decided["details"], folder / "decision_details.parquet", None),

@@ -112,20 +112,26 @@ def check(
     facts: ContactFacts | None = None,
     hour_bands: Mapping[str, Mapping[str, int]] | None = None,
     owners_file: Path | None = None,
+    second_contacts: pd.DataFrame | None = None,
+    second_after: str = "reached",
 ) -> list[str]:
     """Violations in a finished list, one sentence each; empty when there are none.
 
     Judged: every contact against every rule in force, its hours, its contact point (any, or the one in
     ``contact_point_ids`` by member), one decision a member, collectors' skills, zones and capacities, daily limits, the
     limits of the rules on a whole list, the bands of hours by channel (``hour_bands``: each contact within one, none
-    with more than it has), and the rules of owners: whom each may get, who is placed out, and shares. Languages and
-    familiar faces are preferences of the assignment, which no list breaks.
+    with more than it has), second contacts (``second_contacts``: another channel, permitted after the first as the
+    first is after them, the other one taken as ``second_after``, counted in every capacity), and the rules of owners:
+    whom each may get, who is placed out, and shares. Languages and familiar faces are preferences of the assignment,
+    which no list breaks.
     """
     chosen = decisions[decisions["action"] != "none"]
-    found = _check_list(decisions, chosen, customers, collectors, daily_capacity, as_of)
-    found += _check_bands(chosen, hour_bands or {}, timezone, as_of)
+    second = decisions.iloc[:0] if second_contacts is None else second_contacts
+    every = pd.concat([chosen, second[list(chosen.columns)]]) if len(second) else chosen
+    found = _check_list(decisions, every, customers, collectors, daily_capacity, as_of)
+    found += _check_bands(every, hour_bands or {}, timezone, as_of)
     if owners_file is not None:
-        found += _check_owners(owners_file, chosen, features, collectors, set(daily_capacity), as_of)
+        found += _check_owners(owners_file, every, features, collectors, set(daily_capacity), as_of)
     broken = violations(
         decisions,
         features=features,
@@ -145,7 +151,69 @@ def check(
         contact_point_ids=contact_point_ids,
         facts=facts,
     )
+    if len(second):
+        found += _check_second(chosen, second)
+        pair = chosen[chosen["customer_id"].isin(set(second["customer_id"]))]
+        points = second.get("contact_point_id")
+        of_second = None if points is None else dict(zip(second["customer_id"], points, strict=True))
+        # nobody knows which of two contacts of a day comes first: each is judged as if the other had been made
+        for mine, other, used in ((second, pair, of_second), (pair, second, contact_point_ids)):
+            broken += violations(
+                mine,
+                features=features,
+                customers=customers,
+                contact_points=contact_points,
+                interactions=_made(interactions, other, second_after),
+                promises=promises,
+                payments=payments,
+                policy_files=policy_files,
+                holidays=holidays,
+                country=country,
+                currency=currency,
+                timezone=timezone,
+                reading=reading,
+                as_of=as_of,
+                promise_grace_days=promise_grace_days,
+                contact_point_ids=used,
+                facts=facts,
+            )
     return found + [str(violation) for violation in broken]
+
+
+def _check_second(chosen: pd.DataFrame, second: pd.DataFrame) -> list[str]:
+    first = {row.customer_id: row for row in chosen.itertuples(index=False)}
+    found = [
+        f"{name} has {count + 1} contacts; two are allowed"
+        for name, count in Counter(second["customer_id"]).items()
+        if count > 1
+    ]
+    for row in second.itertuples(index=False):
+        before = first.get(row.customer_id)
+        if before is None or before.is_exploration:
+            found.append(f"{row.customer_id}: a second contact without a first one of the plan")
+        elif before.action == row.action or not {before.action, row.action} & _WORKED_BY_PEOPLE:
+            found.append(f"{row.customer_id}: {row.action} beside {before.action} on one day")
+    return found
+
+
+def _made(interactions: pd.DataFrame, contacts: pd.DataFrame, after: str) -> pd.DataFrame:
+    """The interactions, and contacts of the list as if each had reached the member, or been tried."""
+    rows = [
+        {
+            "customer_id": row.customer_id,
+            "loan_id": row.loan_id,
+            "occurred_at": row.window_start,
+            "channel_code": row.action,
+            "direction_code": "outbound",
+            "outcome_code": "right_party" if after == "reached" else "no_answer",
+            "is_right_party": after == "reached",
+        }
+        for row in contacts.itertuples(index=False)
+    ]
+    if not rows:
+        return interactions
+    made = pd.DataFrame(rows)[[name for name in rows[0] if name in interactions.columns]]
+    return pd.concat([interactions.astype({"channel_code": object, "outcome_code": object}), made], ignore_index=True)
 
 
 def violations(

@@ -5,9 +5,9 @@ per member and channel: verdict of the rules, value, price, what the greedy plan
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from puntual.decision.plan import Plan, make_plan
 from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.rules import evaluate
 from puntual.decision.scores import Scores
+from puntual.decision.second import nobody, second_contacts, with_attempts
 from puntual.decision.stability import Stability
 from puntual.decision.tables import DECISION_COLUMNS, decision_rows, detail_rows, price_rows, summary_of
 from puntual.errors import RuleError
@@ -46,6 +47,7 @@ class DecisionOutcome:
     prices: pd.DataFrame
     duty_alarms: pd.DataFrame
     summary: dict[str, Any]
+    second_contacts: pd.DataFrame = field(default_factory=lambda: nobody(0).contacts)
 
 
 def decide(
@@ -87,6 +89,9 @@ def decide(
     reach_hours: pd.DataFrame | None = None,
     hour_reach_weight: float = 0.0,
     owner_stay_gain: float = 0.0,
+    actions_per_person: int = 1,
+    second_action_share: float = 0.0,
+    second_after: Literal["reached", "attempted"] = "reached",
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
@@ -162,26 +167,39 @@ def decide(
         hour_reach_weight: how much of a contact's value follows the reach of its hours when a band is chosen.
         owner_stay_gain: who had the same undone contact on the last list (``earlier.collector_id``) keeps it unless
             another having it is a gain above this, see :class:`puntual.decision.owners.LastOwners`.
+        actions_per_person: contacts of a member on the day; 2 lets some have a second one, see
+            :mod:`puntual.decision.second`. Only with a channel model.
+        second_action_share: part of its benefit that a second contact is taken to have.
+        second_after: whether the rules judge a second contact as if the first had reached the member, or as an attempt.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
     """
     channels = list(costs)
     people = _people(features, customers)
-    verdicts = evaluate(
-        people,
-        contact_points,
-        interactions,
-        promises,
-        payments,
-        policies=policies,
-        holidays=holidays,
-        as_of=as_of,
-        timezone=timezone,
-        channels=channels,
-        promise_grace_days=promise_grace_days,
-        facts=facts,
-    )
+
+    def judge(members: pd.DataFrame, more: pd.DataFrame | None) -> pd.DataFrame:
+        return evaluate(
+            members,
+            contact_points,
+            interactions if more is None else with_attempts(interactions, more),
+            promises,
+            payments,
+            policies=policies,
+            holidays=holidays,
+            as_of=as_of,
+            timezone=timezone,
+            channels=channels,
+            promise_grace_days=promise_grace_days,
+            facts=facts,
+        )
+
+    def hours_of(members: pd.DataFrame, mine: pd.DataFrame) -> Bands:
+        stated = hour_bands or {}
+        weight = hour_reach_weight
+        return Bands.of(members, mine, channels, stated, reach_hours, weight=weight, as_of=as_of, timezone=timezone)
+
+    verdicts = judge(people, None)
     width = len(channels)
     allowed = verdicts["is_allowed"].to_numpy(dtype=bool).reshape(-1, width)
     cost = np.array([costs[channel] for channel in channels], dtype=np.float64)
@@ -204,16 +222,7 @@ def decide(
     placed = people if by_place is None else people.assign(zone=by_place.place)
     bands = None
     if hour_bands and any(hour_bands.values()):
-        bands = Bands.of(
-            people,
-            verdicts,
-            channels,
-            hour_bands,
-            reach_hours,
-            weight=hour_reach_weight,
-            as_of=as_of,
-            timezone=timezone,
-        )
+        bands = hours_of(people, verdicts)
         offered = [*offered, *bands.limits]
     if daily_budget is not None:
         offered = [*offered, budget("budget:day", daily_budget, costs)]
@@ -284,13 +293,35 @@ def decide(
     decisions = decisions[list(DECISION_COLUMNS)]
     alarms = alarms_of(found)
     details = detail_rows(people, verdicts, plan, scores, channels, as_of)
+    second = nobody(len(offered))
+    if actions_per_person > 1 and scores.is_model:
+        second = second_contacts(
+            placed.assign(own_zone=people["zone"]),
+            decisions,
+            plan,
+            scores,
+            offered,
+            channels,
+            team,
+            assigned,
+            familiar,
+            judge,
+            None if bands is None else hours_of,
+            share=second_action_share,
+            reached=second_after == "reached",
+        )
+        plan = replace(plan, used=plan.used + second.used)
     prices = price_rows(offered, plan, scores, as_of)
     prices["zone"] = pd.Series([zone_of_place(key) for key in prices["zone"]], index=prices.index, dtype=object)
     summary = summary_of(people, plan, scores, channels, policies, team, int(chosen.sum()), exploration_share)
     summary["assignment"] = evenness
+    if actions_per_person > 1:
+        summary |= second.summary()
     summary["duty_overdue_count"] = int((alarms["state_code"] == OVERDUE).sum())
     summary["duty_alarm_count"] = int((alarms["severity"] == "alarm").sum())
-    return DecisionOutcome(texts_or_none(decisions), texts_or_none(details), texts_or_none(prices), alarms, summary)
+    return DecisionOutcome(
+        texts_or_none(decisions), texts_or_none(details), texts_or_none(prices), alarms, summary, second.contacts
+    )
 
 
 def _people(features: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:

@@ -104,8 +104,8 @@ def file_stem(identifier: object) -> str:
 def row_id(as_of: date, customer_id: object, channel_code: object) -> str:
     """What a line of a list is known by when it comes back: its day, and a digest of day, member and channel.
 
-    A day decides at most one contact per member, so no two lines share an id; the same decision has it again when the
-    day is run again.
+    A day decides at most one contact per member and channel, so no two lines share an id; the same decision has it
+    again when the day is run again.
 
     >>> row_id(date(2026, 6, 30), "C000123", "call")
     '20260630-HC5FIGSHN7RXJPZQ'
@@ -160,9 +160,10 @@ def contact_rows(
     """
     chosen = decisions[decisions["action"] != "none"].copy()
     chosen = chosen.rename(columns={"action": "channel_code"})
-    points = details.loc[details["is_chosen"].to_numpy(dtype=bool), ["customer_id", "contact_point_id"]]
+    keys = ["customer_id", "channel_code"]
+    points = details.loc[details["is_chosen"].to_numpy(dtype=bool), [*keys, "contact_point_id"]]
     rows = (
-        chosen.merge(points, on="customer_id", how="left")
+        chosen.merge(points, on=keys, how="left")
         .merge(features[FEATURE_COLUMNS], on="customer_id", how="left")
         .merge(
             customers[_CUSTOMER_COLUMNS],
