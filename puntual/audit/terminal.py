@@ -34,14 +34,16 @@ def why_page(found: Why, language: str) -> None:
         for reason in found.reasons:
             _out.print(f"  • {escape(reason)}")
     channels = Table(title=text("why", "channels", language), title_justify="left", title_style="bold")
-    for heading in ("channel", "verdict", "gain_short", "cost_short", "net", "price", "surplus"):
+    for heading in (
+        "channel", "verdict", "gain_short", "provision_short", "fee_short", "cost_short", "net", "price", "surplus"
+    ):  # fmt: skip
         right = heading not in {"channel", "verdict"}
         channels.add_column(
             text("why", heading, language), justify="right" if right else "left", overflow="fold", no_wrap=right
         )
     for one in found.channels:
         style = "green" if one.is_chosen else "" if one.is_allowed else "dim"
-        figures = (one.gain, one.cost, one.net, one.price, one.surplus)
+        figures = (one.gain, one.provision, one.fee, one.cost, one.net, one.price, one.surplus)
         channels.add_row(one.channel, escape(one.verdict), *figures, style=style)
     _out.print()
     _out.print(channels)

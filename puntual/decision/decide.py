@@ -17,6 +17,7 @@ from puntual.decision.arms import Arms
 from puntual.decision.capacity import COLLECTOR_CHANNELS, budget, capacities, roster, zone_keys
 from puntual.decision.duty_alarms import OVERDUE, alarms_of, duties_of_members, standing
 from puntual.decision.facts import ContactFacts
+from puntual.decision.fees import free_of_charge
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.minimums import Minimums
 from puntual.decision.owners import OwnerRules, Placement, place, zone_of_place
@@ -135,9 +136,10 @@ def decide(
         seed: of the draws.
         promise_grace_days: whole days after a promise's due date before it counts as broken.
         arms: of the members of experiments, columns ``puntual.experiments.assign.ARM_COLUMNS``; None: there are none.
-        stakes: :func:`puntual.decision.value.stakes` of the date; None: neither provisions nor fees count.
+        stakes: :func:`puntual.decision.value.stakes` of the date; None: neither provisions nor fees are known.
         provision_weight: part of the provision avoided that counts; 0 leaves it out.
-        fee_weight: part of the regulated fee that counts as income; 0 leaves it out.
+        fee_weight: part of the regulated fee that counts as income; 0 leaves it out. What may be charged for a contact
+            (``chargeable_fee_amount``) is known whatever counts; the contact of a duty that is free bears none.
         daily_budget: what all contacts of the day may cost together; None is no limit.
         duties: contacts that a rule asks for: customer_id, rule_id, channels (JSON list), is_last_chance. Who can be
             served is, before everything else; who cannot is among ``duty_alarms`` and stops nothing. With due_date and
@@ -181,6 +183,7 @@ def decide(
         stakes=stakes,
         provision_weight=provision_weight,
         fee_weight=fee_weight,
+        free=free_of_charge(people["customer_id"], duties, policies=policies, channels=channels),
     )
     team = roster(collectors, channels, as_of)
     offered = capacities(team, channels, daily_capacity)
