@@ -27,6 +27,8 @@ from puntual.decision.rules import lookback_days
 from puntual.decision.sending import daily_room
 from puntual.decision.value import stakes
 from puntual.paths import POLICIES, SEEDS
+from puntual.segments.members import members_before
+from puntual.segments.registry import load_segments
 
 EXIT_CHECKS = {
     "no_rule_violation": "A checker written apart finds no contact that a contact rule or a rule of owners forbids.",
@@ -107,6 +109,19 @@ def decide_day(day: Day) -> DecidingOutcome:
             "ml.default_risk_scores", where={"as_of_date": day.as_of}, order_by=["loan_id"]
         )
         default_risk = default_risk.merge(owners, on="loan_id", how="left")
+        owner_rules = load_owner_rules(POLICIES, day.home.policies)
+        segments = (
+            members_before(
+                load_segments(POLICIES, day.home.policies),
+                owner_rules.segments,
+                features,
+                customers,
+                default_risk,
+                day.as_of,
+            )
+            if owner_rules.segments
+            else None
+        )
         taking_part = take_part(day, features)
         facts = contact_facts(day, policies, interactions)
         at_stake = _at_stake(day, payments, interactions, policies)
@@ -145,7 +160,8 @@ def decide_day(day: Day) -> DecidingOutcome:
         default_risk=default_risk,
         policies=policies,
         ladder=load_ladder(POLICIES, day.home.policies),
-        owners=load_owner_rules(POLICIES, day.home.policies),
+        owners=owner_rules,
+        segments=segments,
         costs={name: channel.cost for name, channel in settings.channels.items()},
         exploration_share=settings.decision.exploration_share,
         exploration_max_cost=settings.decision.exploration_max_cost,
@@ -174,6 +190,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         reading=settings.decision.reading,
         contact_point_ids=dict(zip(contacts["customer_id"], contacts["contact_point_id"], strict=True)),
         owners_file=owners_file(POLICIES, day.home.policies),
+        segments=segments,
     )
     checks = {
         "no_rule_violation": _first(found),

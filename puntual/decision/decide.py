@@ -81,6 +81,7 @@ def decide(
     stay_amount: float = 0.0,
     stay_share: float = 0.0,
     owners: OwnerRules | None = None,
+    segments: pd.DataFrame | None = None,
     facts: ContactFacts | None = None,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
@@ -150,6 +151,7 @@ def decide(
             ``stay_share`` of what it is worth, whichever is more; both 0: never kept. Only with a channel model.
         stay_share: see ``stay_amount``.
         owners: who may be given which members; None: everybody may get everybody.
+        segments: customer_id, segment_code of the segments that ``owners`` names, several a member; None: none.
         facts: what the rules know beside the marts: recent plans, dated statuses, messages, templates.
 
     Raises:
@@ -189,7 +191,7 @@ def decide(
     offered = capacities(team, channels, daily_capacity)
     by_place = None
     if owners is not None and owners.owners and len(team) and len(people):
-        by_place = place(people, collectors, team, offered, owners)
+        by_place = place(people, collectors, team, offered, owners, segments)
         team, offered = by_place.team, by_place.capacities
     placed = people if by_place is None else people.assign(zone=by_place.place)
     if daily_budget is not None:

@@ -77,6 +77,19 @@ obligations: []
 """
 
 
+def own_people_get_the_segment_that_is_theirs(home: Path, day: date) -> None:
+    """Every call and visit of the institution's own people is with a member of the segment that owners.yaml names."""
+    decided = warehouse_of(home).read(
+        "select decisions.customer_id, segments.segment_code, decisions.collector_id from decisions.decisions"
+        " inner join decisions.segment_members as segments on segments.as_of_date = decisions.as_of_date"
+        " and segments.customer_id = decisions.customer_id and segments.set_id = 'management'"
+        " inner join marts.dim_collectors as team on team.collector_id = decisions.collector_id"
+        " where decisions.as_of_date = {} and team.kind_code is distinct from 'agency'",
+        [day],
+    )
+    assert set(decided["segment_code"]) == {"broken_promise"}
+
+
 def missed(home: Path, day: date) -> pd.DataFrame:
     """Open instalments that are past due on a day: customer_id, due_date and age in days."""
     spans = warehouse_of(home).read(
@@ -277,11 +290,15 @@ def test_the_next_day_keeps_the_models_and_publishes_anew(finished_home, tmp_pat
     (home / "experiments").mkdir(exist_ok=True)
     (home / "experiments" / "reserva.yaml").write_text(HOLD_OUT.format(start=tomorrow), encoding="utf-8")
     days = ask_for_a_notice(home, as_of)
+    (home / "policies" / "owners.yaml").write_text(
+        "owners: [{owner: internal, segments: [broken_promise]}]", encoding="utf-8"
+    )
     filled = give_back_a_list(home, tmp_path)
     result = run_day(Home(home), tomorrow)
     the_list_came_back(home, as_of, filled)
     the_held_out_are_left_alone(Snapshot.current(home))
     duties_that_nobody_met_are_alarms(home, tomorrow, days)
+    own_people_get_the_segment_that_is_theirs(home, tomorrow)
     assert result.metadata["ml/default_risk_model"]["status"] == "kept"
     assert Snapshot.current(home).as_of_date == tomorrow
     before = json.loads((Snapshot.current(finished_home).folder / "manifest.json").read_text())
