@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
-from puntual.errors import UsageError
+from puntual.errors import RuleError, UsageError
+from puntual.hour_bands import in_order
 from puntual.paths import Home
 from puntual.strict import Strict
 
@@ -83,11 +84,23 @@ class ChannelSettings(Strict):
 
     ``daily_budget``: what the messages of a day may cost, in money. It is a number of messages, since all of a channel
     cost alike; the smaller of the two limits holds. Calls and visits are bounded by the people who make them.
+
+    ``hour_bands``: contacts that can be made in each band of hours of the institution's clock ("08:00-10:00": 120);
+    they may not overlap, and the channel is used within them only. Empty: no bands.
     """
 
     cost: float = Field(ge=0)
     daily_capacity: int | None = Field(default=None, ge=0)
     daily_budget: float | None = Field(default=None, ge=0)
+    hour_bands: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+
+    @field_validator("hour_bands")
+    @classmethod
+    def _apart(cls, value: dict[str, int]) -> dict[str, int]:
+        try:
+            return dict(in_order(value))
+        except RuleError as error:
+            raise ValueError(str(error)) from error
 
     @property
     def contacts_a_day(self) -> int | None:
@@ -115,7 +128,11 @@ class DecisionSettings(Strict):
     counts as value of a contact that reaches the member; income for the institution and a burden for the member.
     ``daily_budget``: what all contacts of a day may cost together. ``stay_amount``, ``stay_share``: an action of the
     last list that was not carried out is left only for a gain above this amount, or this share of what it is worth,
-    whichever is more; both 0: the list is made anew every day.
+    whichever is more; both 0: the list is made anew every day. ``hour_reach_weight``: how much of a contact's value
+    follows how well people are reached in its hours when a band is chosen (``channels.<channel>.hour_bands``); 0: all
+    hours are alike. ``owner_stay_gain``: a collector keeps an undone contact of the last list unless another having it
+    is a gain above this, in parts of a day's work: what the collector has above an even load, and a fifth where only
+    another is of the member's zone.
     """
 
     response_window_days: int = Field(default=7, ge=1, le=31)
@@ -129,6 +146,8 @@ class DecisionSettings(Strict):
     daily_budget: float | None = Field(default=None, ge=0)
     stay_amount: float = Field(default=0.1, ge=0)
     stay_share: Share = 0.0
+    hour_reach_weight: Share = 0.5
+    owner_stay_gain: Share = 0.1
 
 
 class DefaultRiskSettings(Strict):
@@ -416,6 +435,11 @@ class Settings(Strict):
                     f"{name}.daily_budget: calls and visits are bounded by the collectors; take it away, or set "
                     "decision.daily_budget for all contacts together"
                 )
+        if "visit" in value and value["visit"].hour_bands:
+            raise ValueError(
+                "visit.hour_bands: the hours of visits come from their routes (visits.day_start, visits.day_end); "
+                "take the bands away"
+            )
         return value
 
 
@@ -611,6 +635,8 @@ landing:
 
 channels:                          # cost of one contact; calls and visits: capacity comes from collectors
 {channels}
+#   What can be made in each band of hours of this clock, beside the other limits; outside them the channel rests:
+#   call: {{cost: 0.45, hour_bands: {{"08:00-10:00": 60, "10:00-13:00": 120, "13:00-17:00": 120, "17:00-19:00": 40}}}}
 decision:
   response_window_days: 7          # the gain of a contact is the extra money within this window
   exploration_share: 0.05          # share of members whose action is drawn, so that the next model can learn
@@ -621,6 +647,8 @@ decision:
   daily_budget: null               # what all contacts of a day may cost together; null: no limit
   stay_amount: 0.1                 # an undone action of the last list is left only for a gain above this; 0: off
   stay_share: 0.0                  # the same, as a share of what the action is worth; the larger of the two holds
+  owner_stay_gain: 0.1             # an undone contact leaves its collector only for a gain above this part of a day
+  hour_reach_weight: 0.5           # with hour_bands: how much of the value follows the reach of the hours; 0: none
   reading: strict_default          # where sources of a rule differ: strict_default or alternative_reading
 
 default_risk:

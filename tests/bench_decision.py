@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -186,9 +187,55 @@ def allocation_budget(members: int) -> Work:
     return _allocation(members, [*_capacities(members), budget("budget", 0.1 * members, ALLOCATION_COSTS)])
 
 
+def allocation_bands(members: int) -> Work:
+    """The same with four bands of hours of calls and two of WhatsApp among the capacities: 12 actions, 56 capacities.
+
+    Members are permitted most bands and reached differently in each.
+    """
+    from puntual.decision.allocate import allocate
+
+    random = np.random.default_rng(5)
+    bands = {"call": [0.015, 0.02, 0.02, 0.008], "whatsapp": [0.04, 0.03]}
+    columns = [(name, band) for name in ALLOCATION_COSTS for band in range(len(bands.get(name, [0])))]
+    channel = [list(ALLOCATION_COSTS).index(name) for name, _ in columns]
+    names = [f"{name}@{band}" for name, band in columns]
+    value = (random.gamma(0.5, 8.0, (members, len(ALLOCATION_COSTS))) - 1)[:, channel]
+    value = value + np.maximum(value, 0.0) * random.choice([-0.2, 0.0, 0.1, 0.3], value.shape)
+    # bands that are alike for a member are drawn apart, as puntual.decision.bands does
+    value = value + 1e-4 * random.random(value.shape)
+    allowed = (random.random((members, len(ALLOCATION_COSTS))) < 0.8)[:, channel] & (
+        random.random((members, len(columns))) < 0.9
+    )
+    zones = random.choice([f"z{zone}" for zone in range(20)], members).astype(object)
+    limits = [
+        replace(
+            one,
+            cells=tuple(
+                Cell(f"{cell.channel}@{band}", cell.zone)
+                for cell in one.cells
+                for band in range(len(bands.get(cell.channel, [0])))
+            ),
+        )
+        for one in _capacities(members)
+    ] + [
+        Capacity(f"hours {name} {band}", (Cell(f"{name}@{band}"),), int(part * members))
+        for name, parts in bands.items()
+        for band, part in enumerate(parts)
+    ]
+
+    def work() -> str:
+        found = allocate(value, allowed, limits, channels=names, zones=zones, group=np.array(channel))
+        proof = "proven best" if found.is_optimal else "not proven"
+        chosen = int((found.choice >= 0).sum())
+        return f"{len(names)} actions, {len(limits)} capacities, {chosen:,} contacts, gap {found.gap:.1e}, {proof}"
+
+    return work
+
+
 PARTS: dict[str, Callable[[int], Work]] = {
     "rules": rules,
     "allocation": allocation,
+    "allocation_bands": allocation_bands,
     "allocation_budget": allocation_budget,
     "assignment": bench_field.assignment,
     "routes": bench_field.routes,

@@ -15,6 +15,7 @@ _KEY = dg.AssetKey(["decisions", "decisions"])
         ["control", "reconciliation"],
         ["ml", "default_risk_scores"],
         ["ml", "channel_scores"],
+        ["ml", "reach_hours"],
         ["features", "feat_customer__as_of"],
         ["features", "feat_loan__as_of"],
         ["marts", "fct_interactions"],

@@ -125,10 +125,15 @@ def decide_day(day: Day) -> DecidingOutcome:
         taking_part = take_part(day, features)
         facts = contact_facts(day, policies, interactions)
         at_stake = _at_stake(day, payments, interactions, policies)
+        reach_hours = None
+        if any(channel.hour_bands for channel in settings.channels.values()):
+            keys = ["channel_code", "segment", "weekday", "hour"]
+            reach_hours = warehouse.read_table("ml.reach_hours", where={"as_of_date": day.as_of}, order_by=keys)
         ensure_decided(warehouse, "decisions.decisions")
         earlier = warehouse.read(
-            "select as_of_date, customer_id, action from decisions.decisions where as_of_date = (select max(as_of_date)"
-            " from decisions.decisions where as_of_date < {} and as_of_date >= {}) order by customer_id",
+            "select as_of_date, customer_id, action, collector_id from decisions.decisions where as_of_date = ("
+            "select max(as_of_date) from decisions.decisions where as_of_date < {} and as_of_date >= {})"
+            " order by customer_id",
             [day.as_of, day.as_of - timedelta(days=_EARLIER_DAYS)],
         )
         duties, late = _duties(day, customers, interactions, policies, holidays, earlier)
@@ -153,6 +158,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         "timezone": settings.institution.timezone,
         "facts": facts,
         "promise_grace_days": settings.arrears.promise_grace_days,
+        "hour_bands": {name: one.hour_bands for name, one in settings.channels.items() if one.hour_bands} or None,
     }
     inputs: dict[str, Any] = dict(
         **shared,
@@ -177,6 +183,9 @@ def decide_day(day: Day) -> DecidingOutcome:
         earlier=earlier,
         stay_amount=settings.decision.stay_amount,
         stay_share=settings.decision.stay_share,
+        reach_hours=reach_hours,
+        hour_reach_weight=settings.decision.hour_reach_weight,
+        owner_stay_gain=settings.decision.owner_stay_gain,
     )
     outcome = decide(**inputs)
     inputs_sha256 = keep_inputs(day.home, day.as_of, inputs)

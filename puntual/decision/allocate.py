@@ -45,6 +45,7 @@ def allocate(
     channels: Sequence[str],
     zones: Sequence[str | None] | npt.NDArray[np.object_] | None = None,
     must: Flags | None = None,
+    group: Ints | None = None,
 ) -> Allocation:
     """The best choice of at most one allowed action per row within the capacities.
 
@@ -61,31 +62,33 @@ def allocate(
         channels: names of the columns.
         zones: zone of each row (None: unknown); not needed when no capacity has a zone.
         must: rows that get an action; that all of them can is for the caller to know, by :func:`most_served`.
+        group: of each column, where several are nearly alike, such as a channel at different hours. It changes no
+            optimum, only how fast one is found. None: each its own.
 
     Raises:
         RuleError: a capacity names a channel that is not among the columns, or is negative; not everyone of ``must``
             can be served.
     """
-    problem = Problem.of(value, allowed, capacities, channels, zones, must)
+    problem = Problem.of(value, allowed, capacities, channels, zones, must, group)
     off = problem.off_network()
     if off:
         kept = [position for position in range(len(capacities)) if position not in off]
-        rest = Problem.of(value, allowed, [capacities[position] for position in kept], channels, zones, must)
+        rest = Problem.of(value, allowed, [capacities[position] for position in kept], channels, zones, must, group)
         if rest.layout.zones == problem.layout.zones:
             loose = _on_network(rest)
             if loose is not None and problem.fits(loose[0]):
-                prices = np.zeros(len(capacities))
-                prices[kept] = loose[1]
+                prices, added = np.zeros(len(capacities)), np.zeros(len(capacities))
+                prices[kept], added[kept] = loose[1], loose[3]
                 # one row more moves at most one member in each cell: is there room for all of them?
                 spare = (problem.counts - problem.used_by(problem.counts_by_cell(loose[0])))[off]
                 is_far = bool((spare >= problem.weight[off].sum(axis=(1, 2))).all())
-                return problem.result(loose[0], prices, True, loose[2] if is_far else None)
+                return problem.result(loose[0], prices, True, loose[2] if is_far else None, added=added)
         return _priced(problem)
     found = _on_network(problem)
     if found is None:
         return _priced(problem)
-    choice, prices, displaced = found
-    return problem.result(choice, prices, displaced is not None, displaced)
+    choice, prices, displaced, added = found
+    return problem.result(choice, prices, displaced is not None, displaced, added=added)
 
 
 def most_served(
@@ -96,6 +99,7 @@ def most_served(
     *,
     channels: Sequence[str],
     zones: Sequence[str | None] | npt.NDArray[np.object_] | None = None,
+    group: Ints | None = None,
 ) -> Allocation:
     """As many rows as possible with an allowed action, as many of ``first`` as possible before all; value decides last.
 
@@ -109,22 +113,25 @@ def most_served(
         capacities: as for :func:`allocate`.
         channels: names of the columns.
         zones: zone of each row.
+        group: as for :func:`allocate`.
     """
     known = np.where(np.isfinite(value), value, np.nanmin(value, initial=0.0, where=np.isfinite(value)))
     span = float(np.ptp(known)) if known.size else 0.0
     cells = len(channels) * (len(set(zones)) + 1 if zones is not None else 1) + len(capacities)
     nudge = (known - known.min()) / span / (4.0 * cells) if span > 0 else np.zeros(known.shape)
     weight = np.where(first, 2.0, 1.0)[:, None] + nudge
-    return allocate(weight, allowed, capacities, channels=channels, zones=zones)
+    return allocate(weight, allowed, capacities, channels=channels, zones=zones, group=group)
 
 
-def _on_network(problem: Problem) -> tuple[Ints, Floats, Floats | None] | None:
-    """Choice, prices and what a joining row would displace (None: not proven the best), all on a network.
+def _on_network(problem: Problem) -> tuple[Ints, Floats, Floats | None, Floats] | None:
+    """Choice, prices, what a joining row would displace (None: not proven the best) and what one more unit adds.
 
     None if the rows that must have an action did not all get one.
     """
     prices = _first_prices(problem)
-    choice = _repair(problem, prices)
+    # hours of a channel are close together: prices of nothing lead nowhere near in a large book
+    is_far = problem.rows > _LARGE and np.unique(problem.group).size < problem.channels and not prices.any()
+    choice = np.full(problem.rows, NONE) if is_far else _repair(problem, prices)
     bound = problem.bound(prices)
     if (problem.must & (choice < 0)).any() or bound - problem.value_of(choice) > _NEAR * bound:
         prices, near = price(problem, prices)
@@ -138,11 +145,11 @@ def _on_network(problem: Problem) -> tuple[Ints, Floats, Floats | None] | None:
     network = Network(problem)
     choice, is_optimal = network.improve(choice)
     if not is_optimal:
-        return choice, prices, None
+        return choice, prices, None, prices
     exact, displaced = network.prices(), network.displaced()
     if problem.bound(exact) <= problem.bound(prices) * (1 + _RELATIVE_TOLERANCE):
         prices = exact
-    return choice, prices, displaced
+    return choice, prices, displaced, network.one_more()
 
 
 def _first_prices(problem: Problem) -> Floats:
@@ -164,6 +171,7 @@ def _forced(problem: Problem, cell: Floats) -> Ints:
             for zone, block in problem.blocks
         ],
         np.zeros(rows.size, dtype=bool),
+        problem.group,
     )
     inside = np.isfinite(part.worth)
     low = float(part.worth[inside].min(initial=0.0))

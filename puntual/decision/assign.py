@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from puntual.decision.capacity import ZONED_CHANNELS, serve
+from puntual.decision.owners import ZONE_GAIN, LastOwners
 from puntual.errors import RuleError
 
 _FAMILIAR_DAYS = 180
@@ -23,10 +24,11 @@ _FAMILIAR_DAYS = 180
 
 @dataclass(frozen=True)
 class Assignment:
-    """``collector_id`` and ``is_familiar`` per contact, in the order of the contacts."""
+    """``collector_id``, ``is_familiar`` and ``is_kept`` (as on the last list) per contact, in their order."""
 
     collector_id: pd.Series
     is_familiar: pd.Series
+    is_kept: pd.Series
 
 
 def familiar_collectors(promises: pd.DataFrame, interactions: pd.DataFrame, *, as_of: date) -> pd.Series:
@@ -62,19 +64,24 @@ def familiar_collectors(promises: pd.DataFrame, interactions: pd.DataFrame, *, a
     return newest.set_index("customer_id")["collector_id"]
 
 
-def assign(contacts: pd.DataFrame, team: pd.DataFrame, familiar: pd.Series) -> Assignment:
+def assign(
+    contacts: pd.DataFrame, team: pd.DataFrame, familiar: pd.Series, last: LastOwners | None = None
+) -> Assignment:
     """A collector for every contact.
 
     1. The collector whom the member knows, if at work, able and not full; more valuable contacts first.
-    2. Then by the rarest language first: a collector of the member's language and zone, of the language, any other who
+    2. Who had the same undone contact on the last list keeps it, unless another having it is a gain above
+       ``last.most_gain``; not who does not speak the member's language.
+    3. Then by the rarest language first: a collector of the member's language and zone, of the language, any other who
        is able. A missing language on either side fits all.
-    3. Load is even in proportion to capacity, and so is the value handed out.
+    4. Load is even in proportion to capacity, and so is the value handed out; in each band of hours too.
 
     Args:
         contacts: customer_id (once each), channel_code, zone (key or None), language_code, net_amount; ``place`` where
-            rules say who may be given whom.
+            rules say who may be given whom; ``action`` where hours are given too.
         team: :func:`puntual.decision.capacity.roster`, or that of :class:`puntual.decision.owners.Placement`.
         familiar: :func:`familiar_collectors`.
+        last: who had which contact on the last list; None: nobody.
 
     Raises:
         RuleError: a member appears twice, or the contacts do not fit the team.
@@ -82,14 +89,18 @@ def assign(contacts: pd.DataFrame, team: pd.DataFrame, familiar: pd.Series) -> A
     if contacts["customer_id"].duplicated().any():
         raise RuleError("A member is among the contacts twice; at most one contact a day can be assigned.")
     chosen = np.full(len(contacts), -1, dtype=np.int64)
-    is_familiar = np.zeros(len(contacts), dtype=bool)
+    is_familiar, is_kept = np.zeros(len(contacts), dtype=bool), np.zeros(len(contacts), dtype=bool)
     if len(contacts):
         table = _Table(contacts, team)
         table.take_familiar(familiar, chosen, is_familiar)
+        if last is not None and len(last.collector_id):
+            table.keep(last, chosen, is_kept)
         table.deal(chosen)
     people = np.array([*team["collector_id"], None], dtype=object)
     return Assignment(
-        pd.Series(people[chosen], index=contacts.index, dtype=object), pd.Series(is_familiar, index=contacts.index)
+        pd.Series(people[chosen], index=contacts.index, dtype=object),
+        pd.Series(is_familiar, index=contacts.index),
+        pd.Series(is_kept, index=contacts.index),
     )
 
 
@@ -140,6 +151,7 @@ def fairness(contacts: pd.DataFrame, collectors: pd.DataFrame, team: pd.DataFram
     return {
         "contact_count": len(contacts),
         "familiar_count": int(given.is_familiar.sum()),
+        "kept_collector_count": int(given.is_kept.sum()),
         "unassigned_count": int(owner.isna().sum()),
         "teams": rows,
     }
@@ -166,9 +178,12 @@ class _Table:
         self.capacity = team["daily_capacity"].to_numpy(dtype=np.int64)
         self.load = np.zeros(len(team), dtype=np.int64)
 
-        channels = sorted(set(contacts["channel_code"]))
+        # a channel at some hours is a kind of contact of its own, so that nobody gets all of the evening
+        kinds = contacts["action" if "action" in contacts.columns else "channel_code"]
+        channel_of = dict(zip(kinds, contacts["channel_code"], strict=True))
+        channels = sorted(channel_of)
         zones = sorted({zone for zone in where_of if zone is not None})
-        channel = pd.Index(channels).get_indexer(pd.Index(contacts["channel_code"]))
+        channel = pd.Index(channels).get_indexer(pd.Index(kinds))
         place = pd.Index([*zones, "\0elsewhere"]).get_indexer(pd.Index(pd.Series(where_of).fillna("\0elsewhere")))
         pools = team.groupby("pool", sort=True)
         self.pool_of = pd.Index(sorted(set(team["pool"]))).get_indexer(pd.Index(team["pool"]))
@@ -176,20 +191,23 @@ class _Table:
         for number, (_, group) in enumerate(pools):
             first = group.iloc[0]
             if by_place:
-                for name, key in first["places"]:
-                    if name in channels and key in zones:
-                        able[number, channels.index(name), zones.index(key)] = True
+                served = set(first["places"])
+                for position, kind in enumerate(channels):
+                    able[number, position, : len(zones)] = [(channel_of[kind], key) in served for key in zones]
                 continue
-            for name in set(first["channels"]) & set(channels):
+            for kind in (one for one in channels if channel_of[one] in first["channels"]):
+                name = channel_of[kind]
                 where: Sequence[int] | slice = slice(None)
                 if name in ZONED_CHANNELS and isinstance(first["zone"], str):
                     where = [zones.index(first["zone"])] if first["zone"] in zones else []
-                able[number, channels.index(name), where] = True
+                able[number, channels.index(kind), where] = True
         counts = np.zeros(able.shape[1:], dtype=np.int64)
         np.add.at(counts, (channel, place), 1)
         units = pools["daily_capacity"].sum().to_numpy(dtype=np.int64)
         self.quota = serve(counts, able, units).reshape(len(units), -1)
         self.cell = channel * (len(zones) + 1) + place
+        self.able = able.reshape(len(units), -1)
+        self.even_use = self.quota.sum(axis=1) / np.maximum(units, 1)
         missing = counts.reshape(-1) - self.quota.sum(axis=0)
         if missing.any():
             at = int(np.flatnonzero(missing)[0])
@@ -203,15 +221,48 @@ class _Table:
         person = self.people.get_indexer(pd.Index(known))
         person[known.isna().to_numpy()] = -1
         rows = self.order[person[self.order] >= 0]
+        is_familiar[self._take(rows, person, self.capacity, chosen)] = True
+
+    def keep(self, last: LastOwners, chosen: np.ndarray, is_kept: np.ndarray) -> None:
+        """Contacts of the last list to who had them, while an even load leaves nothing above the threshold to gain."""
+        had = pd.Series(self.customer).map(last.collector_id)
+        person = self.people.get_indexer(pd.Index(had))
+        person[had.isna().to_numpy()] = -1
+        speaks = np.array(
+            [
+                at >= 0 and (not self.team_languages[at] or pd.isna(word) or word in self.team_languages[at])
+                for at, word in zip(person, self.language, strict=True)
+            ],
+            dtype=bool,
+        )
+        waiting = self.order[speaks[self.order] & (chosen[self.order] < 0)]
+        away = np.zeros(len(self.customer), dtype=bool)
+        for cell, zone in {(int(self.cell[row]), self.zone[row]) for row in waiting if self.zone[row] is not None}:
+            at_home = (self.team_zone == zone) & self.able[self.pool_of, cell]
+            if at_home.any():
+                mine = waiting[(self.cell[waiting] == cell) & (self.zone[waiting] == zone)]
+                away[mine] = [self.team_zone[at] not in {None, zone} for at in person[mine]]
+        even = self.even_use[self.pool_of]
+        most = np.floor((even + last.most_gain) * self.capacity + 1e-9).astype(np.int64)
+        # what an even load gives to each in whole contacts is no burden
+        most = np.minimum(np.maximum(most, np.ceil(even * self.capacity - 1e-9).astype(np.int64)), self.capacity)
+        far = np.floor((even + last.most_gain - ZONE_GAIN) * self.capacity + 1e-9).astype(np.int64)
+        if last.most_gain < ZONE_GAIN:
+            far[:] = 0
+        is_kept[self._take(waiting[~away[waiting]], person, most, chosen)] = True
+        is_kept[self._take(waiting[away[waiting]], person, np.minimum(far, self.capacity), chosen)] = True
+
+    def _take(self, rows: np.ndarray, person: np.ndarray, most: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """Give ``rows`` (in order) to their ``person``, up to ``most`` contacts each; returns those given."""
         # first as many as each collector has room for, then as many as each pool gives to the cell
-        rows = rows[_number_within(person[rows]) < self.capacity[person[rows]]]
+        rows = rows[_number_within(person[rows]) < (most - self.load)[person[rows]]]
         pool = self.pool_of[person[rows]]
         pair = pool * self.quota.shape[1] + self.cell[rows]
         rows = rows[_number_within(pair) < self.quota.reshape(-1)[pair]]
         chosen[rows] = person[rows]
-        is_familiar[rows] = True
         np.add.at(self.load, person[rows], 1)
         np.subtract.at(self.quota, (self.pool_of[person[rows]], self.cell[rows]), 1)
+        return rows
 
     def deal(self, chosen: np.ndarray) -> None:
         for cell in np.unique(self.cell):

@@ -110,6 +110,7 @@ def check(
     promise_grace_days: int = 2,
     contact_point_ids: Mapping[str, str] | None = None,
     facts: ContactFacts | None = None,
+    hour_bands: Mapping[str, Mapping[str, int]] | None = None,
     owners_file: Path | None = None,
     segments: pd.DataFrame | None = None,
 ) -> list[str]:
@@ -117,11 +118,13 @@ def check(
 
     Judged: every contact against every rule in force, its hours, its contact point (any, or the one in
     ``contact_point_ids`` by member), one decision a member, collectors' skills, zones and capacities, daily limits, the
-    limits of the rules on a whole list, and the rules of owners: whom each may get, who is placed out, and shares.
-    Languages and familiar faces are preferences of the assignment, which no list breaks.
+    limits of the rules on a whole list, the bands of hours by channel (``hour_bands``: each contact within one, none
+    with more than it has), and the rules of owners: whom each may get, who is placed out, and shares. Languages and
+    familiar faces are preferences of the assignment, which no list breaks.
     """
     chosen = decisions[decisions["action"] != "none"]
     found = _check_list(decisions, chosen, customers, collectors, daily_capacity, as_of)
+    found += _check_bands(chosen, hour_bands or {}, timezone, as_of)
     if owners_file is not None:
         found += _check_owners(owners_file, chosen, features, collectors, segments, set(daily_capacity), as_of)
     broken = violations(
@@ -379,6 +382,39 @@ def _check_list(
         elif not 0 < chance <= 1 + 1e-9:
             found.append(f"{name}: the probability {chance} is not in (0, 1]")
     return found
+
+
+def _check_bands(
+    chosen: pd.DataFrame, hour_bands: Mapping[str, Mapping[str, int]], timezone: str, as_of: date
+) -> list[str]:
+    found = []
+    midnight = datetime.combine(as_of, datetime.min.time(), tzinfo=ZoneInfo(timezone))
+    inside: Counter[tuple[str, str]] = Counter()
+    for row in chosen.itertuples(index=False):
+        bands = hour_bands.get(row.action) or {}
+        if not bands:
+            continue
+        start, end = (
+            pd.Timestamp(moment).to_pydatetime().replace(tzinfo=UTC) for moment in (row.window_start, row.window_end)
+        )
+        mine = [
+            band
+            for band in bands
+            if _at(midnight, band[:5]) <= start.astimezone(midnight.tzinfo).replace(tzinfo=None)
+            and end.astimezone(midnight.tzinfo).replace(tzinfo=None) <= _at(midnight, band[6:])
+        ]
+        if len(mine) != 1:
+            found.append(f"{row.customer_id}: the hours of {row.action} lie in no band of the institution")
+            continue
+        inside[row.action, mine[0]] += 1
+    for (action, band), count in sorted(inside.items()):
+        if count > hour_bands[action][band]:
+            found.append(f"{count} contacts by {action} in {band}, {hour_bands[action][band]} can be made")
+    return found
+
+
+def _at(midnight: datetime, time: str) -> datetime:
+    return midnight.replace(tzinfo=None) + timedelta(hours=int(time[:2]), minutes=int(time[3:]))
 
 
 def _check_owners(

@@ -10,17 +10,19 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from puntual.decision import assign as assignment
 from puntual.decision.arms import Arms
+from puntual.decision.bands import Bands
 from puntual.decision.capacity import COLLECTOR_CHANNELS, budget, capacities, roster, zone_keys
 from puntual.decision.duty_alarms import OVERDUE, alarms_of, duties_of_members, standing
 from puntual.decision.facts import ContactFacts
 from puntual.decision.fees import free_of_charge
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.minimums import Minimums
-from puntual.decision.owners import OwnerRules, Placement, place, zone_of_place
+from puntual.decision.owners import LastOwners, OwnerRules, Placement, place, zone_of_place
 from puntual.decision.plan import Plan, make_plan
 from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.rules import evaluate
@@ -83,6 +85,10 @@ def decide(
     owners: OwnerRules | None = None,
     segments: pd.DataFrame | None = None,
     facts: ContactFacts | None = None,
+    hour_bands: Mapping[str, Mapping[str, int]] | None = None,
+    reach_hours: pd.DataFrame | None = None,
+    hour_reach_weight: float = 0.0,
+    owner_stay_gain: float = 0.0,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
@@ -146,13 +152,20 @@ def decide(
             served is, before everything else; who cannot is among ``duty_alarms`` and stops nothing. With due_date and
             due_on as in :func:`puntual.decision.duties.owed`.
         overdue: :func:`puntual.decision.duties.overdue` since the run before: reported, and no reason to contact today.
-        earlier: as_of_date, customer_id, action of the last day decided before; None: nothing to keep.
+        earlier: as_of_date, customer_id, action, collector_id of the last day decided before; None: nothing to keep.
         stay_amount: an earlier action that was not carried out is left only for more than this, or than
             ``stay_share`` of what it is worth, whichever is more; both 0: never kept. Only with a channel model.
         stay_share: see ``stay_amount``.
         owners: who may be given which members; None: everybody may get everybody.
         segments: customer_id, segment_code of the segments that ``owners`` names, several a member; None: none.
         facts: what the rules know beside the marts: recent plans, dated statuses, messages, templates.
+        hour_bands: contacts of the day by channel and band of hours of the institution's clock ("08:00-10:00"); a
+            channel with bands is used within them, and window_start to window_end of a contact lie in one. None: no
+            bands.
+        reach_hours: rows of ``ml.reach_hours`` of the date; None: all hours are alike.
+        hour_reach_weight: how much of a contact's value follows the reach of its hours when a band is chosen.
+        owner_stay_gain: who had the same undone contact on the last list (``earlier.collector_id``) keeps it unless
+            another having it is a gain above this, see :class:`puntual.decision.owners.LastOwners`.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -194,10 +207,36 @@ def decide(
         by_place = place(people, collectors, team, offered, owners, segments)
         team, offered = by_place.team, by_place.capacities
     placed = people if by_place is None else people.assign(zone=by_place.place)
+    bands = None
+    if hour_bands and any(hour_bands.values()):
+        bands = Bands.of(
+            people,
+            verdicts,
+            channels,
+            hour_bands,
+            reach_hours,
+            weight=hour_reach_weight,
+            as_of=as_of,
+            timezone=timezone,
+        )
+        offered = [*offered, *bands.limits]
     if daily_budget is not None:
         offered = [*offered, budget("budget:day", daily_budget, costs)]
     group = Arms.of(people, arms, is_model=scores.is_model)
-    minimums = Minimums.of(placed, duties, allowed, scores, offered, channels, group.is_held)
+    columns, over, mine = channels, offered, scores
+    if bands is not None:
+        columns, over, mine = list(bands.names), bands.capacities(offered), bands.scores(scores)
+        allowed = bands.allowed
+    minimums = Minimums.of(
+        placed,
+        duties,
+        allowed,
+        mine,
+        over,
+        columns,
+        group.is_held,
+        None if bands is None else [channels[position] for position in bands.channel_of],
+    )
     stability = Stability.of(
         people,
         earlier if scores.is_model else None,
@@ -211,22 +250,29 @@ def decide(
     plan = make_plan(
         placed,
         allowed,
-        scores,
-        by_ladder,
+        mine,
+        by_ladder if bands is None or by_ladder is None else bands.ladder(by_ladder),
         group,
-        offered,
-        channels,
+        over,
+        columns,
         minimums,
-        stability,
+        stability if bands is None else bands.with_hours(stability, scores),
         share=exploration_share,
         most_cost=exploration_max_cost,
         most_cost_share=exploration_max_cost_share,
         seed=seed,
         as_of=as_of,
+        channel_of=None if bands is None else bands.channel_of,
     )
+    action = None
+    if bands is not None:
+        action, verdicts = bands.action_of(plan.choice), bands.hours(verdicts, plan.choice)
+        plan = bands.told(plan, scores, by_ladder)
     chosen = plan.choice >= 0
     familiar = assignment.familiar_collectors(promises, interactions, as_of=as_of)
-    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, collectors, by_place)
+    today = pd.Series(np.array([*channels, "none"], dtype=object)[plan.choice], index=people["customer_id"])
+    last = LastOwners.of(earlier, interactions, today, owner_stay_gain)
+    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, collectors, by_place, action, last)
     decisions = decision_rows(people, verdicts, plan, scores, channels, assigned, default_risk, as_of)
     found = standing(
         duties,
@@ -277,6 +323,8 @@ def _assign(
     familiar: pd.Series,
     collectors: pd.DataFrame,
     by_place: Placement | None,
+    action: npt.NDArray[np.object_] | None,
+    last: LastOwners,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """collector_id and is_familiar for every member, empty where the action needs nobody; and how even the day is."""
     result = pd.DataFrame(
@@ -296,7 +344,9 @@ def _assign(
     )
     if by_place is not None:
         contacts["place"] = by_place.place[rows]
-    done = assignment.assign(contacts, team, familiar)
+    if action is not None:
+        contacts["action"] = action[rows]
+    done = assignment.assign(contacts, team, familiar, last)
     result.loc[contacts.index, "collector_id"] = done.collector_id
     result.loc[contacts.index, "is_familiar"] = done.is_familiar
     return result, assignment.fairness(contacts, collectors, team, done)

@@ -58,6 +58,7 @@ def explore(
     cost: Floats | None = None,
     most_cost: float | None = None,
     weight: npt.NDArray[np.int64] | None = None,
+    channel_of: npt.NDArray[np.int64] | None = None,
 ) -> Exploration:
     """Draws for a share of the members among their permitted actions, none included.
 
@@ -83,8 +84,10 @@ def explore(
         cost: of one contact, by action.
         most_cost: what the drawn contacts of the day may cost in expectation; None is no limit.
         weight: units of each capacity that a contact takes, like ``member``; None: one each.
+        channel_of: of each action, where several are one channel at different hours: the channel counts as one action
+            and its hours have equal parts of its probability. None: each action is a channel.
     """
-    base = allowed / (allowed.sum(axis=1, keepdims=True) + 1.0)
+    base = _equal_parts(allowed, channel_of)
     zones = member.shape[2]
     expected = np.zeros((allowed.shape[1], zones))
     for zone in range(zones):
@@ -110,6 +113,20 @@ def explore(
     return Exploration(
         is_explored, drawn, probability, uniform(customer_ids, seed=seed, as_of=as_of, purpose="priority")
     )
+
+
+def _equal_parts(allowed: npt.NDArray[np.bool_], channel_of: npt.NDArray[np.int64] | None) -> Floats:
+    """Probability of each permitted action before capacities: alike for all channels and none."""
+    if channel_of is None:
+        return np.asarray(allowed / (allowed.sum(axis=1, keepdims=True) + 1.0), dtype=np.float64)
+    hours = np.zeros(allowed.shape)
+    some = np.zeros(len(allowed))
+    for channel in np.unique(channel_of):
+        mine = np.flatnonzero(channel_of == channel)
+        count = allowed[:, mine].sum(axis=1)
+        hours[:, mine] = np.maximum(count, 1)[:, None]
+        some += count > 0
+    return np.asarray(allowed / hours / (some + 1.0)[:, None], dtype=np.float64)
 
 
 def worth_trying(gain: Floats, cost: Floats, supported: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

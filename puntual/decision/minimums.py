@@ -46,6 +46,7 @@ class Minimums:
         offered: Sequence[Capacity],
         channels: Sequence[str],
         is_held: Flags,
+        channel_of: Sequence[str] | None = None,
     ) -> Minimums:
         """Who is served: the last chances first, then as many others as fit, then the greatest value.
 
@@ -59,6 +60,7 @@ class Minimums:
             offered: capacities.
             channels: names of the columns.
             is_held: whom an experiment holds out.
+            channel_of: channel of each column, where columns are channels at some hours; None: ``channels``.
 
         Raises:
             RuleError: a duty names its channels in another way than as a JSON list.
@@ -78,7 +80,7 @@ class Minimums:
         for place, listed, last in zip(row, names, duties["is_last_chance"].astype(bool), strict=True):
             if place < 0:
                 continue
-            mine = np.isin(np.array(channels, dtype=object), listed)
+            mine = np.isin(np.array(channel_of or channels, dtype=object), listed)
             # of several duties the most urgent decides the channels; of equal ones any that meets them all, if there is
             both = meets[place] & mine
             if (last and not is_last[place]) or not is_owed[place]:

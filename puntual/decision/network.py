@@ -99,7 +99,7 @@ class Network:
         return split
 
     def prices(self) -> Floats:
-        """What one more unit of each capacity would add: the longest path from no action to its node."""
+        """Prices that prove the choice together: the longest path from no action to each node, less that beyond it."""
         distance, _ = self._longest(from_nothing=True)
         problem = self.problem
         prices = np.zeros(len(problem.counts))
@@ -109,6 +109,22 @@ class Network:
             if np.isfinite(here) and np.isfinite(beyond):
                 prices[position] = max(0.0, here - beyond)
         return prices
+
+    def one_more(self) -> Floats:
+        """What one more unit of each capacity would add: the longest path from beyond it to its node.
+
+        :meth:`prices` says the same of a capacity that no other holds back; inside another one they can be higher,
+        where several choices of prices prove the same.
+        """
+        problem = self.problem
+        added = np.zeros(len(problem.counts))
+        beyond = [0 if problem.is_pool[position] else self._parent(position) for position in range(len(added))]
+        for node in sorted(set(beyond)):
+            distance, _ = self._longest(from_nothing=True, source=node)
+            for position in (place for place, end in enumerate(beyond) if end == node):
+                here = distance[self.first_capacity + position]
+                added[position] = max(0.0, here) if np.isfinite(here) else 0.0
+        return added
 
     def displaced(self) -> Floats:
         """What one more in each cell would cost the members who are there: the cheapest way on from its node."""
@@ -196,9 +212,9 @@ class Network:
         return arcs
 
     def _longest(
-        self, *, from_nothing: bool, backwards: bool = False
+        self, *, from_nothing: bool, backwards: bool = False, source: int = 0
     ) -> tuple[Floats, list[tuple[int, int, float, int, int, int]]]:
-        """Longest distances (from node 0, or from everywhere), or the arcs of a positive cycle if there is one.
+        """Longest distances (from ``source``, or from everywhere), or the arcs of a positive cycle if there is one.
 
         ``backwards``: along the arcs' reverses, so that the distance from node 0 is the distance to it.
         """
@@ -216,7 +232,7 @@ class Network:
         lengths = np.diff(np.r_[firsts, end.size])
         tolerance = _RELATIVE_TOLERANCE * max(1.0, float(np.abs(gain).max()))
         distance = np.full(self.nodes, -np.inf if from_nothing else 0.0)
-        distance[0] = 0.0
+        distance[source] = 0.0
         before = np.full(self.nodes, -1, dtype=np.int64)
         for round_number in range(self.nodes + 1):
             reach = distance[start] + gain

@@ -16,6 +16,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from puntual.decision.capacity import COLLECTOR_CHANNELS, ZONED_CHANNELS, Capacity, Cell
+from puntual.decision.stability import undone
 from puntual.errors import RuleError
 from puntual.strict import Strict
 
@@ -156,6 +157,42 @@ def may_get(people: pd.DataFrame, owners: list[str], rules: OwnerRules, segments
         if rule.placed_out:
             is_out |= rule.holds(people, segments)
     return np.where(is_out[:, None], placed, allowed)
+
+
+ZONE_GAIN = 0.2
+"""What it counts that a member's collector is of the member's zone, in days' work of a collector."""
+
+
+@dataclass(frozen=True)
+class LastOwners:
+    """Who had the same undone contact on the last list, and for how much another may have it today.
+
+    ``collector_id`` by customer_id. ``most_gain``: a contact is taken from its collector only for a gain above this:
+    the part of a day's work by which the collector would be above an even load, and :data:`ZONE_GAIN` where the
+    collector is not of the member's zone and another one is.
+    """
+
+    collector_id: pd.Series
+    most_gain: float
+
+    @classmethod
+    def of(
+        cls, earlier: pd.DataFrame | None, interactions: pd.DataFrame, action: pd.Series, most_gain: float
+    ) -> LastOwners:
+        """Of the members whose ``action`` (by customer_id) is that of the last list and was not carried out since.
+
+        Args:
+            earlier: as_of_date, customer_id, action, collector_id of the last day decided before; without the last
+                column, or None: nobody had anything.
+            interactions: fct_interactions.
+            action: today's, by customer_id.
+            most_gain: see above.
+        """
+        if earlier is None or "collector_id" not in earlier.columns:
+            return cls(pd.Series(dtype=object), most_gain)
+        still = undone(earlier, interactions)
+        same = still["collector_id"].notna() & (still["customer_id"].map(action) == still["action"])
+        return cls(still[same].set_index("customer_id")["collector_id"].astype(object), most_gain)
 
 
 @dataclass(frozen=True)

@@ -68,12 +68,16 @@ def make_plan(
     most_cost_share: float | None,
     seed: int,
     as_of: date,
+    channel_of: Ints | None = None,
 ) -> Plan:
     """Draws first, then the best use of what they leave; everyone else follows the plan of its arm.
 
     Who must be served is drawn for nothing and served by the product's plan, whatever the arm; the draws and the ladder
-    leave the capacity that it takes.
+    leave the capacity that it takes. ``channel_of``: channel of each column, where columns are channels at some hours:
+    a propensity is that of the channel. None: each column is a channel.
     """
+    of = np.arange(len(channels)) if channel_of is None else channel_of
+    first_of_channel = np.flatnonzero(np.r_[True, of[1:] != of[:-1]])
     must = minimums.must
     # what the choice compares: value, a head start for what was chosen before, and for duties the channels that count
     weighed = replace(
@@ -95,6 +99,7 @@ def make_plan(
             channels=channels,
             zones=zone[rows],
             must=must[rows] if mine is weighed else None,
+            group=channel_of,
         )
 
     if most_cost_share is not None and share > 0:
@@ -118,6 +123,7 @@ def make_plan(
         cost=scores.cost,
         most_cost=most_cost,
         weight=layout.weight,
+        channel_of=channel_of,
     )
     exploration = replace(exploration, is_explored=exploration.is_explored & ~arms.is_held & ~must)
     drawn = np.where(exploration.is_explored, exploration.drawn, -1)
@@ -140,9 +146,11 @@ def make_plan(
     def instead(mine: Scores, allocation: Allocation, rows: Flags) -> tuple[Ints, Flags]:
         """What the plan would choose for each of ``rows``, had it to serve that one more, and whether that is sure."""
         usable = (allowed & mine.supported & layout.reachable[:, cell].T)[rows] & (np.nan_to_num(mine.worth[rows]) > 0)
-        lost = layout.cell_prices(allocation.prices) if allocation.displaced is None else allocation.displaced
+        lost = layout.cell_prices(allocation.duals) if allocation.displaced is None else allocation.displaced
         net = np.where(usable, mine.worth[rows] - lost[:, cell[rows]].T, -np.inf)
-        ranked = np.sort(np.column_stack([np.zeros(len(net)), net]), axis=1)
+        # at which hours is another question than through which channel
+        by_channel = net if channel_of is None else np.maximum.reduceat(net, first_of_channel, axis=1)
+        ranked = np.sort(np.column_stack([np.zeros(len(net)), by_channel]), axis=1)
         best = np.where((net > 0).any(axis=1), net.argmax(axis=1), -1).astype(np.int64)
         lead = ranked[:, -1] - ranked[:, -2]
         is_sure = (lead > _TIE * np.maximum(1.0, np.abs(ranked[:, -1]))) & (allocation.displaced is not None)
@@ -196,12 +204,17 @@ def make_plan(
         steps_wanted = allowed & by_ladder.supported & (np.nan_to_num(by_ladder.worth) > 0)
         wanted = np.where(arms.on_ladder[:, None], steps_wanted, wanted)
     choice = np.where(exploration.is_explored, np.where(kept, drawn, -1), np.where(arms.is_held & ~must, -1, greedy))
-    propensity = propensity_of(choice, by_product, by_steps, exploration, arms, share)
+    told = exploration
+    if channel_of is not None:
+        drawing = np.add.reduceat(exploration.probability, np.r_[first_of_channel, len(channels)], axis=1)
+        told = replace(exploration, probability=drawing)
+    through = np.r_[of, -1]  # the last column stands for no contact
+    propensity = propensity_of(through[choice], through[by_product], through[by_steps], told, arms, share)
     propensity[is_overflow | ~is_sure] = np.nan
     # a duty is met in every draw of its day; what an arm without the product's plan would do for it is not known
     alone = (arms.held_probability == 0.0) & (arms.ladder_probability == 0.0)
     propensity[must] = np.where(alone[must], 1.0, np.nan)
-    price = layout.cell_prices(allocation.prices)[:, cell].T
+    price = layout.cell_prices(allocation.duals)[:, cell].T
     return Plan(
         choice=choice,
         greedy=greedy,

@@ -78,10 +78,24 @@ class _Near:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        flat = problem.weight.reshape(len(problem.counts), problem.channels * problem.zone_count)
+        weight = problem.weight
+        # columns of a group are looked at twice: one against another, and together against all other columns; else the
+        # many who waver between two hours of a call would hide the few who waver between a call and none
+        sizes = np.bincount(problem.group)
+        self.groups = [np.flatnonzero(problem.group == number) for number in np.flatnonzero(sizes > 1)]
+        lines, level = list(weight.transpose(1, 0, 2)), np.zeros(problem.channels + len(self.groups), dtype=np.int64)
+        for number, columns in enumerate(self.groups):
+            # what all of them use alike is bid for by the group, the rest between them
+            shared = (weight[:, columns] == weight[:, columns[:1]]).all(axis=1)
+            for column in columns:
+                lines[column] = np.where(shared, 0, weight[:, column])
+            lines.append(np.where(shared, weight[:, columns[0]], 0))
+            level[problem.channels + number] = 1
+        table = np.array(lines).transpose(1, 0, 2)
+        flat = np.vstack([table.reshape(len(problem.counts), -1), np.repeat(level, problem.zone_count)[None]])
         kinds, kind = np.unique(flat, axis=1, return_inverse=True)
-        self.uses = kinds > 0
-        self.kind = kind.reshape(problem.channels, problem.zone_count)
+        self.uses = kinds[:-1] > 0
+        self.kind = kind.reshape(len(lines), problem.zone_count)
         self.wanted = np.full(kinds.shape[1], np.inf)
         self.scale = np.ones(kinds.shape[1])
         self.taken = np.zeros(kinds.shape[1])
@@ -91,20 +105,26 @@ class _Near:
         """Rows near a tie, a sample of them, how many each of it stands for, and how far from its best it may go."""
         problem = self.problem
         lead = margins.lead
-        distance = np.empty((problem.channels, problem.rows))
+        distance = np.empty((problem.channels + len(self.groups), problem.rows))
         for zone, rows in problem.blocks:
             net = problem.worth[:, rows] - np.where(np.isfinite(cell[:, zone]), cell[:, zone], np.inf)[:, None]
-            distance[:, rows] = margins.best[rows] - net
+            distance[: problem.channels, rows] = margins.best[rows] - net
         chosen = np.flatnonzero(margins.action >= 0)
         distance[margins.action[chosen], chosen] = lead[chosen]
-        kinds = self.kind[:, problem.zone_of]
+        for number, columns in enumerate(self.groups):
+            self._apart(distance, problem.channels + number, columns, cell, margins)
         reach = np.zeros(problem.rows)
         stratum = np.full(problem.rows, -1)
         self.radius[:] = 0.0
         # the scarcest last, so that its rows are its own
         for number in np.argsort(-self.wanted, kind="stable"):
             for channel in np.flatnonzero((self.kind == number).any(axis=1)):
-                mine = np.flatnonzero((kinds[channel] == number) & np.isfinite(distance[channel]))
+                near = [
+                    rows.start + np.flatnonzero(np.isfinite(distance[channel, rows]))
+                    for zone, rows in problem.blocks
+                    if self.kind[channel, zone] == number
+                ]
+                mine = np.concatenate(near) if near else np.zeros(0, dtype=np.int64)
                 if not mine.size:
                     continue
                 here = distance[channel, mine]
@@ -133,10 +153,33 @@ class _Near:
         by_row = np.argsort(taken, kind="stable")
         return inside, taken[by_row], np.concatenate(scales)[by_row], reach[taken][by_row]
 
+    def _apart(self, distance: Floats, line: int, columns: Ints, cell: Floats, margins: Margins) -> None:
+        """Distances of a group: between its columns for those who are in it, and of the group to all else."""
+        problem = self.problem
+        inside = np.isin(margins.action, columns)
+        others = np.setdiff1d(np.arange(problem.channels), columns)
+        for zone, rows in problem.blocks:
+            price = np.where(np.isfinite(cell[:, zone]), cell[:, zone], np.inf)[:, None]
+            best, mine = margins.best[rows], inside[rows]
+            net = problem.worth[columns, rows] - price[columns]
+            top, second = net[0].copy(), np.full(net.shape[1], -np.inf)
+            for worth in net[1:]:
+                second = np.maximum(second, np.minimum(top, worth))
+                np.maximum(top, worth, out=top)
+            beside = np.max(problem.worth[others, rows] - price[others], axis=0, initial=-np.inf)
+            beside = np.maximum(beside, problem.floor[rows])
+            # who is in no column of it is no matter of its hours
+            apart = np.where(mine, best - net, np.inf)
+            own = np.flatnonzero(mine)
+            place = np.searchsorted(columns, margins.action[rows][own])
+            apart[place, own] = top[own] - second[own]
+            distance[columns, rows] = apart
+            distance[line, rows] = best - np.where(mine, beside, top)
+
     def used(self, counts: Ints) -> Floats:
         """Contacts of every kind."""
         total = np.zeros(self.wanted.size)
-        np.add.at(total, self.kind, counts)
+        np.add.at(total, self.kind, np.vstack([counts, *(counts[columns].sum(axis=0) for columns in self.groups)]))
         return total
 
     def narrow(self, used: Floats, is_bounded: Flags) -> None:

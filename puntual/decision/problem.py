@@ -22,7 +22,8 @@ class Allocation:
     """A choice within capacities, and how far it can be from the best.
 
     ``choice``: column of the chosen action per row, -1 for none. ``dual_bound`` is at least the value of every feasible
-    choice; ``gap`` = (bound - value) / bound. ``prices``: what one more unit of each capacity would add.
+    choice; ``gap`` = (bound - value) / bound. ``prices``: what one more unit of each capacity would add; ``duals``: the
+    prices of the bound, which are the same but where a capacity lies inside another and several prices prove a choice.
     ``price_of_choice``: the price of every row and action (its capacities together), for the decision log.
     ``displaced``: channels x zones; what the others would lose if one more took the channel in the zone, infinite where
     it has no place. With it the plan of one row more is exact without solving it. None when the choice is not optimal.
@@ -33,6 +34,7 @@ class Allocation:
     dual_bound: float
     gap: float
     prices: Floats
+    duals: Floats
     used: Ints
     price_of_choice: Floats
     is_optimal: bool
@@ -43,9 +45,17 @@ class Problem:
     """Rows sorted by zone, values by channel: each capacity then touches whole slices."""
 
     def __init__(
-        self, layout: Layout, worth: Floats, order: Ints, blocks: list[tuple[int, slice]], must: Flags
+        self,
+        layout: Layout,
+        worth: Floats,
+        order: Ints,
+        blocks: list[tuple[int, slice]],
+        must: Flags,
+        group: Ints | None = None,
     ) -> None:
         self.layout = layout
+        # columns of one group stand close together: a channel at several hours
+        self.group = np.arange(worth.shape[0]) if group is None else group
         self.worth = worth
         self.order = order
         self.blocks = blocks
@@ -73,6 +83,7 @@ class Problem:
         channels: Sequence[str],
         zones: Sequence[str | None] | npt.NDArray[np.object_] | None,
         must: Flags | None = None,
+        group: Ints | None = None,
     ) -> Problem:
         """The arrays of :func:`puntual.decision.allocate.allocate`'s arguments."""
         value = np.asarray(value, dtype=np.float64)
@@ -89,7 +100,7 @@ class Problem:
         # NaN > 0 is False; who must have an action may have one that costs more than it brings
         usable = np.asarray(allowed, dtype=bool) & ((value > 0) | (forced[:, None] & np.isfinite(value)))
         worth = np.ascontiguousarray(np.where(usable, value, -np.inf).T[:, order])
-        return cls(layout, worth, order, blocks, forced[order])
+        return cls(layout, worth, order, blocks, forced[order], group)
 
     def thinned(self, factor: int) -> Problem:
         """Every ``factor``-th row, and the capacities in proportion."""
@@ -101,7 +112,7 @@ class Problem:
         counts = np.maximum(np.rint(self.counts / factor).astype(np.int64), np.minimum(self.counts, 1))
         layout = replace(self.layout, counts=counts)
         # whoever must have an action may not fit a thinner book: its prices are only a beginning
-        return Problem(layout, self.worth[:, rows], rows, blocks, np.zeros(rows.size, dtype=bool))
+        return Problem(layout, self.worth[:, rows], rows, blocks, np.zeros(rows.size, dtype=bool), self.group)
 
     def off_network(self) -> list[int]:
         """Positions of the limits without which the rest is a network, where exchanges along cycles are exact.
@@ -180,9 +191,15 @@ class Problem:
         return bool((used <= self.counts).all() and served and not (self.must & (choice < 0)).any())
 
     def result(
-        self, choice: Ints, prices: Floats, is_optimal: bool, displaced: Floats | None, best: float = np.inf
+        self,
+        choice: Ints,
+        prices: Floats,
+        is_optimal: bool,
+        displaced: Floats | None,
+        best: float = np.inf,
+        added: Floats | None = None,
     ) -> Allocation:
-        """The allocation in the caller's row order; ``best`` is a bound known otherwise."""
+        """The allocation in the caller's row order; ``best`` is a bound known otherwise, ``added`` prices per unit."""
         total = self.value_of(choice)
         bound = max(min(self.bound(prices), best), total)
         if not self.fits(choice):
@@ -195,7 +212,8 @@ class Problem:
         for zone, rows in self.blocks:
             price[self.order[rows]] = cell[:, zone]
         gap = (bound - total) / bound if bound > 0 else 0.0
-        return Allocation(back, total, bound, gap, prices, used, price, is_optimal, displaced)
+        more = prices if added is None else added
+        return Allocation(back, total, bound, gap, more, prices, used, price, is_optimal, displaced)
 
 
 def best_of(worth: Floats, price: Floats, floor: Floats | float) -> Floats:

@@ -58,13 +58,7 @@ class Stability:
             return cls(head_start, before)
         if earlier["customer_id"].duplicated().any():
             raise RuleError("A member has two earlier actions; give the decisions of one day only.")
-        chosen = earlier[earlier["action"] != "none"]
-        attempts = interactions.loc[
-            interactions["direction_code"] == "outbound", ["customer_id", "channel_code", "occurred_date"]
-        ]
-        done = chosen.merge(attempts, left_on=["customer_id", "action"], right_on=["customer_id", "channel_code"])
-        is_late = pd.to_datetime(done["occurred_date"]) >= pd.to_datetime(done["as_of_date"])
-        chosen = chosen[~chosen["customer_id"].isin(done.loc[is_late, "customer_id"])]
+        chosen = undone(earlier, interactions)
         row = pd.Index(people["customer_id"]).get_indexer(pd.Index(chosen["customer_id"]))
         column = pd.Index(channels).get_indexer(pd.Index(chosen["action"]))
         there = (row >= 0) & (column >= 0)
@@ -74,3 +68,14 @@ class Stability:
         mine = np.nan_to_num(worth[row, column])
         head_start[row, column] = np.where(mine > 0, np.maximum(amount, share * mine), 0.0)
         return cls(head_start, before)
+
+
+def undone(earlier: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``earlier`` whose action was not carried out: no outbound attempt through it on its day or later."""
+    chosen = earlier[earlier["action"] != "none"]
+    attempts = interactions.loc[
+        interactions["direction_code"] == "outbound", ["customer_id", "channel_code", "occurred_date"]
+    ]
+    done = chosen.merge(attempts, left_on=["customer_id", "action"], right_on=["customer_id", "channel_code"])
+    is_late = pd.to_datetime(done["occurred_date"]) >= pd.to_datetime(done["as_of_date"])
+    return chosen[~chosen["customer_id"].isin(done.loc[is_late, "customer_id"])]

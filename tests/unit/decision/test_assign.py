@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from puntual.decision.assign import Assignment, assign, fairness, familiar_collectors, jain_index
 from puntual.decision.capacity import capacities, roster, zone_key
+from puntual.decision.owners import LastOwners
 from puntual.errors import RuleError
 from tests.unit.decision import worlds
-from tests.unit.decision.test_decide import team
+from tests.unit.decision.test_decide import book, run, team
 from tests.unit.decision.worlds import TUESDAY, at
 
 CHANNELS = ["call", "sms", "visit"]
@@ -197,7 +198,7 @@ def test_how_even_the_day_is_by_team():
     people = people.assign(team=["field", "field", "office", None])
     wanted = contacts(*({"net_amount": value} for value in (8.0, 2.0, 5.0, 1.0, 1.0, -9.0)))
     owners = pd.Series(["g0", "g0", "g1", "g2", "g2", "g2"], dtype=object)
-    given_to = Assignment(owners, pd.Series([True] + [False] * 5))
+    given_to = Assignment(owners, pd.Series([True] + [False] * 5), pd.Series([False] * 6))
     found = fairness(wanted, people, roster(people, CHANNELS, TUESDAY), given_to)
     assert (found["contact_count"], found["familiar_count"], found["unassigned_count"]) == (6, 1, 0)
     nobody, field, office = found["teams"]
@@ -228,3 +229,78 @@ def test_nobody_stands_in_two_lists_and_every_contact_has_one_owner(seed: int):
     load = found.value_counts().reindex(people["collector_id"]).fillna(0).to_numpy()
     assert (load <= people["daily_capacity"].to_numpy()).all()
     assert len(found) == wanted["customer_id"].nunique()
+
+
+def had(owners: dict[str, str], gain: float) -> LastOwners:
+    return LastOwners(pd.Series(owners, dtype=object), gain)
+
+
+def given_with(wanted: pd.DataFrame, people: pd.DataFrame, last: LastOwners) -> dict[str, str]:
+    found = assign(wanted, roster(people, CHANNELS, TUESDAY), NOBODY, last)
+    return dict(zip(wanted["customer_id"], found.collector_id, strict=True))
+
+
+@pytest.mark.parametrize(("gain", "kept"), [(0.0, 4), (0.1, 5), (0.25, 6), (1.0, 8)])
+def test_who_had_a_contact_keeps_it_up_to_so_much_above_an_even_load(gain: float, kept: int):
+    # 8 contacts for two people of 10 each: even is 4 each, .4 of a day; g1 had all of them
+    wanted = contacts(*({"net_amount": float(number)} for number in range(8)))
+    people = team({"daily_capacity": 10}, {"daily_capacity": 10})
+    owners = given_with(wanted, people, had(dict.fromkeys(wanted["customer_id"], "g1"), gain))
+    mine = [name for name in owners if owners[name] == "g1"]
+    # those of the greatest value stay
+    assert mine == [f"c{number:03d}" for number in range(8 - kept, 8)]
+
+
+def test_a_members_zone_is_worth_a_fifth_of_a_day():
+    people = team({"zone": "Loja", "daily_capacity": 10}, {"zone": "Quito", "daily_capacity": 10})
+    wanted = contacts({"zone": "loja"}, {"zone": "quito"})
+    for gain, first in ((0.19, "g0"), (0.3, "g1")):
+        assert given_with(wanted, people, had({"c000": "g1"}, gain)) == {
+            "c000": first,
+            "c001": "g1" if first == "g0" else "g0",
+        }
+
+
+def test_who_is_away_full_or_does_not_speak_the_language_keeps_nothing():
+    people = team({}, {"daily_capacity": 1}, {"languages": "es"}, {"active_to": pd.Timestamp("2026-06-29")})
+    wanted = contacts({}, {}, {"language_code": "qu"}, {})
+    owners = given_with(wanted, people, had({"c000": "g1", "c001": "g1", "c002": "g2", "c003": "g3"}, 1.0))
+    assert owners["c000"] == "g1" and owners["c001"] != "g1"
+    assert owners["c002"] != "g2" and owners["c003"] != "g3"
+    assert None not in owners.values()
+
+
+def test_only_the_same_undone_contact_of_the_last_list_is_somebodys():
+    earlier = pd.DataFrame(
+        {
+            "as_of_date": date(2026, 6, 29),
+            "customer_id": ["ana", "bea", "eva", "isa"],
+            "action": ["call", "call", "call", "sms"],
+            "collector_id": ["g0", "g1", "g2", None],
+        }
+    )
+    called = worlds.events({"customer_id": "bea", "occurred_at": at("2026-06-29 10:00")})
+    today = pd.Series({"ana": "call", "bea": "call", "eva": "visit", "isa": "sms"})
+    assert LastOwners.of(earlier, called, today, 0.1).collector_id.to_dict() == {"ana": "g0"}
+    assert LastOwners.of(earlier.drop(columns="collector_id"), called, today, 0.1).collector_id.empty
+    assert LastOwners.of(None, called, today, 0.1).collector_id.empty
+
+
+def test_lists_of_consecutive_days_stay_with_their_collectors():
+    inputs = book(120, seed=3) | {"collectors": team(*({"daily_capacity": 10} for _ in range(4)))}
+    first = run(inputs).decisions
+    earlier = first[["customer_id", "action", "collector_id"]].assign(as_of_date=date(2026, 6, 29))
+    # two more members are called for than yesterday's list had room for, so ranks and turns change
+    gains = inputs["channel_scores"]
+    gains.loc[gains["customer_id"].isin(["m00000", "m00001"]) & (gains["channel_code"] == "call"), "gain_amount"] = 99.0
+    kept, anew = (run(inputs, earlier=earlier, owner_stay_gain=gain).decisions for gain in (0.1, 0.0))
+    without = run(inputs, earlier=earlier.drop(columns="collector_id")).decisions
+
+    def same(other: pd.DataFrame) -> int:
+        both = first.merge(other, on=["customer_id", "action"])
+        return int((both["collector_id_x"].notna() & (both["collector_id_x"] == both["collector_id_y"])).sum())
+
+    again = first.merge(kept, on=["customer_id", "action"])
+    assert same(kept) >= again["collector_id_x"].notna().sum() - 2
+    assert same(without) < same(kept) and same(anew) <= same(kept)
+    assert kept["collector_id"].value_counts().max() <= 10
