@@ -42,13 +42,16 @@ def member_why(snapshot: Snapshot, customer_id: str, texts: Texts) -> None:
             "channel": [marks[(one.is_allowed, one.is_chosen)] + one.channel for one in found.channels],
             "verdict": [one.verdict for one in found.channels],
             "gain_short": [one.gain for one in found.channels],
+            "provision_short": [one.provision for one in found.channels],
+            "fee_short": [one.fee for one in found.channels],
             "cost_short": [one.cost for one in found.channels],
             "net": [one.net for one in found.channels],
             "price": [one.price for one in found.channels],
             "surplus": [one.surplus for one in found.channels],
+            "charge_short": [one.charge for one in found.channels],
         }
     )
-    widths = {"channel": 150, "verdict": 440, "price": 128, "surplus": 118}
+    widths = {"channel": 150, "verdict": 440, "price": 128, "surplus": 118, "charge_short": 96}
     st.dataframe(
         channels,
         hide_index=True,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipelines.day import Day
@@ -18,13 +19,16 @@ from puntual.audit.record import keep_inputs
 from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.duties import overdue, owed
+from puntual.decision.fees import chargeable
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
 from puntual.decision.owners import load_owner_rules, owners_file
-from puntual.decision.policies import PolicySet, load_ladder, load_policies
+from puntual.decision.policies import PolicySet, as_json, load_ladder, load_policies
 from puntual.decision.rules import lookback_days
 from puntual.decision.sending import daily_room
 from puntual.decision.value import stakes
 from puntual.paths import POLICIES, SEEDS
+from puntual.segments.members import members_before
+from puntual.segments.registry import load_segments
 
 EXIT_CHECKS = {
     "no_rule_violation": "A checker written apart finds no contact that a contact rule or a rule of owners forbids.",
@@ -105,9 +109,22 @@ def decide_day(day: Day) -> DecidingOutcome:
             "ml.default_risk_scores", where={"as_of_date": day.as_of}, order_by=["loan_id"]
         )
         default_risk = default_risk.merge(owners, on="loan_id", how="left")
+        owner_rules = load_owner_rules(POLICIES, day.home.policies)
+        segments = (
+            members_before(
+                load_segments(POLICIES, day.home.policies),
+                owner_rules.segments,
+                features,
+                customers,
+                default_risk,
+                day.as_of,
+            )
+            if owner_rules.segments
+            else None
+        )
         taking_part = take_part(day, features)
         facts = contact_facts(day, policies, interactions)
-        at_stake = _at_stake(day, payments, interactions)
+        at_stake = _at_stake(day, payments, interactions, policies)
         reach_hours = None
         if any(channel.hour_bands for channel in settings.channels.values()):
             keys = ["channel_code", "segment", "weekday", "hour"]
@@ -149,7 +166,8 @@ def decide_day(day: Day) -> DecidingOutcome:
         default_risk=default_risk,
         policies=policies,
         ladder=load_ladder(POLICIES, day.home.policies),
-        owners=load_owner_rules(POLICIES, day.home.policies),
+        owners=owner_rules,
+        segments=segments,
         costs={name: channel.cost for name, channel in settings.channels.items()},
         exploration_share=settings.decision.exploration_share,
         exploration_max_cost=settings.decision.exploration_max_cost,
@@ -186,6 +204,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         second_contacts=outcome.second_contacts,
         second_after=settings.decision.second_after,
         owners_file=owners_file(POLICIES, day.home.policies),
+        segments=segments,
     )
     checks = {
         "no_rule_violation": _first(found),
@@ -231,12 +250,10 @@ def _duties(
     return (None if found.empty else found), (None if late.empty else late)
 
 
-def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame | None:
-    """Provisions and fees at stake, or None where the rating table is not of the institution's country."""
+def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame, policies: PolicySet) -> pd.DataFrame | None:
+    """Provisions and fees at stake; None where neither ratings nor fees of the institution's country are in force."""
     settings = day.settings
     country, table = settings.institution.country, settings.kpis.rating_table
-    if not table.startswith(f"{country}-"):
-        return None
     in_force = "valid_from_date <= {} and (valid_to_date is null or valid_to_date > {})"
     loans = day.warehouse.read(
         "select loans.*, products.line_code from features.feat_loan__as_of as loans"
@@ -244,21 +261,30 @@ def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame) -> p
         " where loans.is_score order by loans.loan_id",
         [day.as_of, day.as_of],
     )
+    # provisions by the table of another country mean nothing
+    own_table = table if table.startswith(f"{country}-") else ""
     ratings = day.warehouse.read(
         f"select * from reference.rating_tables where table_code = {{}} and {in_force} order by line_code, min_days",
-        [table, day.as_of, day.as_of],
+        [own_table, day.as_of, day.as_of],
     )
     fees = day.warehouse.read(
         f"select * from reference.collection_fees where country_code = {{}} and {in_force}"
         " order by min_installment_amount, min_days",
         [country, day.as_of, day.as_of],
     )
+    if ratings.empty and fees.empty:
+        return None
+    channels = list(settings.channels)
+    may = chargeable(loans, interactions, policies=policies, as_of=day.as_of, channels=channels)
+    patterns, which = np.unique(may, axis=0, return_inverse=True)
+    lists = [as_json(channel for channel, yes in zip(channels, row, strict=True) if yes) for row in patterns]
+    listed = np.array(lists, dtype=object)[which.reshape(-1)]
     return stakes(
         loans,
         payments,
-        interactions,
         ratings,
         fees,
+        pd.Series(listed, index=loans["loan_id"], dtype=object),
         as_of=day.as_of,
         window_days=settings.decision.response_window_days,
     )

@@ -57,6 +57,7 @@ DECISIONS = pa.schema(
         ("expected_gain_amount", pa.float64()),
         ("provision_avoided_amount", pa.float64()),
         ("fee_amount", pa.float64()),
+        ("chargeable_fee_amount", pa.float64()),
         ("contact_cost_amount", pa.float64()),
         ("value_amount", pa.float64()),
         ("propensity", pa.float64()),

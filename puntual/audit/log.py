@@ -88,5 +88,6 @@ def person(file: Path, customer_id: str) -> dict[str, Any] | None:
 
 
 def people(file: Path, columns: list[str]) -> pd.DataFrame:
-    """Some columns of everybody, ``channels`` not among them."""
-    return pq.read_table(file, columns=columns).to_pandas()
+    """Some columns of everybody, ``channels`` not among them; those that the log had not yet are left out."""
+    there = set(pq.read_schema(file).names)
+    return pq.read_table(file, columns=[name for name in columns if name in there]).to_pandas()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -13,7 +14,7 @@ from puntual.audit.texts import channel_name, figure
 from puntual.audit.texts import say as text
 from puntual.audit.whatif import WhatIf
 from puntual.audit.whatif_texts import capacity_rows, figure_rows
-from puntual.audit.why import Why
+from puntual.audit.why import ChannelWhy, Why
 from puntual.console import say, table
 
 _out = Console(highlight=False)
@@ -33,18 +34,18 @@ def why_page(found: Why, language: str) -> None:
         _out.print(f"\n[bold]{text('why', 'reasons', language)}[/bold]")
         for reason in found.reasons:
             _out.print(f"  • {escape(reason)}")
-    channels = Table(title=text("why", "channels", language), title_justify="left", title_style="bold")
-    for heading in ("channel", "verdict", "gain_short", "cost_short", "net", "price", "surplus"):
-        right = heading not in {"channel", "verdict"}
-        channels.add_column(
-            text("why", heading, language), justify="right" if right else "left", overflow="fold", no_wrap=right
-        )
+    # The verdicts are sentences: beside eight columns of figures a terminal of 80 has no room for them.
+    channels = Table(title=text("why", "channels", language), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    channels.add_column(text("why", "channel", language), overflow="fold")
+    for heading in ("gain_short", "provision_short", "fee_short", "cost_short", "net", "price_short", "surplus_short"):
+        channels.add_column(text("why", heading, language), justify="right", no_wrap=True)
     for one in found.channels:
-        style = "green" if one.is_chosen else "" if one.is_allowed else "dim"
-        figures = (one.gain, one.cost, one.net, one.price, one.surplus)
-        channels.add_row(one.channel, escape(one.verdict), *figures, style=style)
+        figures = (one.gain, one.provision, one.fee, one.cost, one.net, one.price, one.surplus)
+        channels.add_row(one.channel, *figures, style=_style(one))
     _out.print()
     _out.print(channels)
+    for one in found.channels:
+        _out.print(f"  • {escape(one.channel)}: {escape(one.verdict)}", style=_style(one))
     for note in found.notes:
         _out.print(f"[dim]{escape(note)}[/dim]")
     if found.around:
@@ -67,6 +68,10 @@ def why_page(found: Why, language: str) -> None:
         versions.add_row(label, escape(value))
     _out.print()
     _out.print(versions)
+
+
+def _style(one: ChannelWhy) -> str:
+    return "green" if one.is_chosen else "" if one.is_allowed else "dim"
 
 
 def what_if_page(found: WhatIf, day: date, currency: str, language: str) -> None:

@@ -19,6 +19,10 @@ from puntual.decision.capacity import COLLECTOR_CHANNELS
 from puntual.errors import UsageError
 
 _AROUND = 2
+_OF_A_LIST = [
+    "customer_id", "action", "collector_id", "rank", "expected_gain_amount", "contact_cost_amount", "value_amount",
+    "arrears_amount", "past_due_days",
+]  # fmt: skip
 _SHOWN = 12
 """Characters of a hash that are shown."""
 
@@ -33,10 +37,13 @@ class ChannelWhy:
     is_chosen: bool
     verdict: str
     gain: str
+    provision: str
+    fee: str
     cost: str
     net: str
     price: str
     surplus: str
+    charge: str
 
 
 @dataclass(frozen=True)
@@ -80,8 +87,7 @@ def why(log: AuditLog, entry: Entry, customer_id: str, language: str) -> Why:
             say("why", "not_considered", language, customer=customer_id, people=entry.people, date=entry.as_of_date)
         )
     told = _Teller(row, context, language)
-    around, size = told.around(people(file, ["customer_id", "action", "collector_id", "rank", "expected_gain_amount",
-                                             "contact_cost_amount", "arrears_amount", "past_due_days"]))  # fmt: skip
+    around, size = told.around(people(file, _OF_A_LIST))
     rules = context["rules"]
     return Why(
         customer_id=customer_id,
@@ -184,8 +190,12 @@ class _Teller:
                 ("list", self.list_name()),
                 ("rank", self.say("rank_of", rank=int(row["rank"]), size=size)),
                 ("window", f"{self.moment(row['window_start'])} – {self.moment(row['window_end'], '%H:%M')}"),
-                ("gain", self.money(row["expected_gain_amount"]) if self.is_money else self.say("none_estimated")),
+                ("gain", self.part(row["expected_gain_amount"])),
+                ("provision", self.part(row.get("provision_avoided_amount"), "provision_weight")),
+                ("fee", self.part(row.get("fee_amount"), "collection_fee_weight")),
                 ("cost", self.money(row["contact_cost_amount"])),
+                ("value", self.part(row.get("value_amount"))),
+                ("charge", self.charge()),
             ]
         unknown = row["propensity"] is None
         found += [
@@ -207,6 +217,29 @@ class _Teller:
         return self.say(
             f"duty_{one['state']}", rule=self.rule(one["rule"]), due=one["due_date"] or MISSING, until=one["until"]
         )
+
+    def part(self, value: Any, weight: str | None = None) -> str:
+        """A part of the value of the contact; with the part of it that counts, where a setting says so."""
+        if not self.is_money:
+            return self.say("none_estimated")
+        share = self.settings["decision"].get(weight) if weight else None
+        return self.money(value) if share is None else self.say(
+            "weighed", amount=self.money(value), share=percent(share, self.language)
+        )  # fmt: skip
+
+    def charge(self) -> str:
+        """What may be charged to the member for the contact, by the rules of fees in force."""
+        value = self.row.get("chargeable_fee_amount")
+        if value is None or not value > 0:
+            return self.say("charge_unknown" if value is None else "charge_none")
+        rules = [one["rule"] for one in self.context["rules"] if one["rule"]["kind"] == "fee"]
+        rules = [rule for rule in rules if rule["channels"] == "all" or self.row["action"] in rule["channels"]]
+        text = self.money(value)
+        if any(rule["vat_added"] for rule in rules):
+            text = self.say("charge_vat", text=text)
+        if any(rule["charge_requires"] == "effective" for rule in rules):
+            text = self.say("charge_effective", text=text)
+        return self.say("charge_rules", text=text, rules=", ".join(rule["id"] for rule in rules))
 
     def list_name(self) -> str:
         """The collector's list, or the channel's for messages."""
@@ -237,10 +270,13 @@ class _Teller:
             is_chosen=one["is_chosen"],
             verdict=" ".join(self.verdict(one)),
             gain=figure(one["gain_amount"], self.language),
+            provision=figure(one.get("provision_avoided_amount"), self.language),
+            fee=figure(one.get("fee_amount"), self.language),
             cost=figure(one["cost_amount"], self.language),
             net=figure(net, self.language),
             price=figure(price, self.language),
             surplus=figure(surplus, self.language),
+            charge=figure(one.get("chargeable_fee_amount"), self.language),
         )
 
     def verdict(self, one: Mapping[str, Any]) -> list[str]:
@@ -304,7 +340,10 @@ class _Teller:
                 rank=int(one["rank"]),
                 customer_id=str(one["customer_id"]),
                 is_this=bool(one["customer_id"] == row["customer_id"]),
-                net=figure(one["expected_gain_amount"] - one["contact_cost_amount"], self.language),
+                # an entry without the value was written before provisions counted
+                net=figure(
+                    one.get("value_amount", one["expected_gain_amount"] - one["contact_cost_amount"]), self.language
+                ),
                 owed=self.money(one["arrears_amount"]),
                 days=figure(one["past_due_days"], self.language, 0),
             )

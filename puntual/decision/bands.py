@@ -162,6 +162,7 @@ class Bands:
             supported=scores.supported[:, column],
             provision=scores.provision[:, column],
             fee=scores.fee[:, column],
+            chargeable_fee=scores.chargeable_fee[:, column],
         )
 
     def preference(self, scores: Scores) -> Floats:

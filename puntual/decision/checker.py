@@ -114,6 +114,7 @@ def check(
     owners_file: Path | None = None,
     second_contacts: pd.DataFrame | None = None,
     second_after: str = "reached",
+    segments: pd.DataFrame | None = None,
 ) -> list[str]:
     """Violations in a finished list, one sentence each; empty when there are none.
 
@@ -131,7 +132,7 @@ def check(
     found = _check_list(decisions, every, customers, collectors, daily_capacity, as_of)
     found += _check_bands(every, hour_bands or {}, timezone, as_of)
     if owners_file is not None:
-        found += _check_owners(owners_file, every, features, collectors, set(daily_capacity), as_of)
+        found += _check_owners(owners_file, every, features, collectors, segments, set(daily_capacity), as_of)
     broken = violations(
         decisions,
         features=features,
@@ -489,6 +490,7 @@ def _check_owners(
     chosen: pd.DataFrame,
     features: pd.DataFrame,
     collectors: pd.DataFrame,
+    segments: pd.DataFrame | None,
     offered: set[str],
     as_of: date,
 ) -> list[str]:
@@ -498,6 +500,10 @@ def _check_owners(
         return []
     team = {row.collector_id: row for row in collectors.itertuples(index=False)}
     known = {row.customer_id: row for row in _of(features, set(chosen["customer_id"])).itertuples(index=False)}
+    belongs: dict[Any, set[str]] = defaultdict(set)
+    if segments is not None:
+        for name, code in zip(segments["customer_id"], segments["segment_code"], strict=True):
+            belongs[name].add(code)
     found = []
     load: Counter[str] = Counter()
     for row in chosen.itertuples(index=False):
@@ -507,10 +513,12 @@ def _check_owners(
         load[owner] += 1
         entry, member = _entry_of(owner, entries), known[row.customer_id]
         who = f"{row.customer_id}: {row.action} by {row.collector_id} of {owner}"
-        unmet = None if entry is None else _unmet(entry, member)
+        unmet = None if entry is None else _unmet(entry, member, belongs[row.customer_id])
         if entry is not None and unmet:
             found.append(f"{who} breaks owners.yaml, {entry['owner']}: {unmet}")
-        holders = [one for one in entries if one.get("placed_out") and not _unmet(one, member)]
+        holders = [
+            one for one in entries if one.get("placed_out") and not _unmet(one, member, belongs[row.customer_id])
+        ]
         if holders and entry not in holders:
             found.append(f"{who} breaks owners.yaml, {holders[0]['owner']}: the member is placed out with them alone")
     total = sum(_room_today(person, offered, as_of) for person in team.values())
@@ -540,7 +548,7 @@ def _entry_of(owner: str, entries: Sequence[Mapping[str, Any]]) -> Mapping[str, 
     return None
 
 
-def _unmet(entry: Mapping[str, Any], member: Any) -> str:
+def _unmet(entry: Mapping[str, Any], member: Any, belongs: set[str]) -> str:
     """The condition of an owner that the member does not meet; empty when all are met."""
     for name in ("past_due_days", "arrears_amount"):
         limits, value = entry.get(name), _known(getattr(member, name, None))
@@ -552,6 +560,9 @@ def _unmet(entry: Mapping[str, Any], member: Any) -> str:
     products = entry.get("products")
     if products is not None and _known(getattr(member, "product_code", None)) not in products:
         return f"product {_known(getattr(member, 'product_code', None))} is none of {', '.join(products)}"
+    wanted = entry.get("segments")
+    if wanted is not None and not belongs & set(wanted):
+        return f"the member is in none of the segments {', '.join(wanted)}"
     return ""
 
 

@@ -19,6 +19,7 @@ from puntual.decision.bands import Bands
 from puntual.decision.capacity import COLLECTOR_CHANNELS, budget, capacities, roster, zone_keys
 from puntual.decision.duty_alarms import OVERDUE, alarms_of, duties_of_members, standing
 from puntual.decision.facts import ContactFacts
+from puntual.decision.fees import free_of_charge
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.minimums import Minimums
 from puntual.decision.owners import LastOwners, OwnerRules, Placement, place, zone_of_place
@@ -84,6 +85,7 @@ def decide(
     stay_amount: float = 0.0,
     stay_share: float = 0.0,
     owners: OwnerRules | None = None,
+    segments: pd.DataFrame | None = None,
     facts: ContactFacts | None = None,
     hour_bands: Mapping[str, Mapping[str, int]] | None = None,
     reach_hours: pd.DataFrame | None = None,
@@ -146,9 +148,10 @@ def decide(
         seed: of the draws.
         promise_grace_days: whole days after a promise's due date before it counts as broken.
         arms: of the members of experiments, columns ``puntual.experiments.assign.ARM_COLUMNS``; None: there are none.
-        stakes: :func:`puntual.decision.value.stakes` of the date; None: neither provisions nor fees count.
+        stakes: :func:`puntual.decision.value.stakes` of the date; None: neither provisions nor fees are known.
         provision_weight: part of the provision avoided that counts; 0 leaves it out.
-        fee_weight: part of the regulated fee that counts as income; 0 leaves it out.
+        fee_weight: part of the regulated fee that counts as income; 0 leaves it out. What may be charged for a contact
+            (``chargeable_fee_amount``) is known whatever counts; the contact of a duty that is free bears none.
         daily_budget: what all contacts of the day may cost together; None is no limit.
         duties: contacts that a rule asks for: customer_id, rule_id, channels (JSON list), is_last_chance. Who can be
             served is, before everything else; who cannot is among ``duty_alarms`` and stops nothing. With due_date and
@@ -159,6 +162,7 @@ def decide(
             ``stay_share`` of what it is worth, whichever is more; both 0: never kept. Only with a channel model.
         stay_share: see ``stay_amount``.
         owners: who may be given which members; None: everybody may get everybody.
+        segments: customer_id, segment_code of the segments that ``owners`` names, several a member; None: none.
         facts: what the rules know beside the marts: recent plans, dated statuses, messages, templates.
         hour_bands: contacts of the day by channel and band of hours of the institution's clock ("08:00-10:00"); a
             channel with bands is used within them, and window_start to window_end of a contact lie in one. None: no
@@ -212,12 +216,13 @@ def decide(
         stakes=stakes,
         provision_weight=provision_weight,
         fee_weight=fee_weight,
+        free=free_of_charge(people["customer_id"], duties, policies=policies, channels=channels),
     )
     team = roster(collectors, channels, as_of)
     offered = capacities(team, channels, daily_capacity)
     by_place = None
     if owners is not None and owners.owners and len(team) and len(people):
-        by_place = place(people, collectors, team, offered, owners)
+        by_place = place(people, collectors, team, offered, owners, segments)
         team, offered = by_place.team, by_place.capacities
     placed = people if by_place is None else people.assign(zone=by_place.place)
     bands = None

@@ -61,19 +61,22 @@ class OwnerRule(Strict):
     placed_out: bool = False
     max_share: float | None = Field(default=None, ge=0, le=1)
 
-    def holds(self, people: pd.DataFrame) -> Flags:
-        """Whether each member meets the conditions."""
+    def holds(self, people: pd.DataFrame, segments: pd.DataFrame | None = None) -> Flags:
+        """Whether each member meets the conditions; ``segments``: customer_id, segment_code, several a member."""
         inside = np.ones(len(people), dtype=bool)
         for name in ("past_due_days", "arrears_amount"):
             between: Between | None = getattr(self, name)
             if between is not None:
                 inside &= between.holds(people[name])
-        for names, column in ((self.products, "product_code"), (self.segments, "segment_code")):
-            if names is None:
-                continue
-            if column not in people.columns:
-                raise RuleError(f"owners.yaml, {self.owner}: members have no {column}; remove that condition.")
-            inside &= people[column].isin(names).to_numpy(dtype=bool)
+        if self.products is not None:
+            if "product_code" not in people.columns:
+                raise RuleError(f"owners.yaml, {self.owner}: members have no product_code; remove that condition.")
+            inside &= people["product_code"].isin(self.products).to_numpy(dtype=bool)
+        if self.segments is not None:
+            if segments is None:
+                raise RuleError(f"owners.yaml, {self.owner}: the segments of the members are not given.")
+            mine = segments.loc[segments["segment_code"].isin(self.segments), "customer_id"]
+            inside &= people["customer_id"].isin(mine).to_numpy(dtype=bool)
         return inside
 
 
@@ -92,6 +95,11 @@ class OwnerRules(Strict):
         if repeated:
             raise ValueError(f"{', '.join(repeated)} has two entries; put the conditions into one")
         return value
+
+    @property
+    def segments(self) -> frozenset[str]:
+        """Segments that an entry names."""
+        return frozenset(code for rule in self.owners for code in rule.segments or ())
 
     def rule_of(self, owner: str) -> OwnerRule | None:
         """The owner's entry, or that of every agency."""
@@ -132,7 +140,7 @@ def owner_of(collectors: pd.DataFrame) -> pd.Series:
     return pd.Series(owner.to_numpy(dtype=object), index=collectors["collector_id"].to_numpy(), dtype=object)
 
 
-def may_get(people: pd.DataFrame, owners: list[str], rules: OwnerRules) -> Flags:
+def may_get(people: pd.DataFrame, owners: list[str], rules: OwnerRules, segments: pd.DataFrame | None = None) -> Flags:
     """Members x owners: whether the owner may be given the member.
 
     A member whom some owner has placed out is that owner's alone, at work today or not; one whom two have is either's.
@@ -142,12 +150,12 @@ def may_get(people: pd.DataFrame, owners: list[str], rules: OwnerRules) -> Flags
     for position, owner in enumerate(owners):
         rule = rules.rule_of(owner)
         if rule is not None:
-            allowed[:, position] = rule.holds(people)
+            allowed[:, position] = rule.holds(people, segments)
             placed[:, position] = allowed[:, position] & rule.placed_out
     is_out = np.zeros(len(people), dtype=bool)
     for rule in rules.owners:
         if rule.placed_out:
-            is_out |= rule.holds(people)
+            is_out |= rule.holds(people, segments)
     return np.where(is_out[:, None], placed, allowed)
 
 
@@ -201,16 +209,22 @@ class Placement:
 
 
 def place(
-    people: pd.DataFrame, collectors: pd.DataFrame, team: pd.DataFrame, offered: list[Capacity], rules: OwnerRules
+    people: pd.DataFrame,
+    collectors: pd.DataFrame,
+    team: pd.DataFrame,
+    offered: list[Capacity],
+    rules: OwnerRules,
+    segments: pd.DataFrame | None = None,
 ) -> Placement:
     """Cells of the capacities refined so that each pool reaches the members whom its owner may get.
 
     Args:
-        people: eligible members: zone, past_due_days, arrears_amount, product_code.
+        people: eligible members: customer_id, zone, past_due_days, arrears_amount, product_code.
         collectors: collector_id, kind_code, agency.
         team: :func:`puntual.decision.capacity.roster`.
         offered: :func:`puntual.decision.capacity.capacities` of the team; its limits are kept.
         rules: who may get whom.
+        segments: customer_id, segment_code; needed where a rule names segments.
 
     Raises:
         RuleError: members are placed out with an owner who has no collector at all.
@@ -218,7 +232,7 @@ def place(
     _check_owners_exist(collectors, rules)
     owner = team["collector_id"].map(owner_of(collectors)).to_numpy(dtype=object)
     owners = sorted(set(owner))
-    allowed = may_get(people, owners, rules)
+    allowed = may_get(people, owners, rules, segments)
     patterns, kind = np.unique(allowed, axis=0, return_inverse=True)
     zone = people["zone"].to_numpy(dtype=object)
     keys = np.array(

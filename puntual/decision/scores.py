@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +24,8 @@ class Scores:
     """Per member and channel: gain, what is compared (``worth``), and whether the estimate is to be trusted.
 
     ``worth`` is money when ``is_model``: gain, provision avoided and fee, less cost. On the ladder it is an order of
-    precedence without unit.
+    precedence without unit. ``fee`` is what is expected of the fee and counts; ``chargeable_fee`` is what may be
+    charged for the contact, whatever counts: 0 where none may, NaN where no table of fees is known.
     """
 
     is_model: bool
@@ -34,6 +36,7 @@ class Scores:
     supported: Flags
     provision: Floats
     fee: Floats
+    chargeable_fee: Floats
 
     @classmethod
     def of(
@@ -47,17 +50,26 @@ class Scores:
         stakes: pd.DataFrame | None = None,
         provision_weight: float = 0.0,
         fee_weight: float = 0.0,
+        free: Flags | None = None,
     ) -> Scores:
         """Scores of ``people`` through ``channels``; the ladder's order where ``channel_scores`` is None.
+
+        ``free``: contacts that are free of charge for the member, rows x channels.
 
         Raises:
             RuleError: a member and channel is scored twice.
         """
         shape = (len(people), len(channels))
+        mine_at, charge = None, np.full(shape, np.nan)
+        if stakes is not None:
+            if stakes["customer_id"].duplicated().any():
+                raise RuleError("A member has two rows of stakes; give those of one as-of date only.")
+            mine_at = stakes.set_index("customer_id")[list(STAKE_COLUMNS[1:])].reindex(people["customer_id"])
+            charge = _chargeable(mine_at, channels, free)
         if channel_scores is None:
             worth = ladder_worth(people, ladder, channels)
             empty = np.full(shape, np.nan)
-            return cls(False, empty, cost, worth, empty, np.isfinite(worth), empty, empty)
+            return cls(False, empty, cost, worth, empty, np.isfinite(worth), empty, empty, charge)
         row = pd.Index(people["customer_id"]).get_indexer(pd.Index(channel_scores["customer_id"]))
         column = pd.Index(channels).get_indexer(pd.Index(channel_scores["channel_code"]))
         mine = (row >= 0) & (column >= 0)
@@ -71,23 +83,31 @@ class Scores:
         supported[place] = channel_scores["is_supported"].eq(True).to_numpy(dtype=bool)[mine]
         supported &= np.isfinite(gain)
         nothing = np.zeros(shape)
-        scores = cls(True, gain, cost, gain - cost, reach, supported, nothing, nothing)
-        if stakes is None or not (provision_weight or fee_weight):
+        scores = cls(True, gain, cost, gain - cost, reach, supported, nothing, nothing, charge)
+        if mine_at is None or not (provision_weight or fee_weight):
             return scores
-        if stakes["customer_id"].duplicated().any():
-            raise RuleError("A member has two rows of stakes; give those of one as-of date only.")
-        mine_at = stakes.set_index("customer_id")[list(STAKE_COLUMNS[1:])].reindex(people["customer_id"])
         expected, pay = np.full(shape, np.nan), np.full(shape, np.nan)
         expected[place] = channel_scores["expected_amount"].to_numpy(dtype=float)[mine]
         pay[place] = channel_scores["pay_probability"].to_numpy(dtype=float)[mine]
         provision = provision_weight * provision_avoided(gain, expected, pay, mine_at)
-        fee = fee_weight * np.nan_to_num(mine_at["fee_amount"].to_numpy(dtype=float))[:, None] * np.nan_to_num(reach)
+        fee = fee_weight * np.nan_to_num(charge) * np.nan_to_num(reach)
         return replace(scores, provision=provision, fee=fee, worth=gain + provision + fee - cost)
 
     @property
     def benefit(self) -> Floats:
         """What an action brings before its cost."""
         return self.gain + self.provision + self.fee
+
+
+def _chargeable(stakes: pd.DataFrame, channels: list[str], free: Flags | None) -> Floats:
+    listed = stakes["fee_channels"].fillna("[]").to_numpy(dtype=object)
+    codes, texts = pd.factorize(listed)
+    inside = np.array([np.isin(channels, json.loads(text)) for text in texts]).reshape(len(texts), len(channels))
+    may = inside[codes] if len(texts) else np.zeros((len(stakes), len(channels)), dtype=bool)
+    if free is not None:
+        may = may & ~free
+    amount = stakes["fee_amount"].to_numpy(dtype=float)[:, None]
+    return np.where(np.isnan(amount), np.nan, np.where(may, amount, 0.0))
 
 
 def ladder_worth(people: pd.DataFrame, ladder: Ladder, channels: list[str]) -> Floats:

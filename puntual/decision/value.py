@@ -11,7 +11,8 @@ What is assumed, and not known:
    the institution's last half year.
 3. A roll that is avoided today may come next month, and part of a provision is the same money that is recovered. The
    setting ``decision.provision_weight`` scales what counts.
-4. The fee of a contact that reaches the member is charged once a month, for the same loan, and is paid.
+4. The fee of a contact that reaches the member is charged for the oldest debt, and is paid. Whether one may be charged
+   at all is no assumption: :mod:`puntual.decision.fees`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from puntual.errors import RuleError
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-STAKE_COLUMNS = ("customer_id", "roll_amount", "enough_amount", "enough_probability", "fee_amount")
+STAKE_COLUMNS = ("customer_id", "roll_amount", "enough_amount", "enough_probability", "fee_amount", "fee_channels")
 _SHAPE_DAYS = 182
 _LEAST_PAYMENTS = 200
 _DAYS_OF_AN_INSTALLMENT = 30
@@ -36,9 +37,9 @@ _DAYS_OF_AN_INSTALLMENT = 30
 def stakes(
     loans: pd.DataFrame,
     payments: pd.DataFrame,
-    interactions: pd.DataFrame,
     ratings: pd.DataFrame,
     fees: pd.DataFrame,
+    fee_channels: pd.Series,
     *,
     as_of: date,
     window_days: int,
@@ -48,17 +49,17 @@ def stakes(
     ``roll_amount``: provision that the roll of the oldest debt to a worse category would ask for, 0 when none is near.
     ``enough_amount``: what must be paid to stay in the category; NaN when no roll is near. ``enough_probability``:
     share of the paying loans of the last half year that paid at least that within such a window; NaN when fewer than
-    200 did or nothing is needed. ``fee_amount``: highest fee that a contact may bring, 0 when an effective contact of
-    this month brought one already.
+    200 did or nothing is needed. ``fee_amount``: the regulated fee of the oldest debt, before tax; NaN where no table
+    of fees is in force. ``fee_channels``: JSON list of the channels whose contact may be charged that today.
 
     Args:
         loans: loan_id, customer_id, line_code, past_due_days, next_due_in_days, outstanding_principal_amount,
             arrears_amount, past_due_installment_count, installment_amount, due_next_window_amount; a row per open loan.
         payments: loan_id, paid_date, payment_amount, is_reversal.
-        interactions: customer_id, occurred_date, direction_code, is_right_party.
         ratings: line_code, min_days, max_days (NaN: open), provision_share; the rows of one table in force. A line
             without rows, or a share that is not known, has nothing at stake.
         fees: min_installment_amount, below_installment_amount (NaN: open), min_days, max_days (NaN: open), fee_amount.
+        fee_channels: JSON list of channels by loan_id, from :func:`puntual.decision.fees.chargeable`.
         as_of: business date.
         window_days: length of the response window.
 
@@ -96,19 +97,14 @@ def stakes(
         known = rolls & (installment > 0)
         asked = enough[known] / installment[known]
         probability[known] = 1.0 - np.searchsorted(shape, asked - 1e-6, side="left") / shape.size
-    spoken = interactions[
-        (interactions["direction_code"] == "outbound") & interactions["is_right_party"].to_numpy(dtype=bool)
-    ]
-    month = pd.Timestamp(as_of).replace(day=1)
-    this_month = spoken.loc[pd.to_datetime(spoken["occurred_date"]) >= month, "customer_id"]
-    fee = np.where(oldest["customer_id"].isin(this_month), 0.0, _fee(installment, days, fees))
     return pd.DataFrame(
         {
             "customer_id": oldest["customer_id"].astype(object),
             "roll_amount": roll,
             "enough_amount": enough,
             "enough_probability": probability,
-            "fee_amount": fee,
+            "fee_amount": np.full(len(oldest), np.nan) if fees.empty else _fee(installment, days, fees),
+            "fee_channels": oldest["loan_id"].map(fee_channels).fillna("[]").astype(object),
         },
         columns=list(STAKE_COLUMNS),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -12,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from puntual.segments.data import CampaignDataError
-from puntual.segments.registry import Segments, declared_columns
+from puntual.segments.registry import KNOWN_AFTERWARDS, Segments, declared_columns
 
 COLUMNS = ("as_of_date", "customer_id", "set_id", "segment_code", "arrears_amount")
 _EXAMPLES = 5
@@ -99,6 +101,57 @@ def members_of(segments: Segments, frame: pd.DataFrame, as_of: date) -> Membersh
     members["_at"] = members["segment_code"].map({code: place for place, code in enumerate(order)})
     members = members.sort_values(["customer_id", "set_id", "_at"], kind="stable")
     return Membership(members[list(COLUMNS)].reset_index(drop=True), alarms)
+
+
+def members_before(
+    segments: Segments,
+    codes: Collection[str],
+    features: pd.DataFrame,
+    customers: pd.DataFrame,
+    default_risk: pd.DataFrame,
+    as_of: date,
+) -> pd.DataFrame:
+    """Who belongs to the segments ``codes`` before the day is decided: customer_id, segment_code; as afterwards.
+
+    Args:
+        segments: the sets in force.
+        codes: segments that somebody asks for, of any set.
+        features: feat_customer__as_of of the day; eligible members count.
+        customers: dim_customers.
+        default_risk: customer_id, default_probability; a member's is the highest.
+        as_of: the business date.
+
+    Raises:
+        CampaignDataError: no set has the code, its set rests on what is known only once the day is decided, or as in
+            :func:`members_of`.
+    """
+    known = segments.codes()
+    if unknown := sorted(set(codes) - set(known)):
+        raise CampaignDataError(
+            f"owners.yaml: there is no segment {', '.join(unknown)}. There are {', '.join(sorted(known))} "
+            "(puntual campaigns check)."
+        )
+    asked = {known[code] for code in codes}
+    for (set_id, code), condition in segments.conditions.items():
+        later = [name for name in KNOWN_AFTERWARDS if re.search(rf"\b{name}\b", condition)]
+        if set_id in asked and later:
+            raise CampaignDataError(
+                f"owners.yaml asks for a segment of the set {set_id}, whose segment {code} rests on "
+                f"{', '.join(later)}: known only once it is decided who gets whom. Name segments of another set."
+            )
+    mine = features[features["is_eligible"].to_numpy(dtype=bool)]
+    risk = default_risk.groupby("customer_id")["default_probability"].max()
+    people = pd.DataFrame(
+        {
+            "customer_id": mine["customer_id"].to_numpy(dtype=object),
+            "default_probability": mine["customer_id"].map(risk).to_numpy(dtype=float),
+        }
+    ).assign(**dict.fromkeys(KNOWN_AFTERWARDS))
+    sets = tuple(one for one in segments.sets if one.id in asked)
+    conditions = {key: condition for key, condition in segments.conditions.items() if key[0] in asked}
+    frame = segment_frame(people, features, customers)
+    found = members_of(replace(segments, sets=sets, conditions=conditions), frame, as_of).members
+    return found.loc[found["segment_code"].isin(codes), ["customer_id", "segment_code"]].reset_index(drop=True)
 
 
 def _evaluate(segments: Segments, frame: pd.DataFrame) -> pd.DataFrame:

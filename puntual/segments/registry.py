@@ -26,7 +26,9 @@ FILE = "segments.yaml"
 
 _FEATURES = DBT_PROJECT / "models" / "features" / "_features__models.yml"
 _DECIDED = DBT_PROJECT / "models" / "staging" / "_decided__sources.yml"
-_OF_THE_DECISION = ("action", "collector_id", "default_probability", "expected_gain_amount", "contact_cost_amount")
+KNOWN_AFTERWARDS = ("action", "collector_id", "expected_gain_amount", "contact_cost_amount")
+"""Columns that a condition may name and that are known once the day is decided, so not to who decides it."""
+_OF_THE_DECISION = ("default_probability", *KNOWN_AFTERWARDS)
 _SAMPLE = {"text": "'x'", "boolean": "false", "date": "date '2026-01-01'"}
 _NOT_OF_A_MEMBER = frozenset({"as_of_date", "is_score", "is_channel_training", "is_eligible"})
 DERIVED = {

@@ -28,7 +28,7 @@ from tests.integration.filled_lists import give_back_a_list, the_list_came_back
 DECISION_COLUMNS = [
     "as_of_date", "customer_id", "loan_id", "action", "eligible", "blocked_by", "window_start", "window_end",
     "collector_id", "rank", "arrears_amount", "past_due_days", "default_probability", "expected_gain_amount",
-    "provision_avoided_amount", "fee_amount", "contact_cost_amount", "value_amount", "propensity", "is_exploration", "reason_codes", "experiment_id", "arm_code", "duties",
+    "provision_avoided_amount", "fee_amount", "chargeable_fee_amount", "contact_cost_amount", "value_amount", "propensity", "is_exploration", "reason_codes", "experiment_id", "arm_code", "duties",
 ]  # fmt: skip
 
 
@@ -65,35 +65,63 @@ DUTY = """
 id: OWN-NOTICE
 version: 1
 title: Written notice
-scope: {institution: own}
+scope: {{institution: own}}
 timezone: institution
 effective_from: null
 effective_to: null
 confidence: memory
 sources: [BOARD-7]
 rules:
-  - {id: OWN-NOTICE/notice, kind: min_count_by, channels: [letter], event: missed_due_date, days: 15, n: 1}
+  - {{id: OWN-NOTICE/notice, kind: min_count_by, channels: [letter], event: missed_due_date, days: {days}, n: 1}}
 obligations: []
 """
 
 
-def duties_that_nobody_met_are_alarms(home: Path, day: date) -> None:
-    """Every instalment missed in the last 15 days is an alarm, and the one whose time ended yesterday is overdue."""
+def own_people_get_the_segment_that_is_theirs(home: Path, day: date) -> None:
+    """Every call and visit of the institution's own people is with a member of the segment that owners.yaml names."""
+    decided = warehouse_of(home).read(
+        "select decisions.customer_id, segments.segment_code, decisions.collector_id from decisions.decisions"
+        " inner join decisions.segment_members as segments on segments.as_of_date = decisions.as_of_date"
+        " and segments.customer_id = decisions.customer_id and segments.set_id = 'management'"
+        " inner join marts.dim_collectors as team on team.collector_id = decisions.collector_id"
+        " where decisions.as_of_date = {} and team.kind_code is distinct from 'agency'",
+        [day],
+    )
+    assert set(decided["segment_code"]) == {"broken_promise"}
+
+
+def missed(home: Path, day: date) -> pd.DataFrame:
+    """Open instalments that are past due on a day: customer_id, due_date and age in days."""
     spans = warehouse_of(home).read(
         "select distinct loans.customer_id, spans.due_date from intermediate.int_installments__past_due_spans as spans"
         " inner join features.feat_loan__as_of as loans on loans.loan_id = spans.loan_id and loans.is_score"
         " where spans.past_due_from_date <= {} and spans.past_due_to_date > {}",
         [day, day],
     )
-    age = (pd.Timestamp(day) - spans["due_date"]).dt.days
-    owing, late = (set(spans.loc[which, "customer_id"]) for which in (age.between(1, 15), age == 16))
+    return spans.assign(age=(pd.Timestamp(day) - spans["due_date"]).dt.days)
+
+
+def ask_for_a_notice(home: Path, day: date) -> int:
+    """Put the duty into the home, with as many days as make some of it end on ``day``; returns the days."""
+    age = missed(home, day)["age"]
+    days = int(age[age >= 7].min())
+    (home / "policies").mkdir(exist_ok=True)
+    (home / "policies" / "OWN-NOTICE.yaml").write_text(DUTY.format(days=days), encoding="utf-8")
+    return days
+
+
+def duties_that_nobody_met_are_alarms(home: Path, day: date, days: int) -> None:
+    """Every instalment missed within the rule's days is an alarm, and what ended on the day before is overdue."""
+    spans = missed(home, day)
+    age = spans["age"]
+    owing, late = (set(spans.loc[which, "customer_id"]) for which in (age.between(1, days), age == days + 1))
     assert owing and late
     snapshot = Snapshot.current(home)
     alarms = pd.read_parquet(snapshot.folder / "duty_alarms.parquet")
     by_state = {state: set(rows["customer_id"]) for state, rows in alarms.groupby("state_code")}
     assert by_state == {"blocked": owing, "overdue": late}
     assert set(alarms["severity"]) == {"alarm"} and set(alarms["sources"]) == {'["BOARD-7"]'}
-    assert set(alarms.loc[alarms["state_code"] == "overdue", "due_date"]) == {day - timedelta(days=16)}
+    assert set(alarms.loc[alarms["state_code"] == "overdue", "due_date"]) == {day - timedelta(days=days + 1)}
     lines = {line["state_code"]: line for line in snapshot.manifest["duty_alarms"]}
     assert {state: line["member_count"] for state, line in lines.items()} == {
         "blocked": len(owing),
@@ -261,13 +289,16 @@ def test_the_next_day_keeps_the_models_and_publishes_anew(finished_home, tmp_pat
     tomorrow = as_of + timedelta(days=1)
     (home / "experiments").mkdir(exist_ok=True)
     (home / "experiments" / "reserva.yaml").write_text(HOLD_OUT.format(start=tomorrow), encoding="utf-8")
-    (home / "policies").mkdir(exist_ok=True)
-    (home / "policies" / "OWN-NOTICE.yaml").write_text(DUTY, encoding="utf-8")
+    days = ask_for_a_notice(home, as_of)
+    (home / "policies" / "owners.yaml").write_text(
+        "owners: [{owner: internal, segments: [broken_promise]}]", encoding="utf-8"
+    )
     filled = give_back_a_list(home, tmp_path)
     result = run_day(Home(home), tomorrow)
     the_list_came_back(home, as_of, filled)
     the_held_out_are_left_alone(Snapshot.current(home))
-    duties_that_nobody_met_are_alarms(home, tomorrow)
+    duties_that_nobody_met_are_alarms(home, tomorrow, days)
+    own_people_get_the_segment_that_is_theirs(home, tomorrow)
     assert result.metadata["ml/default_risk_model"]["status"] == "kept"
     assert Snapshot.current(home).as_of_date == tomorrow
     before = json.loads((Snapshot.current(finished_home).folder / "manifest.json").read_text())

@@ -178,3 +178,37 @@ def test_duties_are_named_with_their_last_day_and_what_became_of_them(tmp_path):
     assert said == "EC-OWN/notice; instalment due on 2026-06-16, by 2026-06-30: met today"
     said = dict(why(log, log.in_force(logged.DAY), "m00002", "es").facts)["Contacto que exige una regla"]
     assert said.endswith("hoy no se permite ninguna de sus vías")
+
+
+def test_every_part_of_the_value_is_shown_in_both_languages(tmp_path):
+    names = [f"m{number:05d}" for number in range(20)]
+    stakes = pd.DataFrame({"customer_id": names, "roll_amount": 200.0, "enough_amount": 50.0})
+    stakes = stakes.assign(enough_probability=1.0, fee_amount=6.38, fee_channels='["call","email"]')
+    inputs = logged.arguments(20, exploration_share=0.0, stakes=stakes, provision_weight=0.5, fee_weight=0.5)
+    inputs["channel_scores"] = inputs["channel_scores"].assign(expected_amount=50.0, pay_probability=0.2)
+    home = Home(tmp_path / "home")
+    logged.run_day(home, inputs)
+    rows = decide(**inputs).decisions
+    row = rows[rows["action"] == "call"].iloc[0]
+    log = AuditLog(home)
+    found = why(log, log.in_force(logged.DAY), row["customer_id"], "en")
+    facts, money = dict(found.facts), lambda value: texts.amount(value, "USD", "en")
+    assert facts["Expected extra recovery"] == money(row["expected_gain_amount"])
+    assert facts["Provision avoided"].startswith(money(row["provision_avoided_amount"]) + " (counts: ")
+    assert facts["Collection fee expected"].startswith(money(6.38 * 0.5 * 0.5) + " (counts: ")
+    assert facts["Cost of the contact"] == money(row["contact_cost_amount"])
+    assert facts["Value of the contact"] == money(row["value_amount"])
+    charged = facts["Fee that may be charged to the member"]
+    assert charged == f"{money(6.38)} plus VAT, if the member is spoken to (EC-FEES/one_a_month)"
+    (chosen,) = [one for one in found.channels if one.is_chosen]
+    assert chosen.provision == texts.figure(row["provision_avoided_amount"], "en")
+    assert chosen.fee == texts.figure(row["fee_amount"], "en") and chosen.charge == texts.figure(6.38, "en")
+    spanish = dict(why(log, log.in_force(logged.DAY), row["customer_id"], "es").facts)
+    assert {"Provisión que evita", "Tarifa de cobranza esperada", "Valor del contacto"} <= set(spanish)
+    assert "más IVA, si se habla con el socio" in spanish["Tarifa que puede cobrarse al socio"]
+
+
+def test_no_fee_is_claimed_where_none_is_known(world):
+    row = first(world, lambda rows: rows["action"] != "none")
+    facts = dict(told(world, row, "en").facts)
+    assert facts["Fee that may be charged to the member"] == "no table of fees is in force"

@@ -15,7 +15,6 @@ import pytest
 from pipelines.steps.contact_facts import read_statuses, read_templates, unconfirmed
 from puntual.decision.checker import violations
 from puntual.decision.facts import ContactFacts
-from puntual.decision.fees import chargeable, fee_rules, is_free_of_charge
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.policies import load_policies
 from puntual.decision.rule_kinds import CHANNELS
@@ -315,24 +314,6 @@ def test_a_dated_status_ends_on_its_last_day(tmp_path: Path):
     with pytest.raises(RuleError, match="line 2: from_date"):
         read_statuses(file)
     assert read_templates(tmp_path / "none.csv") is None
-
-
-def test_at_most_one_contact_a_loan_and_month_is_charged():
-    rules = policies()
-    assert [rule.id for rule in fee_rules(rules)] == ["EC-FEES/one_a_month"]
-    loans = pd.DataFrame(
-        {"loan_id": ["a", "b", "c"], "customer_id": ["ana", "bea", "cal"], "past_due_days": [10, 10, 0]}
-    )
-    past = events(
-        {"occurred_at": "2026-06-02 15:00", "outcome_code": "right_party"},
-        {"occurred_at": "2026-06-03 15:00", "customer_id": "bea"},
-        {"occurred_at": "2026-05-31 15:00", "customer_id": "bea", "outcome_code": "right_party"},
-    ).assign(loan_id=["a", "b", "b"])
-    found = chargeable(loans, past, policies=rules, as_of=TUESDAY, channel="call")
-    # a was spoken to this month; b only rung (and spoken to in May); c is not past due
-    assert found["is_chargeable"].tolist() == [False, True, False]
-    assert found["vat_added"].all()
-    assert is_free_of_charge(policies("CL"), "CL-21320/first_notice")
 
 
 KINDS: dict[str, dict[str, Any]] = {

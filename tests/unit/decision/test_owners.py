@@ -76,7 +76,7 @@ def test_who_is_placed_out_with_an_agency_that_is_not_at_work_is_on_no_list():
 OWNERS: list[dict[str, Any]] = [
     {"owner": "Andina", "past_due_days": {"min": 31, "max": 100}, "arrears_amount": {"min": 5, "max": 400}},
     {"owner": "Sur", "products": ["consumer"], "past_due_days": {"min": 70}, "placed_out": True},
-    {"owner": "internal", "arrears_amount": {"max": 200}, "max_share": 0.3},
+    {"owner": "internal", "arrears_amount": {"max": 200}, "segments": ["hardship", "restricted"], "max_share": 0.3},
 ]
 LOOSER: dict[str, tuple[int, dict[str, Any], str]] = {
     "past due days from": (0, {"past_due_days": {"max": 100}}, r"Andina: past_due_days \d+ is not within 31 to 100"),
@@ -85,8 +85,9 @@ LOOSER: dict[str, tuple[int, dict[str, Any], str]] = {
     "amount to": (0, {"arrears_amount": {"min": 5}}, r"Andina: arrears_amount [\d.]+ is not within 5 to 400"),
     "products": (1, {"products": None}, r"Sur: product \w+ is none of consumer"),
     "placed out": (1, {"placed_out": False}, r"Sur: the member is placed out with them alone"),
+    "segments": (2, {"segments": None}, r"internal: the member is in none of the segments hardship, restricted"),
     "share": (2, {"max_share": None}, r"internal: at most 0.3 of the 50"),
-    "an entry of one's own": (2, {"owner": "nobody"}, r"internal: (arrears_amount|at most)"),
+    "an entry of one's own": (2, {"owner": "nobody"}, r"internal: (arrears_amount|at most|the member)"),
 }
 
 
@@ -96,6 +97,11 @@ def ruled_world(seed: int = 2) -> dict[str, Any]:
     random = np.random.default_rng(seed)
     inputs["features"]["product_code"] = random.choice(["consumer", "housing"], 120)
     inputs["features"]["arrears_amount"] = random.choice([1.0, 100.0, 300.0, 600.0], 120)
+    names = inputs["features"]["customer_id"]
+    codes = random.choice(["hardship", "restricted", "preventive"], 120, p=[0.6, 0.3, 0.1])
+    # some belong to two
+    both = pd.DataFrame({"customer_id": names[:20], "segment_code": "preventive"})
+    inputs["segments"] = pd.concat([pd.DataFrame({"customer_id": names, "segment_code": codes}), both])
     inputs["channel_scores"]["gain_amount"] = np.where(inputs["channel_scores"]["channel_code"] == "call", 50.0, 0.0)
     return inputs
 
@@ -148,7 +154,8 @@ def test_a_contact_handed_to_another_owner_is_found(seed: int, file: Path):
     names = sorted(set(owner))
     by_owner = {name: owner.index[owner == name][0] for name in names}
     rows = outcome.decisions[outcome.decisions["collector_id"].notna()].head(12)
-    allowed = may_get(features.loc[rows["customer_id"]].reset_index(), names, rules(*OWNERS))
+    people = features.loc[rows["customer_id"]].reset_index()
+    allowed = may_get(people, names, rules(*OWNERS), inputs["segments"])
     kept = {name: frame for name, frame in inputs.items() if name != "channel_scores"}
     for number, (index, row) in enumerate(rows.iterrows()):
         for position, name in enumerate(names):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from puntual.decision.fees import chargeable, free_of_charge
 from puntual.decision.value import paid_shares, provision_avoided, stakes
 from tests.unit.decision import worlds
 from tests.unit.decision.test_decide import book, run
@@ -49,9 +50,10 @@ def loans(*rows: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame([default | {"loan_id": f"l{n}", "customer_id": f"m{n}"} | row for n, row in enumerate(rows)])
 
 
-def at_stake(*rows: dict[str, Any], payments: pd.DataFrame = NO_PAYMENTS, past: pd.DataFrame | None = None):
-    events = worlds.events() if past is None else past
-    found = stakes(loans(*rows), payments, events, RATINGS, FEES, as_of=TUESDAY, window_days=7)
+def at_stake(*rows: dict[str, Any], payments: pd.DataFrame = NO_PAYMENTS, fees: pd.DataFrame = FEES):
+    book = loans(*rows)
+    through = pd.Series('["call","sms"]', index=book["loan_id"], dtype=object)
+    found = stakes(book, payments, RATINGS, fees, through, as_of=TUESDAY, window_days=7)
     return found.set_index("customer_id")
 
 
@@ -83,14 +85,68 @@ def test_only_the_oldest_debt_of_a_member_counts():
     assert found["roll_amount"].to_dict() == {"ana": 0.0}
 
 
-def test_the_fee_is_of_its_band_and_once_a_month():
-    rows = [{}, {"past_due_days": 31}, {"installment_amount": 100.0}, {"past_due_days": 0}, {}]
-    spoken = worlds.events(
-        {"customer_id": "m4", "occurred_at": worlds.at("2026-06-01 10:00"), "outcome_code": "right_party"},
-        {"customer_id": "m0", "occurred_at": worlds.at("2026-05-31 10:00"), "outcome_code": "right_party"},
-        {"customer_id": "m1", "occurred_at": worlds.at("2026-06-20 10:00"), "outcome_code": "no_answer"},
+def test_the_fee_is_of_its_band():
+    rows = [{}, {"past_due_days": 31}, {"installment_amount": 100.0}, {"past_due_days": 0}]
+    found = at_stake(*rows)
+    assert found["fee_amount"].tolist() == [6.38, 16.23, 8.0, 0.0]
+    assert set(found["fee_channels"]) == {'["call","sms"]'}
+    assert at_stake({}, fees=FEES.head(0))["fee_amount"].isna().all()
+
+
+def charged(*events: dict[str, Any], country: str = "EC", late: tuple[int, ...] = (10, 10, 0)) -> list[list[bool]]:
+    """Whether a call and a message may be charged to the loans a, b and c of ana, bea and cal."""
+    names = ["ana", "bea", "cal"]
+    book = pd.DataFrame({"loan_id": ["a", "b", "c"], "customer_id": names, "past_due_days": late})
+    past = worlds.events(*events).assign(loan_id=[event.get("loan_id") for event in events])
+    rules = worlds.policies(country)
+    return chargeable(book, past, policies=rules, as_of=TUESDAY, channels=["call", "sms"]).tolist()
+
+
+def test_at_most_one_effective_contact_a_loan_and_month_is_charged_and_none_before_its_time():
+    spoken = {"outcome_code": "right_party"}
+    found = charged(
+        {"occurred_at": "2026-06-02 15:00", "loan_id": "a", **spoken},
+        {"occurred_at": "2026-06-03 15:00", "loan_id": "b", "customer_id": "bea"},
+        {"occurred_at": "2026-05-31 15:00", "loan_id": "b", "customer_id": "bea", **spoken},
     )
-    assert at_stake(*rows, past=spoken)["fee_amount"].tolist() == [6.38, 16.23, 8.0, 0.0, 0.0]
+    # a was spoken to this month; b only rung (and spoken to in May); c is not past due
+    assert found == [[False, False], [True, True], [False, False]]
+    # a conversation about no loan in particular counts for all of the member's
+    assert charged({"occurred_at": "2026-06-02 15:00", "customer_id": "bea", **spoken})[1] == [False, False]
+    # Chile: from the 20th past-due day on; a country without a fee rule charges nothing
+    assert charged(country="CL", late=(19, 20, 21)) == [[False, False], [True, True], [True, True]]
+    assert charged(country="CO") == [[False, False]] * 3
+
+
+def test_what_may_be_charged_is_shown_whatever_counts_and_a_free_duty_bears_none():
+    inputs = book(40)
+    inputs["customers"].loc[3, "customer_status_code"] = "deceased"
+    owed = pd.DataFrame(
+        {
+            "customer_id": ["m00001", "m00002"],
+            "rule_id": ["CL-21320/first_notice", "another"],
+            "due_date": TUESDAY,
+            "due_on": TUESDAY,
+            "channels": '["call"]',
+            "is_last_chance": False,
+        }
+    )
+    free = free_of_charge(
+        inputs["features"]["customer_id"], owed, policies=worlds.policies("CL"), channels=["call", "sms"]
+    )
+    assert np.argwhere(free).tolist() == [[1, 0]]
+    plain = weighed(inputs)
+    assert plain.details["fee_amount"].eq(0.0).all()
+    shown = plain.details.set_index("channel_code")["chargeable_fee_amount"]
+    assert shown["call"].eq(6.0).all() and shown["visit"].eq(0.0).all()
+    rows = plain.decisions
+    assert rows.loc[rows["action"] == "call", "chargeable_fee_amount"].eq(6.0).all()
+    assert rows.loc[3, "action"] == "none" and np.isnan(rows.loc[3, "chargeable_fee_amount"])
+    # on the ladder, without any estimate, too; and nothing is claimed where no stakes are known
+    ladder = weighed(inputs | {"channel_scores": None}, exploration_share=0.0).details
+    assert ladder["fee_amount"].isna().all()
+    assert ladder.set_index("channel_code").loc["call", "chargeable_fee_amount"].eq(6.0).all()
+    assert run(inputs).details["chargeable_fee_amount"].isna().all()
 
 
 def test_what_who_pays_pays_is_measured_in_instalments():
@@ -135,11 +191,12 @@ def test_what_a_contact_avoids_is_the_change_of_paying_times_enough_times_the_ro
 
 
 def weighed(inputs: dict[str, Any], **options: Any):
-    scores = inputs["channel_scores"].assign(expected_amount=50.0, pay_probability=0.2)
+    scores = inputs["channel_scores"]
+    scores = None if scores is None else scores.assign(expected_amount=50.0, pay_probability=0.2)
     names = inputs["features"]["customer_id"]
     stake = pd.DataFrame({"customer_id": names, "roll_amount": 0.0, "enough_amount": 50.0, "enough_probability": 1.0})
     stake["roll_amount"] = np.where(np.arange(len(names)) % 2 == 0, 200.0, 0.0)
-    stake["fee_amount"] = 6.0
+    stake["fee_amount"], stake["fee_channels"] = 6.0, '["call","ivr","whatsapp","sms","email"]'
     return run(inputs | {"channel_scores": scores}, stakes=stake, **options)
 
 
@@ -172,9 +229,12 @@ def test_the_choice_weighs_provisions_and_every_part_is_in_the_row():
 
 def test_a_fee_counts_by_its_weight_where_the_member_is_reached():
     found = weighed(book(60), fee_weight=0.5)
-    # reached in half of the contacts: 6 x .5 x .5
-    assert found.decisions["fee_amount"].dropna().unique().tolist() == [1.5]
-    assert found.details["fee_amount"].eq(1.5).all()
+    # reached in half of the contacts: 6 x .5 x .5; a visit may not be charged
+    chosen = found.decisions[found.decisions["action"].isin(["call", "ivr", "whatsapp", "sms", "email"])]
+    assert chosen["fee_amount"].unique().tolist() == [1.5] and chosen["chargeable_fee_amount"].unique().tolist() == [
+        6.0
+    ]
+    assert found.details["fee_amount"].eq(np.where(found.details["channel_code"] == "visit", 0.0, 1.5)).all()
 
 
 def test_without_a_channel_model_no_provision_is_claimed():

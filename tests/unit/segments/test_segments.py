@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models.protected import protected
 from puntual.paths import POLICIES
 from puntual.segments.data import CampaignDataError
-from puntual.segments.members import members_of, segment_frame
+from puntual.segments.members import members_before, members_of, segment_frame
 from puntual.segments.migration import OUTSIDE, migration, sizes
 from puntual.segments.registry import Segments, declared_columns, load_segments
 
@@ -187,6 +187,36 @@ def test_the_frame_has_the_decision_the_features_and_the_derived_columns():
     assert set(frame.columns) == set(declared_columns())
     assert frame["exposure_share"].tolist() == [0.5, 1.0]
     assert frame["default_probability_share"].tolist()[0] == 1.0 and frame["default_probability_share"].isna()[1]
+
+
+def test_members_before_the_decision_are_those_after_it_and_no_others_can_be_asked_for(tmp_path):
+    decided = ("action", "default_probability", "collector_id", "expected_gain_amount", "contact_cost_amount")
+    whole = people(
+        {"past_due_days": 40, "broken_promise_count_182d": 1, "outstanding_principal_amount": 1.0},
+        {"past_due_days": 40, "outstanding_principal_amount": 2.0, "default_probability": 0.9},
+        {"past_due_days": 0, "outstanding_principal_amount": 3.0},
+        {"customer_status_code": "hardship", "outstanding_principal_amount": 4.0},
+    )
+    derived = ("customer_status_code", "exposure_share", "default_probability_share")
+    features = whole.drop(columns=[*decided, *derived]).assign(is_eligible=[True, True, True, False])
+    customers = whole[["customer_id", "customer_status_code"]]
+    risk = pd.DataFrame({"customer_id": ["m001", "m001", "m000"], "default_probability": [0.9, 0.1, 0.0]})
+
+    def asked(segments: Segments, *codes: str) -> list[tuple[str, str]]:
+        found = members_before(segments, codes, features, customers, risk, DAY)
+        return list(zip(found["customer_id"], found["segment_code"], strict=True))
+
+    risky = own(tmp_path, **set_of("default_probability > 0.5", "default_probability <= 0.5", exhaustive=False))
+    after = members_of(risky, segment_frame(whole[["customer_id", *decided]].head(3), features, customers), DAY).members
+    for codes in (("broken_promise", "preventive"), ("s0",), ("s0", "preventive")):
+        kept = after[after["segment_code"].isin(codes)]
+        assert asked(risky, *codes) == list(zip(kept["customer_id"], kept["segment_code"], strict=True)) != []
+    with pytest.raises(CampaignDataError, match="there is no segment urban"):
+        asked(risky, "urban")
+    later = own(tmp_path, **set_of("past_due_days > 3", "action = 'sms'"))
+    with pytest.raises(CampaignDataError, match="whose segment s1 rests on action"):
+        asked(later, "s0")
+    assert asked(later, "preventive") == [("m002", "preventive")]
 
 
 def test_migration_counts_every_member_of_both_days_once():
