@@ -89,7 +89,8 @@ def second_contacts(
        first, and the first after the second, for nobody knows which comes first: with ``reached`` as if the other had
        reached the member, else as an attempt, and then the second is a person's, who sees whether the first was
        answered.
-    3. Worth ``share`` of its benefit, less its whole cost; only positive values, only from what capacity is left.
+    3. Worth ``share`` of its gain and of the provision that it avoids, less its whole cost, without a fee; only
+       positive values, only from what capacity is left.
 
     Args:
         people: the members, row by row; ``zone`` is the place where rules of owners hold.
@@ -196,12 +197,13 @@ def _other_channel(first: Ints, channels: Sequence[str], reached: bool) -> Flags
 
 
 def _discounted(scores: Scores, rows: Ints, share: float) -> Scores:
-    benefit = scores.benefit[rows] * share
+    # a fee is for one contact: the first one's
+    benefit = (scores.gain[rows] + scores.provision[rows]) * share
     return replace(
         scores,
         gain=scores.gain[rows] * share,
         provision=scores.provision[rows] * share,
-        fee=scores.fee[rows] * share,
+        fee=np.zeros_like(scores.fee[rows]),
         reach=scores.reach[rows],
         supported=scores.supported[rows],
         worth=benefit - scores.cost,
@@ -236,6 +238,7 @@ def _rows(
         expected_gain_amount=scores.gain[pick],
         provision_avoided_amount=scores.provision[pick],
         fee_amount=scores.fee[pick],
+        chargeable_fee_amount=first["chargeable_fee_amount"] * 0.0,
         contact_cost_amount=scores.cost[choice],
         value_amount=scores.worth[pick],
         propensity=np.nan,

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from pipelines.steps.decided import decided_columns
 from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome
-from puntual.decision.second import with_second_contacts, with_second_messages
+from puntual.decision.second import SECOND_COLUMNS, with_second_contacts, with_second_messages
 from puntual.settings import DecisionSettings
 from tests.unit.decision import worlds
 from tests.unit.decision.test_decide import COSTS, LIMITS, book, in_arms, run, team
@@ -216,3 +217,10 @@ def test_lists_have_both_contacts_and_campaigns_the_message_of_the_two():
 def test_one_contact_a_day_is_the_default():
     assert DecisionSettings().actions_per_person == 1
     assert run(book(20)).second_contacts.empty
+
+
+def test_they_are_stored_with_the_columns_of_the_decisions():
+    stored = decided_columns("decisions.second_contacts")
+    of_first = decided_columns("decisions.decisions")
+    assert stored == {**of_first, "contact_point_id": "text"}
+    assert tuple(stored) == SECOND_COLUMNS == tuple(run(book(8), **TWO).second_contacts.columns)
