@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import date
@@ -12,11 +13,21 @@ from pathlib import Path
 import pytest
 
 from puntual.settings import quiet_environment
+from tests.parsed import keep_parsed_projects_in, share_parsed_projects
 
 quiet_environment()
 
 AS_OF = date(2026, 6, 30)
 MEMBERS = 600
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_projects(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What dbt parsed is shared by all tests of the session, whichever worker they run in."""
+    base = tmp_path_factory.getbasetemp()
+    keep_parsed_projects_in((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "parsed")
+    if "pipelines.dbt" in sys.modules:
+        share_parsed_projects()
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +56,7 @@ def finished_home(demo_home, tmp_path_factory) -> Path:
     from pipelines.run import run_day
     from puntual.paths import Home
 
+    share_parsed_projects()
     home = tmp_path_factory.mktemp("finished") / "home"
     shutil.copytree(demo_home, home)
     run_day(Home(home), AS_OF)

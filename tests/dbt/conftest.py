@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,14 @@ def on_duckdb(book: Book, dbt_folder: Path) -> Built:
 
 @pytest.fixture(scope="session")
 def rebuild(dbt_folder: Path, on_duckdb: Built) -> Callable[..., Built]:
-    """Another book, or other settings, on DuckDB. Asks for the first one, so that nobody reads its file meanwhile."""
+    """Another book, or other settings, on DuckDB. Asks for the first one, so that nobody reads its file meanwhile.
 
-    def build(other: Book, settings: dict[str, Any] | None = None) -> Built:
-        return build_on_duckdb(other, dbt_folder, *MODELS_ONLY, "--vars", json.dumps(settings or {}))
+    Named models are built with what they are made of and nothing else; the whole project without a name.
+    """
+
+    def build(other: Book, settings: dict[str, Any] | None = None, *, models: Sequence[str] = ()) -> Built:
+        selection = ["--select", *(f"+{model}" for model in models)] if models else []
+        return build_on_duckdb(other, dbt_folder, *MODELS_ONLY, *selection, "--vars", json.dumps(settings or {}))
 
     return build
 

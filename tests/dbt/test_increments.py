@@ -320,6 +320,8 @@ STEPS: list[Callable[[Book], None]] = [
     answered_at_last,
     three_days_on,
 ]
+COMPARED_ALWAYS = (late_and_corrected, gone_and_put_right, three_days_on)
+"""Compared with a full build in each `make test`: each carries on what the steps before it, compared or not, left."""
 
 
 @pytest.fixture(scope="module")
@@ -348,7 +350,14 @@ def anew(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Book], Rows]:
 
 
 @pytest.mark.timeout(900)  # the first case builds every day twice
-@pytest.mark.parametrize("number", range(1, len(STEPS)), ids=[step.__name__ for step in STEPS[1:]])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(number, id=step.__name__, marks=[] if step in COMPARED_ALWAYS else pytest.mark.slow)
+        for number, step in enumerate(STEPS)
+        if number
+    ],
+)
 def test_an_increment_equals_a_full_build(
     increments: list[tuple[str, Book, Rows]], anew: Callable[[Book], Rows], number: int
 ) -> None:
@@ -390,6 +399,7 @@ def test_what_the_core_tells_too_is_counted_once_and_what_is_withdrawn_not_at_al
     assert [counted(place) for place in (1, 3, 4, 5)] == [{"core-b"}, {"core-b-again"}, {"core-d"}, set()]
 
 
+@pytest.mark.slow
 def test_a_late_payment_changes_its_loan_from_its_day_on_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, on_duckdb: object
 ) -> None:

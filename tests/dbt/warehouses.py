@@ -15,6 +15,7 @@ import yaml
 
 from puntual.warehouse.catalog import TableSpec, described_tables
 from tests.dbt.book import Book
+from tests.parsed import share_parsed_projects
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 SOURCES = [PROJECT / "models" / "staging" / name for name in ("_raw__sources.yml", "_decided__sources.yml")]
@@ -151,8 +152,10 @@ def run_dbt(arguments: list[str], environment: dict[str, str], folder: Path, pro
     from dbt.adapters.factory import FACTORY
     from dbt.cli.main import dbtRunner
 
+    share_parsed_projects()
     command = [*arguments, "--project-dir", project, "--profiles-dir", project, "--target-path", folder / "target",
-               "--log-path", folder / "logs", "--quiet", "--no-version-check"]  # fmt: skip
+               "--log-path", folder / "logs", "--quiet", "--no-version-check",
+               "--log-level-file", "info"]  # fmt: skip
     with _environment(environment):
         try:
             outcome = dbtRunner().invoke([str(part) for part in command])

@@ -90,7 +90,9 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Callable[..
         file = folder / f"{len(list(folder.glob('*.duckdb')))}.duckdb"
         load_duckdb(ten_loans(), file)
         add_list(file)
-        run_dbt([*MODELS_ONLY, "--vars", json.dumps(settings)], duckdb_environment(file), folder)
+        run_dbt(
+            [*MODELS_ONLY, "--select", "+fct_kpi", "--vars", json.dumps(settings)], duckdb_environment(file), folder
+        )
         with duckdb.connect(str(file), read_only=True) as connection:
             found = connection.execute(
                 "select kpi_code, as_of_date, period_code, grain_code, coalesce(bucket_code, collector_id, channel_code, segment_code),"

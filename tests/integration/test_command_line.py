@@ -69,6 +69,7 @@ def test_an_unknown_option_is_a_usage_error():
     assert puntual("run", "--nonsense").returncode == 2
 
 
+@pytest.mark.slow
 def test_an_empty_landing_folder_is_said_without_a_traceback(tmp_path):
     puntual("init", str(tmp_path / "coop"))
     done = puntual("run", str(tmp_path / "coop"), "--as-of", "2026-06-30")

@@ -273,6 +273,7 @@ def test_a_second_run_changes_nothing(finished_home, tmp_path, as_of):
     assert verify(before) == []
 
 
+@pytest.mark.slow
 def test_another_machine_gives_the_same_bytes(demo_home, finished_home, tmp_path, as_of):
     home = copy_of(demo_home, tmp_path / "elsewhere")
     run_day(Home(home), as_of)

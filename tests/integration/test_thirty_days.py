@@ -173,6 +173,7 @@ def differences(home: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_three_days_end_in_the_tables_of_a_full_refresh(source: Path, tmp_path: Path) -> None:
     walk(source, tmp_path / "home", 3)

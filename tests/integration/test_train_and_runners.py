@@ -117,6 +117,7 @@ def test_a_date_out_of_range_is_a_usage_error(home):
         run_day(home, date(2199, 1, 1))
 
 
+@pytest.mark.slow
 def test_the_defect_of_a_step_is_kept_for_us_and_short_for_the_person(home, as_of, monkeypatch):
     def broken(day):
         raise ZeroDivisionError("division by zero")
