@@ -139,6 +139,9 @@ def second_contacts(
     choice = action if hours is None else np.where(action >= 0, hours.channel_of[action], -1)
     timed = verdicts if hours is None else hours.hours(verdicts, action)
     found = np.flatnonzero(choice >= 0)
+    most = _most(people, plan, scores, offered, channels, share)
+    if not found.size:
+        return replace(nobody(len(offered)), most_lost=most)
     rowed = _rows(decisions.iloc[rows[found]], found, choice[found], timed, discounted, channels)
     # the first must be allowed after the second as well
     again = judge(mine.iloc[found].reset_index(drop=True), attempts(rowed, reached))
@@ -149,7 +152,7 @@ def second_contacts(
     rowed["rank"] = _ranks(rowed, decisions)
     value = float(rowed["value_amount"].sum())
     used = _used(rowed, mine.iloc[found], offered, team, channels, kinds)
-    return Second(rowed, used, value, max(_most(people, plan, scores, offered, channels, share) - value, 0.0))
+    return Second(rowed, used, value, max(most - value, 0.0))
 
 
 def _most(

@@ -313,9 +313,15 @@ def test_a_past_date_is_never_scored_by_a_model_that_saw_its_future(finished_hom
     result = run_day(Home(home), past)
     assert result.metadata["ml/default_risk_model"]["status"] == "trained and promoted"
     assert result.metadata["serving/snapshot"]["is_current"] == 0
-    assert Snapshot.current(home).as_of_date == as_of
-    again = run_day(Home(home), as_of)
-    assert again.metadata["serving/snapshot"]["is_new"] == 0
+    before = Snapshot.current(home)
+    assert before.as_of_date == as_of
+    decided = [(before.folder / name).read_bytes() for name in ("decisions.parquet", "decision_details.parquet")]
+    # segments and steps of the escalation go on from the day that is there now; who is scored by what does not change
+    run_day(Home(home), as_of)
+    again = Snapshot.current(home)
+    assert again.as_of_date == as_of
+    assert again.manifest["model_versions"] == before.manifest["model_versions"]
+    assert decided == [(again.folder / name).read_bytes() for name in ("decisions.parquet", "decision_details.parquet")]
 
 
 def test_a_missing_required_table_publishes_nothing(finished_home, tmp_path):

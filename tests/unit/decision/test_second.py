@@ -214,6 +214,14 @@ def test_lists_have_both_contacts_and_campaigns_the_message_of_the_two():
     pd.testing.assert_frame_equal(seen[others], found.decisions[others])
 
 
+def test_a_day_on_which_no_second_contact_is_worth_its_cost_has_none():
+    inputs = book(20, seed=1) | {"collectors": TEAM}
+    inputs["promises"] = worlds.promises({"customer_id": "m00001", "due_date": worlds.at("2026-07-20 00:00")})
+    found = run(inputs, **(TWO | {"second_action_share": 0.0}))
+    assert found.second_contacts.empty and tuple(found.second_contacts.columns) == SECOND_COLUMNS
+    assert found.summary["second_contact_count"] == 0 and found.summary["second_most_lost_amount"] == 0
+
+
 def test_one_contact_a_day_is_the_default():
     assert DecisionSettings().actions_per_person == 1
     assert run(book(20)).second_contacts.empty
