@@ -16,7 +16,7 @@ from pipelines.steps.contact_facts import contact_facts
 from pipelines.steps.decided import ensure_decided, store_decided, store_outcome
 from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.audit.record import keep_inputs
-from puntual.decision.checker import check
+from puntual.decision.checker import check, evidence_problems
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.duties import overdue, owed
 from puntual.decision.fees import chargeable
@@ -32,6 +32,7 @@ from puntual.segments.registry import load_segments
 
 EXIT_CHECKS = {
     "no_rule_violation": "A checker written apart finds no contact that a contact rule or a rule of owners forbids.",
+    "probability_known": "Each has its probability, but for draws and members of experiments where it is unsure.",
     "one_row_per_eligible_member": "Everyone who owes something today or within the window has exactly one row.",
     "capacities_kept": "No capacity is used beyond what it has.",
     **campaigning.EXIT_CHECKS,
@@ -208,6 +209,7 @@ def decide_day(day: Day) -> DecidingOutcome:
     )
     checks = {
         "no_rule_violation": _first(found),
+        "probability_known": _first(evidence_problems(outcome.decisions)),
         "one_row_per_eligible_member": _members_missed(outcome, features),
         "capacities_kept": _broken_capacities(outcome),
     }
