@@ -12,7 +12,7 @@ import pandas as pd
 
 from pipelines.day import Day
 from pipelines.steps import campaigning
-from pipelines.steps.contact_facts import contact_facts
+from pipelines.steps.contact_facts import contact_facts, contact_points
 from pipelines.steps.decided import ensure_decided, store_decided, store_outcome
 from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.audit.record import keep_inputs
@@ -89,7 +89,7 @@ def decide_day(day: Day) -> DecidingOutcome:
             "features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"]
         )
         customers = warehouse.read_table("marts.dim_customers", order_by=["customer_id"])
-        contact_points = warehouse.read_table("marts.dim_contact_points", order_by=["contact_point_id"])
+        points = contact_points(day)
         # An opt-out and an open promise hold however old they are.
         interactions = warehouse.read(
             "select * from marts.fct_interactions where occurred_date > {} or outcome_code = 'opt_out'"
@@ -142,7 +142,7 @@ def decide_day(day: Day) -> DecidingOutcome:
     shared: dict[str, Any] = {
         "features": features,
         "customers": customers,
-        "contact_points": contact_points,
+        "contact_points": points,
         "interactions": interactions,
         "promises": promises,
         "payments": payments,

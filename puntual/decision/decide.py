@@ -24,10 +24,12 @@ from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.minimums import Minimums
 from puntual.decision.owners import LastOwners, OwnerRules, Placement, place, zone_of_place
 from puntual.decision.plan import Plan, make_plan
+from puntual.decision.plan_warnings import idle_bands, no_second
 from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.rules import evaluate
 from puntual.decision.scores import Scores
 from puntual.decision.second import nobody, second_contacts, with_attempts
+from puntual.decision.sending import shared_limits
 from puntual.decision.stability import Stability
 from puntual.decision.tables import DECISION_COLUMNS, decision_rows, detail_rows, price_rows, summary_of
 from puntual.errors import RuleError
@@ -224,6 +226,10 @@ def decide(
     if owners is not None and owners.owners and len(team) and len(people):
         by_place = place(people, collectors, team, offered, owners, segments)
         team, offered = by_place.team, by_place.capacities
+    offered = [
+        *offered,
+        *shared_limits(interactions, policies=policies, channels=channels, as_of=as_of, timezone=timezone),
+    ]
     placed = people if by_place is None else people.assign(zone=by_place.place)
     bands = None
     if hour_bands and any(hour_bands.values()):
@@ -320,6 +326,9 @@ def decide(
     prices["zone"] = pd.Series([zone_of_place(key) for key in prices["zone"]], index=prices.index, dtype=object)
     summary = summary_of(people, plan, scores, channels, policies, team, int(chosen.sum()), exploration_share)
     summary["assignment"] = evenness
+    summary["warnings"] = idle_bands(bands)
+    if actions_per_person > 1:
+        summary["warnings"] += no_second(second, is_model=scores.is_model, reached=second_after == "reached")
     if actions_per_person > 1:
         summary |= second.summary()
     summary["duty_overdue_count"] = int((alarms["state_code"] == OVERDUE).sum())

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.steps.contact_facts import read_statuses, read_templates, unconfirmed
+from pipelines.steps.contact_facts import read_statuses, read_templates, unconfirmed, without_wrong_numbers
 from puntual.decision.checker import Violation, violations
 from puntual.decision.facts import ContactFacts
 from puntual.decision.holiday_calendar import HolidayCalendar
@@ -152,6 +152,38 @@ def test_5_a_day_is_settled_once_a_later_one_has_arrived():
     # a young book: nothing planned yet, or nobody contacted yet
     assert unconfirmed(plans.iloc[:0], past).empty and unconfirmed(plans.iloc[:0], past.iloc[:0]).empty
     assert unconfirmed(plans, past.iloc[:0])["customer_id"].tolist() == ["a", "b", "c"]
+
+
+def test_a_number_of_somebody_else_is_held_back_until_it_is_answered_or_delivered_anew():
+    points = pd.DataFrame(
+        [
+            # member, kind, updated_at, whether it may be used
+            ("stranger", "mobile", "2026-01-01", False),
+            ("stranger", "landline", None, False),  # the outcome names no number
+            ("stranger", "email", None, True),
+            ("stranger", "address", None, True),
+            ("answered_since", "mobile", None, True),
+            ("answered_before", "mobile", None, False),
+            ("delivered_since", "mobile", "2026-05-02", True),
+            ("never_wrong", "mobile", None, True),
+        ],
+        columns=["customer_id", "kind_code", "updated_at", "may"],
+    ).assign(is_valid=True)
+    answers = pd.DataFrame(
+        [
+            ("answered_before", "2026-05-01", "2026-04-01"),
+            ("answered_since", "2026-05-01", "2026-06-01"),
+            ("delivered_since", "2026-05-01", None),
+            ("stranger", "2026-05-01", None),
+        ],
+        columns=["customer_id", "wrong_at", "right_at"],
+    )
+    assert without_wrong_numbers(points, answers)["is_valid"].tolist() == points["may"].tolist()
+    not_valid = points.assign(is_valid=False)
+    assert not without_wrong_numbers(not_valid, answers)["is_valid"].any()
+    nobody = answers.iloc[:0]
+    assert without_wrong_numbers(points, nobody)["is_valid"].all()
+    assert without_wrong_numbers(points.iloc[:0], nobody).empty
 
 
 @pytest.mark.parametrize("country", list(rule_cases.ZONES))
