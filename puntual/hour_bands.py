@@ -8,6 +8,9 @@ from itertools import pairwise
 
 from puntual.errors import RuleError
 
+LEAST_MINUTES = 15
+"""A band in which a member may be contacted for less than this is not open for the member; no band is shorter."""
+
 _TEXT = re.compile(r"^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$")
 
 

@@ -19,14 +19,19 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from puntual.errors import RuleError, UsageError
-from puntual.hour_bands import in_order
+from puntual.hour_bands import LEAST_MINUTES, in_order, minutes_of
 from puntual.paths import Home
 from puntual.strict import Strict
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-Share = Annotated[float, Field(ge=0, le=1)]
+MOST = 10**9
+"""The most of a capacity, a cost or a budget: beyond it a figure is a slip of the hand, and sums would overflow."""
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Money = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -86,21 +91,30 @@ class ChannelSettings(Strict):
     cost alike; the smaller of the two limits holds. Calls and visits are bounded by the people who make them.
 
     ``hour_bands``: contacts that can be made in each band of hours of the institution's clock ("08:00-10:00": 120);
-    they may not overlap, and the channel is used within them only. Empty: no bands.
+    they may not overlap nor be shorter than a contact's least hours, and the channel is used within them only. Empty:
+    no bands.
     """
 
-    cost: float = Field(ge=0)
-    daily_capacity: int | None = Field(default=None, ge=0)
-    daily_budget: float | None = Field(default=None, ge=0)
-    hour_bands: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    cost: Money
+    daily_capacity: Count | None = None
+    daily_budget: Money | None = None
+    hour_bands: dict[str, Count] = Field(default_factory=dict)
 
     @field_validator("hour_bands")
     @classmethod
     def _apart(cls, value: dict[str, int]) -> dict[str, int]:
         try:
-            return dict(in_order(value))
+            ordered = in_order(value)
         except RuleError as error:
             raise ValueError(str(error)) from error
+        for band, _ in ordered:
+            first, last = minutes_of(band)
+            if last - first < LEAST_MINUTES:
+                raise ValueError(
+                    f"the band {band} has {last - first} minutes; a contact is given {LEAST_MINUTES} at least, so "
+                    "nobody could have it; make it longer or take it away"
+                )
+        return dict(ordered)
 
     @property
     def contacts_a_day(self) -> int | None:
@@ -113,7 +127,7 @@ class ChannelSettings(Strict):
         """
         if self.daily_budget is None or self.cost == 0:
             return self.daily_capacity
-        paid = math.floor(round(self.daily_budget / self.cost, 6))
+        paid = math.floor(round(min(self.daily_budget / self.cost, MOST), 6))
         return paid if self.daily_capacity is None else min(paid, self.daily_capacity)
 
 
@@ -141,14 +155,14 @@ class DecisionSettings(Strict):
 
     response_window_days: int = Field(default=7, ge=1, le=31)
     exploration_share: Share = 0.05
-    exploration_max_cost: float | None = Field(default=None, ge=0)
-    exploration_max_cost_share: float | None = Field(default=0.1, ge=0)
+    exploration_max_cost: Money | None = None
+    exploration_max_cost_share: Money | None = 0.1
     reading: Literal["strict_default", "alternative_reading"] = "strict_default"
     seed: int = 0
     provision_weight: Share = 0.25
     collection_fee_weight: Share = 0.0
-    daily_budget: float | None = Field(default=None, ge=0)
-    stay_amount: float = Field(default=0.1, ge=0)
+    daily_budget: Money | None = None
+    stay_amount: Money = 0.1
     stay_share: Share = 0.0
     hour_reach_weight: Share = 0.5
     owner_stay_gain: Share = 0.1

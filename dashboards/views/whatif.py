@@ -14,7 +14,7 @@ from dashboards.formats import long_date, money, number, signed
 from dashboards.language import Texts
 from puntual.audit.texts import channel_name, say
 from puntual.audit.whatif import WhatIf
-from puntual.audit.whatif_texts import capacity_rows, figure_rows
+from puntual.audit.whatif_texts import capacity_rows, channels_text, figure_rows
 
 # A slider goes from nothing to this many times what there is.
 _WIDEST = 2.0
@@ -67,7 +67,7 @@ def other_sliders(today: dict[str, float | None], channels: list[str], texts: Te
 
 
 def key_figures(found: WhatIf, texts: Texts, currency: str) -> list[Figure]:
-    """Net value, contacts, cost and members whose day changes."""
+    """Value, contacts, cost and members whose day changes."""
     language = texts.language
     figures = {key: (before, after) for key, before, after in found.figures()}
 
@@ -77,8 +77,10 @@ def key_figures(found: WhatIf, texts: Texts, currency: str) -> list[Figure]:
 
     members = found.members()["kind"].value_counts()
     counts = {kind: int(members.get(kind, 0)) for kind in ("entering", "leaving", "changed")}
-    first = "net" if found.is_money else "explored"
-    shown = money(figures["net"][1], language, currency) if found.is_money else number(figures["explored"][1], language)
+    first = "value" if found.is_money else "explored"
+    shown = (
+        money(figures["value"][1], language, currency) if found.is_money else number(figures["explored"][1], language)
+    )
     return [
         Figure(say("what_if", first, language), shown, texts(f"whatif.{first}_help"), change(first), more_is="good"),
         Figure(
@@ -122,7 +124,7 @@ def members_table(found: WhatIf, texts: Texts) -> None:
     chosen = members[members["kind"] == kind]
 
     def written(code: str) -> str:
-        return say("what_if", "no_contact", texts.language) if code == "none" else channel_name(code, texts.language)
+        return channels_text(code, texts.language) or say("what_if", "no_contact", texts.language)
 
     frame = pd.DataFrame(
         {

@@ -15,6 +15,9 @@ from puntual.errors import RuleError
 
 STATUSES_FILE = "member_statuses.csv"
 TEMPLATES_FILE = "template_quality.csv"
+PHONE_KINDS = ("mobile", "landline")
+_MET = ("right_party", "promise", "refusal", "dispute", "callback")
+"""Outcomes that only the member gives; a stranger may reply, complain or opt out too."""
 _PLAN_DAYS = 7
 """A list that is older has been answered or never will be."""
 
@@ -48,6 +51,41 @@ def unconfirmed(plans: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame
     told = newest.reindex(plans["channel_code"].astype(object)).reset_index(drop=True)  # a book may have no contacts
     open_still = told.isna() | (pd.to_datetime(plans["planned_for"]).reset_index(drop=True) >= told)
     return plans[open_still.to_numpy(dtype=bool)].reset_index(drop=True)
+
+
+def without_wrong_numbers(points: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """The contact points; telephone numbers under which somebody else was met last are not valid.
+
+    An outcome names no number, so all of the member's numbers are held back (a message to a stranger would tell of the
+    debt) until the member is reached by telephone again or the number is delivered anew (``updated_at``).
+
+    Args:
+        points: dim_contact_points.
+        answers: customer_id, wrong_at (last ``wrong_number``), right_at (last answer of the member; NaT: none), UTC.
+    """
+    known = answers.set_index("customer_id")
+    wrong, right = (
+        pd.to_datetime(known[name]).reindex(points["customer_id"]).reset_index(drop=True)
+        for name in ("wrong_at", "right_at")
+    )
+    delivered = pd.to_datetime(points["updated_at"]).reset_index(drop=True)
+    is_wrong = wrong.notna() & ~(right >= wrong) & ~(delivered > wrong)
+    is_phone = points["kind_code"].isin(PHONE_KINDS).to_numpy(dtype=bool)
+    return points.assign(is_valid=points["is_valid"].to_numpy(dtype=bool) & ~(is_phone & is_wrong.to_numpy(dtype=bool)))
+
+
+def contact_points(day: Day) -> pd.DataFrame:
+    """dim_contact_points as they were known before the date: :func:`without_wrong_numbers`."""
+    points = day.warehouse.read_table("marts.dim_contact_points", order_by=["contact_point_id"])
+    places = ", ".join(["{}"] * len(_MET))
+    answers = day.warehouse.read(
+        "select customer_id, max(case when outcome_code = 'wrong_number' then occurred_at end) as wrong_at,"
+        f" max(case when outcome_code in ({places}) then occurred_at end) as right_at from marts.fct_interactions"
+        " where channel_code in ('call', 'ivr', 'whatsapp', 'sms') and occurred_date < {} group by customer_id"
+        " having max(case when outcome_code = 'wrong_number' then 1 else 0 end) = 1 order by customer_id",
+        [*_MET, day.as_of],
+    )
+    return without_wrong_numbers(points, answers)
 
 
 def _planned(day: Day, interactions: pd.DataFrame) -> pd.DataFrame:

@@ -12,11 +12,11 @@ import pandas as pd
 
 from pipelines.day import Day
 from pipelines.steps import campaigning
-from pipelines.steps.contact_facts import contact_facts
+from pipelines.steps.contact_facts import contact_facts, contact_points
 from pipelines.steps.decided import ensure_decided, store_decided, store_outcome
 from pipelines.steps.experimenting import store_taking_part, take_part
 from puntual.audit.record import keep_inputs
-from puntual.decision.checker import check
+from puntual.decision.checker import check, evidence_problems
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.duties import overdue, owed
 from puntual.decision.fees import chargeable
@@ -32,6 +32,7 @@ from puntual.segments.registry import load_segments
 
 EXIT_CHECKS = {
     "no_rule_violation": "A checker written apart finds no contact that a contact rule or a rule of owners forbids.",
+    "probability_known": "Each has its probability, but for draws and members of experiments where it is unsure.",
     "one_row_per_eligible_member": "Everyone who owes something today or within the window has exactly one row.",
     "capacities_kept": "No capacity is used beyond what it has.",
     **campaigning.EXIT_CHECKS,
@@ -88,7 +89,7 @@ def decide_day(day: Day) -> DecidingOutcome:
             "features.feat_customer__as_of", where={"is_score": True}, order_by=["customer_id"]
         )
         customers = warehouse.read_table("marts.dim_customers", order_by=["customer_id"])
-        contact_points = warehouse.read_table("marts.dim_contact_points", order_by=["contact_point_id"])
+        points = contact_points(day)
         # An opt-out and an open promise hold however old they are.
         interactions = warehouse.read(
             "select * from marts.fct_interactions where occurred_date > {} or outcome_code = 'opt_out'"
@@ -141,7 +142,7 @@ def decide_day(day: Day) -> DecidingOutcome:
     shared: dict[str, Any] = {
         "features": features,
         "customers": customers,
-        "contact_points": contact_points,
+        "contact_points": points,
         "interactions": interactions,
         "promises": promises,
         "payments": payments,
@@ -208,6 +209,7 @@ def decide_day(day: Day) -> DecidingOutcome:
     )
     checks = {
         "no_rule_violation": _first(found),
+        "probability_known": _first(evidence_problems(outcome.decisions)),
         "one_row_per_eligible_member": _members_missed(outcome, features),
         "capacities_kept": _broken_capacities(outcome),
     }

@@ -309,6 +309,11 @@ _PARTS_OF_THE_PLAN = (
     "duty_alarm_count",
     "kept_from_before_count",
     "left_from_before_count",
+    "second_contact_count",
+    "second_contacts_by_channel",
+    "second_value_amount",
+    "second_cost_amount",
+    "second_most_lost_amount",
 )
 
 

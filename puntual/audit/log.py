@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ from puntual.errors import AuditError
 
 CHANNELS = "channels"
 """The list column: what the rules, the model, the capacities and chance said of each channel."""
+SECOND = "second_contact"
+"""The second contact of the day as JSON, null without one; days on which nobody has one lack the column."""
+_OF_A_SECOND = (
+    "action", "window_start", "window_end", "collector_id", "rank", "expected_gain_amount", "provision_avoided_amount",
+    "fee_amount", "chargeable_fee_amount", "contact_cost_amount", "value_amount", "reason_codes", "contact_point_id",
+)  # fmt: skip
 VERSIONS = ("inputs_sha256", "model_versions", "rules_sha256", "settings_sha256", "code_sha256")
 """Columns that say what a row was decided with."""
 GROUP_ROWS = 4_096
@@ -24,14 +31,22 @@ GROUP_ROWS = 4_096
 _OF_THE_PERSON = ("as_of_date", "customer_id", "loan_id")
 
 
-def log_table(decisions: pd.DataFrame, details: pd.DataFrame, versions: Mapping[str, Any]) -> pa.Table:
-    """One row per row of ``decisions``, by customer_id: its columns, ``channels`` and the ``versions``.
+def log_table(
+    decisions: pd.DataFrame,
+    details: pd.DataFrame,
+    versions: Mapping[str, Any],
+    second: pd.DataFrame | None = None,
+    second_after: str = "",
+) -> pa.Table:
+    """One row per row of ``decisions``, by customer_id: its columns, ``channels``, :data:`SECOND`, the ``versions``.
 
     ``channels`` is a list with the columns of ``details``, one item per channel in their order. A version that is not a
     text is written as JSON. Whatever columns decisions and details have are kept: a new one needs no word here.
+    ``second``: :data:`puntual.decision.second.SECOND_COLUMNS`; ``second_after``: what the rules took of the other
+    contact, as the settings say.
 
     Raises:
-        AuditError: a member of ``details`` has no decision.
+        AuditError: a member of ``details`` or of ``second`` has no decision, or has two second contacts.
     """
     decisions = decisions.sort_values("customer_id", kind="stable").reset_index(drop=True)
     place = pd.Index(decisions["customer_id"]).get_indexer(pd.Index(details["customer_id"]))
@@ -44,10 +59,42 @@ def log_table(decisions: pd.DataFrame, details: pd.DataFrame, versions: Mapping[
     table = pa.table(_arrays(decisions))
     struct = pa.StructArray.from_arrays(list(items.values()), names=list(items))
     table = table.append_column(CHANNELS, pa.ListArray.from_arrays(offsets, struct))
+    if second is not None and len(second):
+        told = _second_texts(second, decisions["customer_id"], second_after)
+        table = table.append_column(SECOND, pa.array(told, type=pa.string()))
     for name, value in versions.items():
         text = value if isinstance(value, str) else canonical(value).decode()
         table = table.append_column(name, pa.array([text] * len(decisions), type=pa.string()))
     return table
+
+
+def _second_texts(second: pd.DataFrame, members: pd.Series, second_after: str) -> list[str | None]:
+    place = pd.Index(members).get_indexer(pd.Index(second["customer_id"]))
+    if (place < 0).any() or len(np.unique(place)) < len(place):
+        raise AuditError("A second contact is of a member without a decision, or a member has two of them.")
+    found: list[str | None] = [None] * len(members)
+    rows = second[[name for name in _OF_A_SECOND if name in second]].to_dict("records")
+    for at, row in zip(place.tolist(), rows, strict=True):
+        found[at] = canonical(
+            {name: _json_value(one) for name, one in row.items()} | {"second_after": second_after}
+        ).decode()
+    return found
+
+
+def _json_value(value: Any) -> Any:
+    """Times as UTC; missing as null."""
+    if pd.isna(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        utc = value.tz_localize("UTC") if value.tz is None else value.tz_convert("UTC")
+        return utc.isoformat()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def second_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The second contact of a row of the log; None: there is none, or the entry was written before there were any."""
+    text = row.get(SECOND)
+    return json.loads(text) if isinstance(text, str) else None
 
 
 def _arrays(frame: pd.DataFrame) -> dict[str, pa.Array]:

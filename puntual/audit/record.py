@@ -96,7 +96,7 @@ class Record:
         """Make the log's table and archive what the lists read.
 
         Args:
-            decided: decisions, details and prices as they are published.
+            decided: decisions, details, prices and second contacts as they are published.
             summary: figures of the decision; ``inputs_sha256`` is what :func:`keep_inputs` gave.
             models: version of every model, and its state.
             reason_texts: sentences of the reason codes, as the lists have them.
@@ -130,6 +130,8 @@ class Record:
                 "model_versions": self.versions["models"],
                 "rules_sha256": sha256(canonical(self.versions["rules"])),
             },
+            decided["second_contacts"],
+            self.settings.decision.second_after,
         )
         self.people = table.num_rows
         context = {

@@ -10,10 +10,10 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from puntual.audit.texts import channel_name, figure
+from puntual.audit.texts import figure
 from puntual.audit.texts import say as text
 from puntual.audit.whatif import WhatIf
-from puntual.audit.whatif_texts import capacity_rows, figure_rows
+from puntual.audit.whatif_texts import capacity_rows, channels_text, figure_rows
 from puntual.audit.why import ChannelWhy, Why
 from puntual.console import say, table
 
@@ -103,7 +103,7 @@ def what_if_page(found: WhatIf, day: date, currency: str, language: str) -> None
 
 
 def _way(before: str, after: str, language: str) -> str:
-    return " → ".join(channel_name(code, language) for code in (before, after) if code != "none")
+    return " → ".join(channels_text(code, language) for code in (before, after) if code != "none")
 
 
 def _plain(value: float | None, language: str) -> str:

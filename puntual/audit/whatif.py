@@ -119,36 +119,39 @@ class WhatIf:
         return self.before.summary["value_basis"] == "channel_model"
 
     def members(self) -> pd.DataFrame:
-        """Members whose action changes: customer_id, before, after, kind, net_before, net_after, by kind and id.
+        """Members whose contacts change: customer_id, before, after, kind, value_before, value_after, by kind and id.
 
-        ``kind``: ``entering``, ``leaving`` or ``changed``.
+        ``before``, ``after``: the channel; with a second contact both, joined by ``+``; ``none``. ``kind``:
+        ``entering``, ``leaving`` or ``changed``. The values are of both contacts.
         """
-        columns = ["customer_id", "action", "expected_gain_amount", "contact_cost_amount"]
-        one, other = (outcome.decisions[columns] for outcome in (self.before, self.after))
+        one, other = (_contacts_of(outcome) for outcome in (self.before, self.after))
         both = one.merge(other, on="customer_id", how="outer", suffixes=("_before", "_after"))
         both[["action_before", "action_after"]] = both[["action_before", "action_after"]].fillna("none")
         both = both[both["action_before"] != both["action_after"]]
         kind = np.select(
             [both["action_before"] == "none", both["action_after"] == "none"], ["entering", "leaving"], "changed"
         )
-        net = {
-            f"net_{when}": both[f"expected_gain_amount_{when}"] - both[f"contact_cost_amount_{when}"]
-            for when in ("before", "after")
-        }
         frame = pd.DataFrame(
             {
                 "customer_id": both["customer_id"],
                 "before": both["action_before"],
                 "after": both["action_after"],
                 "kind": kind,
-                **net,
+                "value_before": both["value_amount_before"],
+                "value_after": both["value_amount_after"],
             }
         )
         return frame.sort_values(["kind", "customer_id"]).reset_index(drop=True)
 
     def figures(self) -> list[tuple[str, float | None, float | None]]:
-        """Key, before and after of the day's figures: money, contacts, gap, members explored."""
+        """Key, before and after of the day's figures: value and its parts, contacts, gap, members explored.
+
+        ``value`` is ``gain + provision + fee - cost`` of every contact, second ones included: the ``value_amount`` that
+        the plan maximises; a contact whose gain nobody estimated only costs.
+        """
         one, other = _figures(self.before), _figures(self.after)
+        if not one["second"] and not other["second"]:
+            del one["second"], other["second"]
         return [(key, one[key], other[key]) for key in one]
 
     def prices(self) -> pd.DataFrame:
@@ -317,17 +320,46 @@ def _unknown(key: str, known: list[str]) -> UsageError:
     )
 
 
+_PARTS = {
+    "gain": "expected_gain_amount",
+    "provision": "provision_avoided_amount",
+    "fee": "fee_amount",
+    "cost": "contact_cost_amount",
+}
+"""What the value of a contact is made of: figure and column; the cost is taken off."""
+
+
+def _every_contact(outcome: DecisionOutcome) -> pd.DataFrame:
+    """First and second contacts with the parts of their value and their value: a row per contact."""
+    columns = ["customer_id", "action", *_PARTS.values()]
+    frames = [outcome.decisions[outcome.decisions["action"] != "none"], outcome.second_contacts]
+    every = pd.concat([frame[columns].astype(dict.fromkeys(_PARTS.values(), "float64")) for frame in frames])
+    every = every.reset_index(drop=True).fillna(dict.fromkeys(_PARTS.values(), 0.0))
+    parts = {name: every[column] for name, column in _PARTS.items()}
+    return every.assign(value_amount=parts["gain"] + parts["provision"] + parts["fee"] - parts["cost"])
+
+
+def _contacts_of(outcome: DecisionOutcome) -> pd.DataFrame:
+    """customer_id, action (both channels where there is a second contact) and value_amount of every member."""
+    every = _every_contact(outcome)
+    by_member = every.groupby("customer_id").agg({"action": "+".join, "value_amount": "sum"})
+    if outcome.summary["value_basis"] != "channel_model":
+        by_member["value_amount"] = np.nan
+    found = by_member.reindex(outcome.decisions["customer_id"]).rename_axis("customer_id").reset_index()
+    return found.assign(action=found["action"].fillna("none"))
+
+
 def _figures(outcome: DecisionOutcome) -> dict[str, float | None]:
-    chosen = outcome.decisions[outcome.decisions["action"] != "none"]
+    every = _every_contact(outcome)
     is_money = outcome.summary["value_basis"] == "channel_model"
-    gain, cost = float(chosen["expected_gain_amount"].sum()), float(chosen["contact_cost_amount"].sum())
+    sums = {name: float(every[column].sum()) for name, column in _PARTS.items()}
     channels = dict.fromkeys(outcome.details["channel_code"])
     return {
-        "gain": gain if is_money else None,
-        "cost": cost,
-        "net": gain - cost if is_money else None,
-        "contacts": float(len(chosen)),
-        **{f"contacts.{channel}": float((chosen["action"] == channel).sum()) for channel in channels},
+        **{name: value if is_money or name == "cost" else None for name, value in sums.items()},
+        "value": float(every["value_amount"].sum()) if is_money else None,
+        "contacts": float(len(every)),
+        "second": float(len(outcome.second_contacts)),
+        **{f"contacts.{channel}": float((every["action"] == channel).sum()) for channel in channels},
         "explored": float(outcome.summary["explored_count"]),
         "gap": outcome.summary["gap_rate"],
     }

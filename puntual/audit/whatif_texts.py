@@ -7,7 +7,7 @@ import json
 from puntual.audit.texts import MISSING, amount, channel_name, figure, percent, say
 from puntual.audit.whatif import WhatIf
 
-_MONEY = {"gain", "cost", "net"}
+_MONEY = {"gain", "provision", "fee", "cost", "value"}
 
 
 def figure_rows(found: WhatIf, currency: str, language: str) -> list[list[str]]:
@@ -48,6 +48,15 @@ def capacity_rows(found: WhatIf, language: str) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def channels_text(code: str, language: str) -> str:
+    """The contacts of a member as :meth:`WhatIf.members` has them, in words; empty for ``none``.
+
+    >>> channels_text("call+visit", "en")
+    'Call + Visit'
+    """
+    return " + ".join(channel_name(one, language) for one in code.split("+") if one != "none")
 
 
 def _both(before: str, after: str) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from puntual.audit.chain import AuditLog, Entry
 from puntual.audit.digests import sha256
-from puntual.audit.log import people, person
+from puntual.audit.log import SECOND, people, person, second_of
 from puntual.audit.texts import MISSING, amount, channel_name, figure, known, percent, say
 from puntual.decision.capacity import COLLECTOR_CHANNELS
 from puntual.errors import UsageError
@@ -21,7 +21,7 @@ from puntual.errors import UsageError
 _AROUND = 2
 _OF_A_LIST = [
     "customer_id", "action", "collector_id", "rank", "expected_gain_amount", "contact_cost_amount", "value_amount",
-    "arrears_amount", "past_due_days",
+    "arrears_amount", "past_due_days", SECOND,
 ]  # fmt: skip
 _SHOWN = 12
 """Characters of a hash that are shown."""
@@ -128,6 +128,15 @@ def _versions(entry: Entry, language: str) -> tuple[tuple[str, str], ...]:
     )
 
 
+def _with_seconds(everybody: pd.DataFrame) -> pd.DataFrame:
+    """``everybody`` with a row for each second contact: lists have them after the first ones."""
+    if SECOND not in everybody:
+        return everybody
+    mine = everybody[everybody[SECOND].notna()]
+    second = pd.DataFrame([json.loads(text) for text in mine[SECOND]], index=mine.index)
+    return pd.concat([everybody, mine.assign(**{name: second[name] for name in _OF_A_LIST if name in second})])
+
+
 @dataclass(frozen=True)
 class _Teller:
     row: Mapping[str, Any]
@@ -197,6 +206,7 @@ class _Teller:
                 ("value", self.part(row.get("value_amount"))),
                 ("charge", self.charge()),
             ]
+        found += self.second()
         unknown = row["propensity"] is None
         found += [
             ("plan", self.say("nothing") if plan is None else self.name(plan)),
@@ -211,6 +221,30 @@ class _Teller:
         ]
         found += [("duty", self.duty(one)) for one in json.loads(row.get("duties") or "[]")]
         return tuple((self.say(label), value) for label, value in found)
+
+    def second(self) -> list[tuple[str, str]]:
+        """The second contact of the day: through what and when, its value, and what the rules had to permit."""
+        second = second_of(self.row)
+        if second is None:
+            return []
+        hours = f"{self.moment(second['window_start'])} – {self.moment(second['window_end'], '%H:%M')}"
+        parts = {
+            "gain": "expected_gain_amount",
+            "provision": "provision_avoided_amount",
+            "fee": "fee_amount",
+            "cost": "contact_cost_amount",
+        }
+        text = {name: self.money(second[column]) for name, column in parts.items()}
+        share = percent(self.settings["decision"].get("second_action_share"), self.language)
+        channel = self.name(second["action"])
+        owner = second["collector_id"] or channel
+        place = self.say("second_text", channel=channel, list=owner, rank=second["rank"], hours=hours)
+        value = self.say("second_value_text", value=self.money(second["value_amount"]), share=share, **text)
+        return [
+            ("second", place),
+            ("second_value", value),
+            ("second_rule", self.say(f"second_{second['second_after']}", first=self.name(self.row["action"]))),
+        ]
 
     def duty(self, one: Mapping[str, Any]) -> str:
         """A contact that a rule asks for, by when, and what became of it."""
@@ -245,7 +279,7 @@ class _Teller:
         """The collector's list, or the channel's for messages."""
         return str(self.row["collector_id"]) if self.row["collector_id"] else self.name(self.row["action"])
 
-    def moment(self, value: datetime | None, form: str = "%Y-%m-%d %H:%M") -> str:
+    def moment(self, value: datetime | str | None, form: str = "%Y-%m-%d %H:%M") -> str:
         """A moment in the institution's zone."""
         if value is None:
             return MISSING
@@ -307,6 +341,9 @@ class _Teller:
             said = [self.say("permitted"), self.say("less_than_chosen")]
         else:
             said = [self.say("permitted")]
+        second = second_of(self.row)
+        if second is not None and second["action"] == one["channel_code"]:
+            said = [self.say("permitted"), self.say("chosen_second")]
         return said + ([self.say("by_plan")] if one["greedy_action"] and not one["is_chosen"] else [])
 
     def rule(self, code: str) -> str:
@@ -327,7 +364,7 @@ class _Teller:
 
     def around(self, everybody: pd.DataFrame) -> tuple[tuple[Neighbour, ...], int]:
         """The contacts before and after in the same list, and how many it has."""
-        row = self.row
+        row, everybody = self.row, _with_seconds(everybody)
         if not self.is_contact:
             return (), 0
         if row["action"] in COLLECTOR_CHANNELS and row["collector_id"] is not None:
@@ -339,7 +376,7 @@ class _Teller:
             Neighbour(
                 rank=int(one["rank"]),
                 customer_id=str(one["customer_id"]),
-                is_this=bool(one["customer_id"] == row["customer_id"]),
+                is_this=bool(one["customer_id"] == row["customer_id"] and one["rank"] == row["rank"]),
                 # an entry without the value was written before provisions counted
                 net=figure(
                     one.get("value_amount", one["expected_gain_amount"] - one["contact_cost_amount"]), self.language

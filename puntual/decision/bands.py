@@ -22,10 +22,8 @@ from puntual.decision.plan import Plan
 from puntual.decision.scores import Scores
 from puntual.decision.stability import Stability
 from puntual.errors import RuleError
-from puntual.hour_bands import in_order, minutes_of
+from puntual.hour_bands import LEAST_MINUTES, in_order, minutes_of
 
-LEAST_MINUTES = 15
-"""A band in which a member may be contacted for less than this is not open for the member."""
 _LEAST_FACTOR, _MOST_FACTOR = 0.5, 2.0
 _LEAST_LEFT = 0.1
 _LADDER_NUDGE = 0.4
@@ -75,7 +73,7 @@ class Bands:
         """The actions of the day.
 
         1. Bands are on the institution's clock; a member is contacted in the part of one that the rules permit, if it
-           has at least :data:`LEAST_MINUTES`. Outside its bands a channel that has some is not used.
+           has at least :data:`puntual.hour_bands.LEAST_MINUTES`. Outside its bands a channel that has some is not used.
         2. Reach is that of the member's occupation on the weekday, by the hours of the member's own clock, over the
            mean of all hours by their attempts, and within a half and the double.
 

@@ -49,6 +49,8 @@ class Board:
         self.today = today
         self.concerned = concerned
         extra = [] if policies.has_jurisdiction else [policies.no_jurisdiction_id]
+        if policies.without_hours:
+            extra = [policies.no_hours_id]
         self.ids = [entry.rule.id for entry in policies.rules] + extra
         self.words = len(self.ids) // _WORD_BITS + 1
         self.mask = np.zeros((self.words, len(self.channels), members), dtype=np.int64)

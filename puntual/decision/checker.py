@@ -124,7 +124,7 @@ def check(
     with more than it has), second contacts (``second_contacts``: another channel, permitted after the first as the
     first is after them, the other one taken as ``second_after``, counted in every capacity), and the rules of owners:
     whom each may get, who is placed out, and shares. Languages and familiar faces are preferences of the assignment,
-    which no list breaks.
+    which no list breaks; probabilities are no rule, see :func:`evidence_problems`.
     """
     chosen = decisions[decisions["action"] != "none"]
     second = decisions.iloc[:0] if second_contacts is None else second_contacts
@@ -179,6 +179,23 @@ def check(
                 facts=facts,
             )
     return found + [str(violation) for violation in broken]
+
+
+def evidence_problems(decisions: pd.DataFrame) -> list[str]:
+    """What is wrong with the probabilities of a finished list, one sentence each; no contact is forbidden by it.
+
+    A contact may be without its probability where a draw made it: what the plan would have chosen instead is not
+    certain (a tie, a plan without proof), and where the member is of an experiment, whose arms would each have chosen
+    for themselves. Everybody else's contact has one in (0, 1], and so has no contact unless it was drawn.
+    """
+    found = []
+    for row in decisions.itertuples(index=False):
+        if not pd.isna(row.propensity):
+            if not 0 < row.propensity <= 1 + 1e-9:
+                found.append(f"{row.customer_id}: the probability {row.propensity} is not in (0, 1]")
+        elif not row.is_exploration and pd.isna(row.experiment_id):
+            found.append(f"{row.customer_id}: {row.action} without its probability, and no draw that would explain it")
+    return found
 
 
 def _check_second(chosen: pd.DataFrame, second: pd.DataFrame) -> list[str]:
@@ -261,15 +278,27 @@ def violations(
         for rule in policy["rules"]
         if reading in rule.get("readings", [reading]) and _between(rule, as_of)
     ]
-    has_country = any(policy["scope"].get("jurisdiction") == country for policy in policies)
+    of_country = [policy for policy in policies if policy["scope"].get("jurisdiction") == country]
+    hours_of_country = [
+        rule
+        for policy in of_country
+        for rule in policy["rules"]
+        if rule["kind"] == "window" and rule in rules and not rule.get("where")
+    ]
     own_zones = {policy["timezone"] for policy in policies} - {"per_person", "institution"}
     approved = _approved(facts.templates)
     found: list[Violation] = []
     for row in chosen.itertuples(index=False):
         person = people[row.customer_id]
         who, action = str(row.customer_id), str(row.action)
-        if not has_country:
+        if not of_country:
             found.append(Violation(who, action, f"NO-POLICY-{country}", f"no policy of {country} is in force"))
+        elif not any(_applies(rule, action) for rule in hours_of_country):
+            found.append(
+                Violation(
+                    who, action, f"NO-HOURS-{country}", f"no rule of {country} in force gives the hours of {action}"
+                )
+            )
         zone = _zone(person.zone_name, own_zones)
         used = contact_point_ids.get(row.customer_id) if contact_point_ids is not None else None
         case = _Case(
@@ -441,14 +470,6 @@ def _check_list(
         limit = daily_capacity.get(channel)
         if channel not in _WORKED_BY_PEOPLE and limit is not None and count > limit:
             found.append(f"{count} contacts by {channel}, {limit} a day are allowed")
-    for name, action, chance in zip(
-        decisions["customer_id"], decisions["action"], decisions["propensity"], strict=True
-    ):
-        if pd.isna(chance):
-            if action != "none":
-                found.append(f"{name}: a contact without its probability")
-        elif not 0 < chance <= 1 + 1e-9:
-            found.append(f"{name}: the probability {chance} is not in (0, 1]")
     return found
 
 

@@ -28,6 +28,7 @@ from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.rules import evaluate
 from puntual.decision.scores import Scores
 from puntual.decision.second import nobody, second_contacts, with_attempts
+from puntual.decision.sending import shared_limits
 from puntual.decision.stability import Stability
 from puntual.decision.tables import DECISION_COLUMNS, decision_rows, detail_rows, price_rows, summary_of
 from puntual.errors import RuleError
@@ -224,6 +225,10 @@ def decide(
     if owners is not None and owners.owners and len(team) and len(people):
         by_place = place(people, collectors, team, offered, owners, segments)
         team, offered = by_place.team, by_place.capacities
+    offered = [
+        *offered,
+        *shared_limits(interactions, policies=policies, channels=channels, as_of=as_of, timezone=timezone),
+    ]
     placed = people if by_place is None else people.assign(zone=by_place.place)
     bands = None
     if hour_bands and any(hour_bands.values()):

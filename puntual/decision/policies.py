@@ -152,7 +152,9 @@ class PolicySet(Strict):
     """The rules in force for one country, day and reading, in a fixed order.
 
     ``has_jurisdiction`` False: no policy of the country is in force, and every contact is blocked by
-    ``no_jurisdiction_id``. ``digests`` has the sha256 of each file that takes part.
+    ``no_jurisdiction_id``. ``without_hours``: channels for which no rule of the country in force gives hours to
+    everybody, blocked by ``no_hours_id``: a country of which only the fees are known is not known. ``digests`` has the
+    sha256 of each file that takes part.
     """
 
     country: str
@@ -163,6 +165,12 @@ class PolicySet(Strict):
     digests: dict[str, str]
     files: tuple[Path, ...]
     has_jurisdiction: bool
+    without_hours: tuple[Channel, ...] = ()
+
+    @property
+    def no_hours_id(self) -> str:
+        """Rule id of channels whose hours the law that is in force does not tell."""
+        return f"NO-HOURS-{self.country}"
 
     @property
     def no_jurisdiction_id(self) -> str:
@@ -290,6 +298,13 @@ def load_policies(
         [entry.rule for entry in rules if entry.policy_id in shipped_ids],
         [entry.rule for entry in rules if entry.policy_id not in shipped_ids],
     )
+    of_country = {read.policy.id for read in taking_part if read.policy.scope.jurisdiction == country}
+    with_hours = {
+        channel
+        for entry in rules
+        if entry.policy_id in of_country and isinstance(entry.rule, WindowRule) and entry.rule.where is None
+        for channel in entry.rule.channels
+    }
     return PolicySet(
         country=country,
         as_of=as_of,
@@ -298,7 +313,8 @@ def load_policies(
         not_enforced=tuple(not_enforced),
         digests={read.policy.id: read.digest for read in taking_part},
         files=tuple(read.file for read in taking_part),
-        has_jurisdiction=any(read.policy.scope.jurisdiction == country for read in taking_part),
+        has_jurisdiction=bool(of_country),
+        without_hours=tuple(channel for channel in CHANNELS if channel not in with_hours) if of_country else (),
     )
 
 

@@ -90,7 +90,8 @@ def evaluate(
     1. Attempts are outbound interactions up to the end of ``as_of``, on the calendar of the person's time zone; those
        of the contact day itself count. Inbound ones never do. Planned ones that nothing confirms yet count as made.
     2. Unknown is blocked: status, consent, validity, time zone where the law follows the person, holidays of the year,
-       a country without a policy; a rule of some provinces concerns who has none.
+       a country without a policy, a channel without hours of the country; a rule of some provinces concerns who has
+       none.
     3. A person has one cap however many loans and roles; promises and payments of any of their loans count. Rules of
        scope ``person_debt`` look at the debt of the day's contact (``loan_id``) and at contacts that name none.
     4. ``earliest_permitted_at`` assumes that nothing else happens; a status or a refusal has no known end.
@@ -166,6 +167,8 @@ def _block_status(board: Board, customers: pd.DataFrame, dated: pd.DataFrame | N
         board.block(index, rule.channels, release)
     if not board.policies.has_jurisdiction:
         board.block(len(board.ids) - 1, CHANNELS, np.full(board.members, NEVER))
+    elif board.policies.without_hours:
+        board.block(len(board.ids) - 1, board.policies.without_hours, np.full(board.members, NEVER))
 
 
 @dataclass(frozen=True)
@@ -324,13 +327,14 @@ def _block_promises(
 ) -> None:
     running = promises[promises["promise_status_code"].eq("open").to_numpy(dtype=bool)]
     owner, due = positions(running["customer_id"], members), days_of(running["due_date"])
+    owner, due = owner[owner >= 0], due[owner >= 0]  # a promise of somebody who is not judged
     last = latest(owner, due, board.members)
     release = np.where(last == FREE, FREE, last + grace + 1)
     if not rule.allow:
         board.block(index, rule.channels, release, since=board.today)
         return
     # a reminder may go out on the eve of the last promise, unless an earlier one still rests on that day
-    earlier = (owner >= 0) & (due < last[owner])
+    earlier = due < last[owner]
     before = latest(owner[earlier], due[earlier], board.members)
     eve = np.where((last != FREE) & ((before == FREE) | (before + grace + 1 <= last - 1)), last - 1, FREE)
     late = board.late(index, release)

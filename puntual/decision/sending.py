@@ -1,12 +1,13 @@
-"""Limits of the rules on a whole list: how many more members a channel may reach within 24 hours."""
+"""Limits of the rules on a whole list: how many more members some channels may reach within 24 hours."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 
 import pandas as pd
 
+from puntual.decision.capacity import COLLECTOR_CHANNELS, Capacity, Cell
 from puntual.decision.contact_events import end_of_day_utc
 from puntual.decision.policies import PolicySet
 from puntual.decision.rule_kinds import MaxUsersRule
@@ -20,11 +21,11 @@ def daily_room(
     as_of: date,
     timezone: str,
 ) -> dict[str, int | None]:
-    """``daily_capacity`` by channel, tightened by the rules of kind ``max_users``.
+    """``daily_capacity`` by channel, tightened by the rules of kind ``max_users`` over one channel of messages.
 
     Whoever was reached from the day before ``as_of`` on may share 24 hours with a message of ``as_of``, whatever the
     hour of either: all of them are taken off the rule's number, and a member who was reached is not counted out when
-    reached again. A rule of several channels leaves its room to each: the checker looks at them together.
+    reached again. Rules of several channels, or of people's channels: :func:`shared_limits`.
 
     Args:
         daily_capacity: contacts a day by channel; None is no limit of the institution's own.
@@ -34,17 +35,42 @@ def daily_room(
         timezone: the institution's zone.
     """
     room = dict(daily_capacity)
+    for rule, left in _left(interactions, policies, as_of, timezone):
+        if _is_of_one_channel(rule) and rule.channels[0] in room:
+            own = room[rule.channels[0]]
+            room[rule.channels[0]] = left if own is None else min(own, left)
+    return room
+
+
+def shared_limits(
+    interactions: pd.DataFrame, *, policies: PolicySet, channels: Sequence[str], as_of: date, timezone: str
+) -> list[Capacity]:
+    """One limit (``rule:<id>``) over all ``channels`` of each ``max_users`` rule that :func:`daily_room` leaves out.
+
+    So the channels share what the rule leaves, and a rule on calls or visits holds beside the collectors' capacity. A
+    member with two contacts of the day counts twice: on the safe side of the rule.
+    """
+    found = []
+    for rule, left in _left(interactions, policies, as_of, timezone):
+        cells = tuple(Cell(channel) for channel in channels if channel in rule.channels)
+        if cells and not _is_of_one_channel(rule):
+            found.append(Capacity(f"rule:{rule.id}", cells, left))
+    return found
+
+
+def _is_of_one_channel(rule: MaxUsersRule) -> bool:
+    return len(rule.channels) == 1 and rule.channels[0] not in COLLECTOR_CHANNELS
+
+
+def _left(
+    interactions: pd.DataFrame, policies: PolicySet, as_of: date, timezone: str
+) -> Iterator[tuple[MaxUsersRule, int]]:
+    """Each rule, and how many more members it lets be reached."""
     since = end_of_day_utc(as_of - timedelta(days=2), timezone)
-    recent = interactions[
-        (interactions["direction_code"].eq("outbound") & (interactions["occurred_at"] >= since)).to_numpy(dtype=bool)
-    ]
+    is_recent = interactions["direction_code"].eq("outbound") & (interactions["occurred_at"] >= since)
+    recent = interactions[is_recent.to_numpy(dtype=bool)]
     for _, entry in policies.of_kind("max_users"):
         rule = entry.rule
         assert isinstance(rule, MaxUsersRule)
         reached = recent.loc[recent["channel_code"].isin(rule.channels).to_numpy(dtype=bool), "customer_id"]
-        left = max(rule.n - int(pd.Series(reached.unique()).size), 0)
-        for channel in rule.channels:
-            if channel in room:
-                own = room[channel]
-                room[channel] = left if own is None else min(own, left)
-    return room
+        yield rule, max(rule.n - int(reached.nunique()), 0)

@@ -26,7 +26,7 @@ def log_decision(root: Path, size: int = 80, **changed: Any) -> DecisionOutcome:
     outcome = decide(**inputs)
     digest = keep_inputs(home, snapshot.as_of_date, inputs)
     record = Record.of(home, logged.settings(), snapshot.as_of_date, "run")
-    decided = {"decisions": outcome.decisions, "details": outcome.details, "prices": outcome.prices}
+    decided = {name: getattr(outcome, name) for name in ("decisions", "details", "prices", "second_contacts")}
     summary = {**outcome.summary, "inputs_sha256": digest, "rule_versions": inputs["policies"].digests}
     record.gather(decided, summary, {"default_risk": {"version": "v1"}}, logged.REASONS, {})
     with record.committed(snapshot.folder.name):

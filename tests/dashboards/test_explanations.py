@@ -112,4 +112,4 @@ def test_what_if_in_english_and_on_the_ladder(open_page, shared_home, tmp_path):
     assert not app.exception
     assert app.title[0].value == "What if…?"
     assert "The channel model is off" in app.info[0].value
-    assert "Net value" not in values(app)
+    assert "Value of the contacts" not in values(app)

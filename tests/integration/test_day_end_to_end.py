@@ -210,6 +210,21 @@ def test_lists_speak_of_all_the_loans_of_a_member(snapshot, finished_home):
         assert ("sus créditos" in row["Cómo empezar"].lower()) == (loans[row["Código del socio"]] > 1), row
 
 
+def test_nobody_is_called_where_a_stranger_answered_last(snapshot, finished_home, as_of):
+    contacts = warehouse_of(finished_home).read(
+        "select customer_id, outcome_code from marts.fct_interactions where occurred_date < {} and channel_code in"
+        " ('call', 'ivr') and outcome_code in ('wrong_number', 'right_party', 'promise', 'refusal', 'dispute',"
+        " 'callback') order by occurred_at",
+        [as_of],
+    )
+    last = contacts.groupby("customer_id")["outcome_code"].last()
+    strangers = set(last.index[last == "wrong_number"])
+    decisions = pd.read_parquet(snapshot.folder / "decisions.parquet")
+    theirs = decisions[decisions["customer_id"].isin(strangers)]
+    assert len(theirs) > 0
+    assert set(theirs["action"]) <= {"none", "email", "visit"}
+
+
 def test_the_published_database_holds_the_same_tables(snapshot):
     with duckdb.connect(str(snapshot.folder / "published.duckdb"), read_only=True) as connection:
         for file in sorted((snapshot.folder / "bi").glob("*.parquet")):

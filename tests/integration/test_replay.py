@@ -138,7 +138,7 @@ def test_the_commands(finished_home, packed, tmp_path):
     assert len(out.read_text(encoding="utf-8-sig").splitlines()) == 1 + 6 * len(AuditLog(Home(finished_home)).entries())
     done = runner.invoke(app, ["whatif", home, "--set", "channels.call.capacity=+10%"], env={"COLUMNS": "150"})
     assert done.exit_code == 0, done.output
-    assert "Valor neto" in done.output
+    assert "Valor de los contactos" in done.output
 
 
 def decisions(home: Path):

@@ -75,7 +75,7 @@ def run_day(
         with record.made_again(folder):
             (folder / "decisions.json").write_text(outcome.decisions.to_json(orient="records", date_format="iso"))
             (folder / "list.csv").write_text(text)
-        decided = {"decisions": outcome.decisions, "details": outcome.details, "prices": outcome.prices}
+        decided = {name: getattr(outcome, name) for name in ("decisions", "details", "prices", "second_contacts")}
         summary = {**outcome.summary, "inputs_sha256": digest, "rule_versions": inputs["policies"].digests}
         record.gather(
             decided, summary, {"default_risk": {"version": "v1"}}, REASONS, {"query": pd.DataFrame({"a": [1]})}

@@ -15,6 +15,7 @@ from puntual.decision.capacity import roster
 from puntual.decision.decide import decide
 from puntual.errors import UsageError
 from tests.unit.audit import logged
+from tests.unit.decision.test_second import TEAM, TRIED
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,7 @@ def test_the_answer_is_that_of_the_decision_itself(inputs):
 def test_more_room_is_never_worth_less_and_the_members_are_named(inputs):
     found = what_if(inputs, asked("channels.ivr.capacity=+20"))
     figures = {key: (before, after) for key, before, after in found.figures()}
-    assert figures["net"][1] > figures["net"][0]
+    assert figures["value"][1] > figures["value"][0]
     assert figures["contacts"][1] >= figures["contacts"][0]
     members = found.members()
     assert set(members["kind"]) <= {"entering", "leaving", "changed"}
@@ -166,6 +167,43 @@ def test_on_the_ladder_no_money_is_made_up(inputs):
     found = what_if({**inputs, "channel_scores": None}, asked("channels.ivr.capacity=2"))
     assert not found.is_money
     figures = {key: (before, after) for key, before, after in found.figures()}
-    assert figures["gain"] == figures["net"] == (None, None)
+    assert figures["gain"] == figures["value"] == (None, None)
     assert figures["cost"][0] > 0
     assert figure_rows(found, "USD", "es")[0][1] == "—"
+
+
+def test_the_value_that_is_compared_is_the_one_that_is_maximised_with_every_part():
+    names = [f"m{number:05d}" for number in range(60)]
+    stakes = pd.DataFrame({"customer_id": names, "roll_amount": 200.0, "enough_amount": 50.0})
+    stakes = stakes.assign(enough_probability=1.0, fee_amount=6.38, fee_channels='["call","email"]')
+    inputs = logged.arguments(60, exploration_share=0.0, stakes=stakes, provision_weight=0.0)
+    inputs["channel_scores"] = inputs["channel_scores"].assign(expected_amount=50.0, pay_probability=0.2)
+    found = what_if(inputs, asked("decision.provision_weight=0.5", "channels.ivr.capacity=9"))
+    figures = {key: (before, after) for key, before, after in found.figures()}
+    for outcome, at in ((found.before, 0), (found.after, 1)):
+        assert figures["value"][at] == pytest.approx(outcome.decisions["value_amount"].sum())
+        parts = [figures[name][at] for name in ("gain", "provision", "fee", "cost")]
+        assert figures["value"][at] == pytest.approx(sum(parts[:3]) - parts[3])
+    assert figures["provision"][1] > figures["provision"][0] == 0
+    labels = [row[0] for row in figure_rows(found, "USD", "en")]
+    assert labels[:5] == [
+        "Expected extra recovery", "Provision avoided", "Collection fee expected", "Cost of the contacts",
+        "Value of the contacts",
+    ]  # fmt: skip
+
+
+def test_second_contacts_count_in_figures_and_members():
+    tried = TRIED | {"actions_per_person": 1}
+    inputs = logged.arguments(60, seed=2, exploration_share=0.0, **tried) | {"collectors": TEAM}
+    found = what_if(inputs, asked("decision.actions_per_person=2"))
+    second = found.after.second_contacts
+    assert len(second)
+    figures = {key: (before, after) for key, before, after in found.figures()}
+    assert figures["second"] == (0, len(second))
+    assert figures["contacts"][1] - figures["contacts"][0] == len(second)
+    assert figures["value"][1] - figures["value"][0] == pytest.approx(second["value_amount"].sum())
+    members = found.members().set_index("customer_id")
+    assert set(members.index) == set(second["customer_id"]) and set(members["kind"]) == {"changed"}
+    for row in second.itertuples():
+        assert members.loc[row.customer_id, "after"] == f"{members.loc[row.customer_id, 'before']}+{row.action}"
+    assert "second" not in dict((key, 0) for key, _, _ in what_if(inputs, []).figures())

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puntual.decision import plan as planning
+from puntual.decision.checker import evidence_problems
 from puntual.decision.explore import affordable, explore, worth_trying
-from tests.unit.decision.test_decide import COSTS, book, in_arms, run, team
+from tests.unit.decision.test_decide import COSTS, book, in_arms, judged, run, team
+from tests.unit.decision.test_minimums import duties
 from tests.unit.decision.worlds import TUESDAY
 
 CHANNELS = list(COSTS)
@@ -45,6 +47,45 @@ def test_the_logged_propensity_is_recomputed_from_the_log(seed: int, most_cost: 
     # What has no propensity met a full capacity or a tie and is no evidence.
     assert found.decisions.loc[~told, "is_exploration"].all()
     assert (~told).sum() <= found.summary["exploration_overflow_count"] + 1
+
+
+def with_equal_gains(inputs):
+    scores = inputs["channel_scores"]
+    gain = scores.groupby("channel_code")["gain_amount"].transform("mean")
+    return inputs | {"channel_scores": scores.assign(gain_amount=gain)}
+
+
+@pytest.mark.parametrize("case", ["budget", "ties", "duty_in_an_experiment"])
+def test_a_contact_may_be_without_its_probability_only_where_a_draw_explains_it(case: str) -> None:
+    inputs = book(120, seed=2)
+    options = {"exploration_share": 0.4, "seed": 2}
+    if case == "budget":
+        # a budget beside pools leaves a gap, so that nobody's other choice is proven
+        options |= {"daily_budget": 20.0}
+    elif case == "ties":
+        inputs = with_equal_gains(inputs)
+    else:
+        names = inputs["features"]["customer_id"].tolist()
+        options = {
+            "arms": in_arms(*((name, "puntual") for name in names[:20]), held=0.3),
+            "duties": duties(*({"customer_id": name, "is_last_chance": True} for name in names[:4])),
+        }
+    found = run(inputs, **options)
+    contacts = found.decisions[found.decisions["action"] != "none"]
+    unknown = contacts[contacts["propensity"].isna()]
+    assert len(unknown) > 0 and len(contacts) > len(unknown)
+    assert judged(found, inputs) == [] and evidence_problems(found.decisions) == []
+    if case == "duty_in_an_experiment":
+        assert unknown["reason_codes"].str.contains("MINIMUM_DUTY").all() and not unknown["is_exploration"].any()
+    # the same NULL where nobody was drawn is evidence that was lost
+    lost = found.decisions["propensity"].notna() & ~found.decisions["is_exploration"]
+    row = found.decisions.index[lost & found.decisions["experiment_id"].isna()][0]
+    holed = found.decisions.copy()
+    holed.loc[row, "propensity"] = np.nan
+    problems = evidence_problems(holed)
+    assert len(problems) == 1 and holed.loc[row, "customer_id"] in problems[0]
+    holed.loc[row, "propensity"] = 1.5
+    assert "not in (0, 1]" in evidence_problems(holed)[0]
 
 
 def test_over_seeds_each_action_is_taken_as_often_as_logged() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,11 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.steps.contact_facts import read_statuses, read_templates, unconfirmed
-from puntual.decision.checker import violations
+from pipelines.steps.contact_facts import read_statuses, read_templates, unconfirmed, without_wrong_numbers
+from puntual.decision.checker import Violation, violations
 from puntual.decision.facts import ContactFacts
 from puntual.decision.holiday_calendar import HolidayCalendar
-from puntual.decision.policies import load_policies
+from puntual.decision.policies import PolicySet, load_policies
 from puntual.decision.rule_kinds import CHANNELS
 from puntual.decision.rules import evaluate
 from puntual.decision.sending import daily_room
@@ -24,7 +25,7 @@ from puntual.errors import RuleError
 from tests.property import rule_cases
 from tests.unit.decision import worlds
 from tests.unit.decision.test_policies import load, own
-from tests.unit.decision.worlds import TUESDAY, at, customers, events, every_point, judge, policies, promises
+from tests.unit.decision.worlds import POLICIES, TUESDAY, at, customers, events, every_point, judge, policies, promises
 
 
 def judged(facts: ContactFacts | None = None, **given: Any) -> pd.DataFrame:
@@ -151,6 +152,38 @@ def test_5_a_day_is_settled_once_a_later_one_has_arrived():
     # a young book: nothing planned yet, or nobody contacted yet
     assert unconfirmed(plans.iloc[:0], past).empty and unconfirmed(plans.iloc[:0], past.iloc[:0]).empty
     assert unconfirmed(plans, past.iloc[:0])["customer_id"].tolist() == ["a", "b", "c"]
+
+
+def test_a_number_of_somebody_else_is_held_back_until_it_is_answered_or_delivered_anew():
+    points = pd.DataFrame(
+        [
+            # member, kind, updated_at, whether it may be used
+            ("stranger", "mobile", "2026-01-01", False),
+            ("stranger", "landline", None, False),  # the outcome names no number
+            ("stranger", "email", None, True),
+            ("stranger", "address", None, True),
+            ("answered_since", "mobile", None, True),
+            ("answered_before", "mobile", None, False),
+            ("delivered_since", "mobile", "2026-05-02", True),
+            ("never_wrong", "mobile", None, True),
+        ],
+        columns=["customer_id", "kind_code", "updated_at", "may"],
+    ).assign(is_valid=True)
+    answers = pd.DataFrame(
+        [
+            ("answered_before", "2026-05-01", "2026-04-01"),
+            ("answered_since", "2026-05-01", "2026-06-01"),
+            ("delivered_since", "2026-05-01", None),
+            ("stranger", "2026-05-01", None),
+        ],
+        columns=["customer_id", "wrong_at", "right_at"],
+    )
+    assert without_wrong_numbers(points, answers)["is_valid"].tolist() == points["may"].tolist()
+    not_valid = points.assign(is_valid=False)
+    assert not without_wrong_numbers(not_valid, answers)["is_valid"].any()
+    nobody = answers.iloc[:0]
+    assert without_wrong_numbers(points, nobody)["is_valid"].all()
+    assert without_wrong_numbers(points.iloc[:0], nobody).empty
 
 
 @pytest.mark.parametrize("country", list(rule_cases.ZONES))
@@ -367,3 +400,57 @@ def test_a_rule_of_every_kind_is_a_file_and_no_code(tmp_path: Path):
     assert {"OWN/known_status", "OWN/past_due_days", "OWN/min_amount", "OWN/service_window"} <= set(
         by(found, "sms")
     ) | {"OWN/service_window"}
+
+
+def test_a_country_of_which_only_the_fees_are_in_force_contacts_nobody(tmp_path: Path):
+    shipped = tmp_path / "shipped"
+    shutil.copytree(POLICIES, shipped)
+    base = shipped / "EC-BASE.yaml"
+    base.write_text(base.read_text().replace("effective_from: null", "effective_from: 2027-01-01"))
+    sunday = date(2026, 6, 28)
+    rules = load_policies(shipped, None, "EC", sunday)
+    assert rules.has_jurisdiction and set(rules.without_hours) == set(CHANNELS)
+    found = judge(rules=rules, as_of=sunday)
+    assert not found["is_allowed"].any() and found["window_start"].isna().all() and found["is_never"].all()
+    assert all("NO-HOURS-EC" in one for one in found["blocked_by"])
+    assert {violation.rule_id for violation in whole_night(rules, sunday)} >= {"NO-HOURS-EC"}
+    # from its own day on the law counts again, and the checker wants its hours
+    later = date(2027, 6, 29)
+    rules = load_policies(shipped, None, "EC", later)
+    assert rules.without_hours == ()
+    assert {violation.rule_id for violation in whole_night(rules, later)} >= {"EC-BASE/hours"}
+
+
+def test_hours_of_some_channels_leave_the_others_blocked(tmp_path: Path):
+    shipped = tmp_path / "shipped"
+    shutil.copytree(POLICIES, shipped)
+    law = shipped / "PE-29571.yaml"
+    kept = law.read_text().replace("readings: [strict_default]", "readings: [alternative_reading]")
+    law.write_text(kept)
+    rules = load_policies(shipped, None, "PE", TUESDAY)
+    assert set(rules.without_hours) & set(worlds.CHANNELS) == {"whatsapp", "sms", "email"}
+    found = judge(rules=rules, holidays=worlds.calendar("PE"), timezone="America/Lima")
+    assert [name for _, name in found.index[found["is_allowed"]]] == ["call", "ivr", "visit"]
+    assert found.loc[("ana", "sms"), "blocked_by"] == '["NO-HOURS-PE"]'
+
+
+def whole_night(rules: PolicySet, day: date) -> list[Violation]:
+    """What the checker says of one call at any hour of ``day``."""
+    night = pd.DataFrame({"customer_id": ["ana"], "action": "call"})
+    start = at(f"{day} 00:00")
+    return violations(
+        night.assign(window_start=start, window_end=start + pd.Timedelta(hours=24)),
+        features=customers({}),
+        customers=customers({}),
+        contact_points=every_point(),
+        interactions=events(),
+        promises=promises(),
+        payments=worlds.payments(),
+        policy_files=rules.files,
+        holidays=worlds.calendar(),
+        country="EC",
+        currency="USD",
+        timezone=worlds.QUITO,
+        reading="strict_default",
+        as_of=day,
+    )

@@ -57,6 +57,12 @@ def test_a_law_counts_from_its_day():
     assert not load(None, "CO", date(2023, 10, 9)).has_jurisdiction
 
 
+@pytest.mark.parametrize("country", COUNTRIES)
+@pytest.mark.parametrize("reading", ["strict_default", "alternative_reading"])
+def test_every_shipped_country_gives_hours_for_every_channel(country: str, reading: str):
+    assert load(None, country, reading=reading).without_hours == ()
+
+
 def test_a_minimum_in_another_currency_is_listed_not_compared():
     found = load(None, "MX", currency="MXN")
     assert "INST-DEFAULT/minimum_amount" in {entry.id for entry in found.not_enforced}

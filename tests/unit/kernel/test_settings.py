@@ -4,7 +4,7 @@ import pytest
 
 from puntual.errors import UsageError
 from puntual.paths import Home
-from puntual.settings import load_settings, settings_text
+from puntual.settings import ChannelSettings, load_settings, settings_text
 
 
 def write(folder: Path, text: str) -> Home:
@@ -194,3 +194,49 @@ def test_a_letter_further_down_names_its_line(tmp_path):
 def test_a_date_that_does_not_exist_is_an_error_and_not_a_traceback(tmp_path):
     with pytest.raises(UsageError, match="not valid YAML"):
         load_settings(write(tmp_path, settings_text().replace('"Mi cooperativa"', "2026-02-31")))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("channels.sms.daily_capacity", 10**20),
+        ("channels.sms.daily_capacity", 10**9 + 1),
+        ("channels.sms.cost", ".inf"),
+        ("channels.sms.cost", ".nan"),
+        ("channels.sms.daily_budget", ".inf"),
+        ("channels.sms.hour_bands", '{"08:00-10:00": 100000000000000000000}'),
+        ("channels.sms.hour_bands", '{"08:00-08:14": 5}'),
+        ("decision.daily_budget", ".inf"),
+        ("decision.daily_budget", ".nan"),
+        ("decision.daily_budget", 1e10),
+        ("decision.stay_amount", ".nan"),
+        ("decision.provision_weight", ".nan"),
+        ("decision.exploration_max_cost", ".inf"),
+        ("decision.exploration_max_cost_share", ".nan"),
+    ],
+)
+def test_a_figure_without_end_or_sense_is_refused_under_its_key(tmp_path, key, value):
+    assert_refused(tmp_path, key, value)
+    if "capacity" in key:
+        assert load_settings(write(tmp_path, asked(key, 10**9))).channels["sms"].daily_capacity == 10**9
+
+
+def assert_refused(folder: Path, key: str, value: object) -> None:
+    with pytest.raises(UsageError) as refused:
+        load_settings(write(folder, asked(key, value)))
+    assert key.rsplit(".", 1)[-1] in str(refused.value) and "puntual.yaml" in str(refused.value)
+
+
+def asked(key: str, value: object) -> str:
+    """Valid settings with one figure changed."""
+    place = "institution: {name: Coop, country: EC, timezone: America/Guayaquil, currency: USD, language: es}\n"
+    *above, name = key.split(".")
+    cost = "" if name == "cost" else "cost: 0.03, "
+    if above[0] == "channels":
+        return f"{place}channels: {{sms: {{{cost}{name}: {value}}}}}\n"
+    return f"{place}channels: {{sms: {{cost: 0.03}}}}\ndecision: {{{name}: {value}}}\n"
+
+
+def test_a_band_of_the_least_minutes_is_accepted_and_a_budget_over_a_tiny_cost_is_bounded():
+    assert ChannelSettings(cost=1, hour_bands={"08:00-08:15": 5}).hour_bands == {"08:00-08:15": 5}
+    assert ChannelSettings(cost=1e-300, daily_budget=10**9).contacts_a_day == 10**9
