@@ -170,7 +170,7 @@ def day_summary(home: Path, result: Any) -> None:
     _out.print(table)
     for name, entry in snapshot.manifest["models"].items():
         say(f"{name}: {entry['status']}" + (f" — {entry['reason']}" if entry.get("reason") else ""))
-    for line in snapshot.manifest.get("duty_alarms", []):
+    for line in [*snapshot.manifest.get("duty_alarms", []), *snapshot.manifest.get("plan_warnings", [])]:
         color = "red" if line["severity"] == "alarm" else "yellow"
         say(f"[{color}]{line['severity']}[/{color}] {escape(line['text_en'])}")
     if not published["is_new"]:

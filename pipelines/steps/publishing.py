@@ -232,6 +232,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
         "channel_model": {"status": models[CHANNEL_MODEL]["status"], "reason": models[CHANNEL_MODEL]["reason"]},
         "model_alarms": alarms,
         "duty_alarms": alarm_lines(decided["duty_alarms"]),
+        "plan_warnings": summary.get("warnings", []),
         "rule_versions": summary.get("rule_versions", {}),
         "rules_not_enforced": summary.get("rules_not_enforced", []),
         "experiments": experiments,

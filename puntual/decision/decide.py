@@ -24,6 +24,7 @@ from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.minimums import Minimums
 from puntual.decision.owners import LastOwners, OwnerRules, Placement, place, zone_of_place
 from puntual.decision.plan import Plan, make_plan
+from puntual.decision.plan_warnings import idle_bands, no_second
 from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.rules import evaluate
 from puntual.decision.scores import Scores
@@ -325,6 +326,9 @@ def decide(
     prices["zone"] = pd.Series([zone_of_place(key) for key in prices["zone"]], index=prices.index, dtype=object)
     summary = summary_of(people, plan, scores, channels, policies, team, int(chosen.sum()), exploration_share)
     summary["assignment"] = evenness
+    summary["warnings"] = idle_bands(bands)
+    if actions_per_person > 1:
+        summary["warnings"] += no_second(second, is_model=scores.is_model, reached=second_after == "reached")
     if actions_per_person > 1:
         summary |= second.summary()
     summary["duty_overdue_count"] = int((alarms["state_code"] == OVERDUE).sum())

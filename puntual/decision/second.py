@@ -7,6 +7,8 @@ the second ones can be worth no more than the best plan of theirs with every cap
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,8 +32,8 @@ _OF_A_CONTACT = ("action", "window_start", "window_end", "collector_id", "rank",
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-Judge = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
-"""Verdicts of the rules for some members if these attempts had been made as well."""
+Judge = Callable[[pd.DataFrame, pd.DataFrame | None], pd.DataFrame]
+"""Verdicts of the rules for some members if these attempts (None: no more) had been made as well."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,15 @@ class Second:
     """``contacts``: one row per second contact, :data:`SECOND_COLUMNS`, by customer_id; ``expected_gain_amount``,
     ``provision_avoided_amount``, ``fee_amount`` and ``value_amount`` are discounted, ``propensity`` is NULL.
     ``used``: of each capacity. ``value``, ``most_lost``: in money; what they add, and how much more a joint plan of
-    first and second contacts could add at most.
+    first and second contacts could add at most. ``ruled_out``: where the rules leave no second contact to anybody,
+    those that a first contact sets against it, the most frequent first.
     """
 
     contacts: pd.DataFrame
     used: Ints
     value: float
     most_lost: float
+    ruled_out: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Figures of the run."""
@@ -141,11 +145,18 @@ def second_contacts(
     found = np.flatnonzero(choice >= 0)
     most = _most(people, plan, scores, offered, channels, share)
     if not found.size:
-        return replace(nobody(len(offered)), most_lost=most)
+        ruled = () if allowed.any() else _set_against(judge(mine, None), verdicts, others.reshape(-1))
+        return replace(nobody(len(offered)), most_lost=most, ruled_out=ruled)
     rowed = _rows(decisions.iloc[rows[found]], found, choice[found], timed, discounted, channels)
     # the first must be allowed after the second as well
     again = judge(mine.iloc[found].reset_index(drop=True), attempts(rowed, reached))
     still = again["is_allowed"].to_numpy(dtype=bool).reshape(-1, width)[np.arange(found.size), first[found]]
+    if not still.any():
+        of_first = np.zeros((found.size, width), dtype=bool)
+        of_first[np.arange(found.size), first[found]] = True
+        before = judge(mine.iloc[found].reset_index(drop=True), None)
+        ruled = _set_against(before, again, of_first.reshape(-1))
+        return replace(nobody(len(offered)), most_lost=most, ruled_out=ruled)
     found, rowed = found[still], rowed[still].reset_index(drop=True)
     kinds = None if hours is None else hours.action_of(action[found])
     rowed["collector_id"] = _collectors(rowed, mine.iloc[found], spent, familiar, kinds)
@@ -153,6 +164,16 @@ def second_contacts(
     value = float(rowed["value_amount"].sum())
     used = _used(rowed, mine.iloc[found], offered, team, channels, kinds)
     return Second(rowed, used, value, max(most - value, 0.0))
+
+
+def _set_against(before: pd.DataFrame, after: pd.DataFrame, cells: Flags) -> tuple[str, ...]:
+    """Rules that block ``cells`` of ``after`` and did not in ``before``, by how many they block, then by name."""
+    pairs = pd.DataFrame({"before": before["blocked_by"], "after": after["blocked_by"]})[cells]
+    counted: Counter[str] = Counter()
+    for (old, new), rows in pairs.value_counts().items():
+        for name in set(json.loads(new)) - set(json.loads(old)):
+            counted[name] += int(rows)
+    return tuple(sorted(counted, key=lambda name: (-counted[name], name)))
 
 
 def _most(

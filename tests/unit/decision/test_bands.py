@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -269,3 +270,17 @@ def test_bands_may_not_overlap_nor_be_of_a_channel_that_is_not_offered():
         ChannelSettings(cost=1, hour_bands={"09:59-11:00": 1, "08:00-10:00": 1})
     with pytest.raises(RuleError, match="not offered: letter"):
         run(book(3), hour_bands={"letter": {"08:00-10:00": 1}})
+
+
+def test_a_band_outside_everybodys_hours_is_said():
+    inputs = book(40, seed=1)
+    # Ecuador's hours end at 20:00: of 19:50-21:00 ten minutes are left, fewer than a contact is given
+    found = run(inputs, hour_bands={"call": {"08:00-10:00": 5, "19:50-21:00": 7, "22:00-23:00": 50, "23:00-24:00": 0}})
+    assert [line["code"] for line in found.summary["warnings"]] == ["idle_band", "idle_band"]
+    for line, band, count in zip(found.summary["warnings"], ["19:50-21:00", "22:00-23:00"], ["7", "50"], strict=True):
+        for text in (line["text_es"], line["text_en"]):
+            assert band in text and f" {count} conta" in text and "channels.call.hour_bands" in text
+    assert run(inputs, hour_bands=BANDS).summary["warnings"] == []
+    # on a Sunday the channel itself is closed, and its bands are not the reason
+    closed = run(inputs, hour_bands={"call": {"22:00-23:00": 50}}, as_of=date(2026, 6, 28))
+    assert closed.summary["warnings"] == [] and closed.summary["contact_count"] == 0

@@ -260,3 +260,30 @@ def test_they_are_stored_with_the_columns_of_the_decisions():
     of_first = decided_columns("decisions.decisions")
     assert stored == {**of_first, "contact_point_id": "text"}
     assert tuple(stored) == SECOND_COLUMNS == tuple(run(book(8), **TWO).second_contacts.columns)
+
+
+@pytest.mark.parametrize(
+    ("options", "rules_named"),
+    [
+        (TWO | {"policies": ONE_PER_CHANNEL}, ["INST-DEFAULT/recent_conversation"]),
+        (TWO | {"policies": worlds.policies()}, ["EC-BASE/one_a_day"]),
+        (TRIED | {"policies": worlds.policies()}, ["EC-BASE/one_a_day"]),
+    ],
+)
+def test_two_contacts_a_day_that_the_rules_forbid_are_said(options: dict[str, Any], rules_named: list[str]):
+    found = run(book(30, seed=2) | {"collectors": TEAM}, **options)
+    assert found.second_contacts.empty
+    (line,) = found.summary["warnings"]
+    assert line["code"] == "second_ruled_out" and line["severity"] == "warning"
+    for text in (line["text_es"], line["text_en"]):
+        assert all(name in text for name in rules_named) and "CONTACT-POINTS" not in text
+        assert options.get("second_after", "reached") in text
+
+
+def test_two_contacts_a_day_that_are_possible_or_not_asked_for_give_no_warning():
+    inputs = book(30, seed=2) | {"collectors": TEAM}
+    assert run(inputs, **TRIED).summary["warnings"] == [] == run(inputs).summary["warnings"]
+    # worth nothing is no rule's doing
+    assert run(inputs, **(TRIED | {"second_action_share": 0.0})).summary["warnings"] == []
+    (line,) = run(inputs | {"channel_scores": None}, **TWO).summary["warnings"]
+    assert line["code"] == "second_without_model"
