@@ -4,10 +4,13 @@ A change is a key and a value. Keys are those of ``puntual.yaml`` where there is
 
     channels.<channel>.capacity      contacts a day: of messages the limit, of calls and visits what the team does
     channels.<channel>.cost          of one contact
+    channels.<channel>.hour_bands.<band>   contacts of a channel in a band of hours; the channel's capacity takes its
+                                     bands along, by the same part
     collectors.capacity              of the whole team
     collectors.team.<team>.capacity  of one team
     collectors.<id>.capacity         of one collector
     decision.<name>                  any other figure that the decision takes: exploration_share, seed, …
+    arrears.promise_grace_days       days before a promise counts as broken
 
 A value is a figure (``800``), a change of it (``+50``, ``-20``), a share (``+10%``) or ``none``: no limit.
 """
@@ -27,18 +30,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from puntual.audit.inputs import complete
 from puntual.decision.capacity import COLLECTOR_CHANNELS, roster
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.errors import UsageError
-from puntual.settings import DecisionSettings
+from puntual.hour_bands import in_order
+from puntual.settings import ChannelSettings, Settings
 
 _VALUE = re.compile(r"^(?P<sign>[+-]?)(?P<figure>\d+(?:\.\d+)?)(?P<percent>%?)$")
 _NO_LIMIT = {"none", "null"}
 _ELSEWHERE = {"costs", "daily_capacity", "as_of", "timezone"}
 """Arguments that have keys of their own, or that are no figure of a day to play with."""
+
+
+MOST = 1_000_000_000
+"""The largest figure that anything can be changed to; what the settings bound lower stays so."""
+_KEYS = {"fee_weight": "decision.collection_fee_weight", "promise_grace_days": "arrears.promise_grace_days"}
+"""Figures of the decision that ``puntual.yaml`` has under another key than ``decision.<name>``."""
+
+
+def key_of(argument: str) -> str:
+    """The key of ``puntual.yaml`` for a figure of :func:`puntual.decision.decide.decide`.
+
+    >>> key_of("fee_weight"), key_of("seed")
+    ('decision.collection_fee_weight', 'decision.seed')
+    """
+    return _KEYS.get(argument, f"decision.{argument}")
 
 
 @dataclass(frozen=True)
@@ -77,16 +96,22 @@ class Change:
         """The figure after the change.
 
         Raises:
-            UsageError: there is no figure that could become more or less, or it would be negative.
+            UsageError: there is no figure that could become more or less, or it would be negative or above
+                :data:`MOST`.
         """
         if self.how == "absolute":
-            return self.figure
+            return self._bounded(self.figure)
         if before is None:
             raise UsageError(f"{self.key} has no limit today, so nothing can be added to it; give a figure, as in 500")
         assert self.figure is not None
         after = before + self.figure if self.how == "added" else before * (1 + self.figure)
         if after < 0:
             raise UsageError(f"{self.key}={self.text} would make it {after:g}; it is {before:g} and cannot be negative")
+        return self._bounded(after)
+
+    def _bounded(self, after: float | None) -> float | None:
+        if after is not None and not after <= MOST:
+            raise UsageError(f"{self.key}={self.text} is too large; the largest allowed is {MOST}")
         return after
 
 
@@ -104,7 +129,7 @@ class WhatIf:
     """Two decisions of one day.
 
     Attributes:
-        changes: what was changed, in the order asked for.
+        changes: what was changed, in the order asked for; after a channel's capacity the bands that went along.
         before: the decision as it was.
         after: with the changes.
     """
@@ -177,7 +202,7 @@ def what_if(arguments: Mapping[str, Any], changes: Sequence[Change], before: Dec
     given = complete(decide, arguments)
     changed, done = dict(given), []
     for change in changes:
-        done.append(_apply(changed, change))
+        done += _apply(changed, change)
     return WhatIf(tuple(done), before or decide(**given), decide(**changed))
 
 
@@ -200,6 +225,8 @@ def keys(arguments: Mapping[str, Any]) -> dict[str, float | None]:
     for channel in given["costs"]:
         found[f"channels.{channel}.capacity"] = _channel_capacity(given, channel)
         found[f"channels.{channel}.cost"] = float(given["costs"][channel])
+        for band, count in in_order(_bands(given, channel)):
+            found[f"channels.{channel}.hour_bands.{band}"] = float(count)
     team = _at_work(given)
     found["collectors.capacity"] = float(team["daily_capacity"].sum())
     if "team" in team:
@@ -210,7 +237,7 @@ def keys(arguments: Mapping[str, Any]) -> dict[str, float | None]:
     hints = typing.get_type_hints(decide)
     for name in inspect.signature(decide).parameters:
         if name not in _ELSEWHERE and _is_figure(hints[name]):
-            found[f"decision.{name}"] = None if given[name] is None else float(given[name])
+            found[key_of(name)] = None if given[name] is None else float(given[name])
     return found
 
 
@@ -236,7 +263,12 @@ def _channel_capacity(given: Mapping[str, Any], channel: str) -> float | None:
     return None if limit is None else float(limit)
 
 
-def _apply(given: dict[str, Any], change: Change) -> Changed:
+def _bands(given: Mapping[str, Any], channel: str) -> dict[str, int]:
+    """Contacts by band of hours of a channel; empty: it has none."""
+    return dict((given["hour_bands"] or {}).get(channel) or {})
+
+
+def _apply(given: dict[str, Any], change: Change) -> list[Changed]:
     known = keys(given)
     if change.key not in known:
         raise _unknown(change.key, list(known))
@@ -244,18 +276,65 @@ def _apply(given: dict[str, Any], change: Change) -> Changed:
     after = change.applied(before)
     group, _, rest = change.key.partition(".")
     name, _, what = rest.rpartition(".")
-    if group == "channels" and what == "cost":
-        given["costs"] = {**given["costs"], name: _required(change, after)}
+    argument = next((one for one, key in _KEYS.items() if key == change.key), rest)
+    along: list[Changed] = []
+    if group == "channels" and name.endswith(".hour_bands"):
+        channel, after = name.removesuffix(".hour_bands"), float(_whole(_required(change, after)))
+        _set_bands(given, change, channel, {**_bands(given, channel), what: int(after)})
+    elif group == "channels" and what == "cost":
+        cost = _required(change, after)
+        _in_settings(change, ChannelSettings, {"cost": cost})
+        given["costs"] = {**given["costs"], name: cost}
     elif group == "channels" and name not in COLLECTOR_CHANNELS:
-        limit = None if after is None else math.floor(after + 0.5)
+        limit = None if after is None else _whole(after)
+        _in_settings(change, ChannelSettings, {"cost": 0, "daily_capacity": limit})
         given["daily_capacity"] = {**given["daily_capacity"], name: limit}
         after = None if limit is None else float(limit)
-    elif group == "decision":
-        given[rest] = _checked(change, rest, after)
-    else:
-        after = float(math.floor(_required(change, after) + 0.5))
+        along = _bands_along(given, change, name, before, after)
+    elif group in {"channels", "collectors"}:
+        after = float(_whole(_required(change, after)))
         given["collectors"] = _with_capacity(given, change, _members(given, group, name), int(after))
-    return Changed(change.key, before, after)
+        if group == "channels":
+            along = _bands_along(given, change, name, before, after)
+    else:
+        given[argument] = _checked(change, argument, after)
+    return [Changed(change.key, before, after), *along]
+
+
+def _whole(value: float) -> int:
+    return math.floor(value + 0.5)
+
+
+def _bands_along(
+    given: dict[str, Any], change: Change, channel: str, before: float | None, after: float | None
+) -> list[Changed]:
+    """Change a channel's bands by the part by which its capacity changed: bands that bind would hide the change."""
+    bands = _bands(given, channel)
+    if not bands or not before or after is None or after == before:
+        return []
+    counts = _by_part(np.array(list(bands.values()), dtype=float), _whole(sum(bands.values()) * after / before))
+    scaled = dict(zip(bands, counts.tolist(), strict=True))
+    _set_bands(given, change, channel, scaled)
+    return [
+        Changed(f"channels.{channel}.hour_bands.{band}", float(bands[band]), float(scaled[band]))
+        for band, _ in in_order(bands)
+    ]
+
+
+def _set_bands(given: dict[str, Any], change: Change, channel: str, bands: dict[str, int]) -> None:
+    _in_settings(change, ChannelSettings, {"cost": 0, "hour_bands": bands})
+    given["hour_bands"] = {**given["hour_bands"], channel: bands}
+
+
+def _by_part(own: npt.NDArray[np.float64], total: int) -> npt.NDArray[np.int64]:
+    """``total`` in whole units by the parts of ``own``; the rest by largest remainder, the first one first."""
+    if not own.sum():
+        return np.zeros(len(own), dtype=np.int64)
+    parts = own / own.sum() * total
+    whole: npt.NDArray[np.int64] = np.floor(parts).astype(np.int64)
+    order = np.argsort(-(parts - whole), kind="stable")
+    whole[order[: total - int(whole.sum())]] += 1
+    return whole
 
 
 def _members(given: Mapping[str, Any], group: str, name: str) -> list[str]:
@@ -278,11 +357,7 @@ def _with_capacity(given: Mapping[str, Any], change: Change, members: list[str],
         raise UsageError(
             f"{change.key}: nobody of the team works that on {given['as_of']}, so there is nothing to change"
         )
-    parts = own / own.sum() * total
-    whole: npt.NDArray[np.int64] = np.floor(parts).astype(np.int64)
-    # by largest remainder, the first collector first
-    order = np.argsort(-(parts - whole), kind="stable")
-    whole[order[: total - int(whole.sum())]] += 1
+    whole = _by_part(own, total)
     today = dict(zip(members, whole.tolist(), strict=True))
     capacity = collectors["collector_id"].map(today)
     collectors["daily_capacity"] = capacity.where(capacity.notna(), collectors["daily_capacity"]).astype("float64")
@@ -300,12 +375,26 @@ def _required(change: Change, value: float | None) -> float:
 def _checked(change: Change, name: str, value: float | None) -> Any:
     hint = typing.get_type_hints(decide)[name]
     kinds = typing.get_args(hint) or (hint,)
+    section, _, field = key_of(name).partition(".")
+    model = Settings.model_fields[section].annotation
+    if isinstance(model, type) and issubclass(model, BaseModel) and field in model.model_fields:
+        _in_settings(change, model, {field: value})
     try:
-        if name in DecisionSettings.model_fields:  # the bounds of puntual.yaml
-            DecisionSettings.model_validate({name: value})
         if value is not None and int in kinds and float not in kinds:
             return TypeAdapter(hint).validate_python(int(value) if float(value).is_integer() else value)
         return TypeAdapter(hint).validate_python(value)
+    except ValidationError as error:
+        raise UsageError(f"{change.key}={change.text}: {error.errors()[0]['msg']}") from error
+
+
+def _in_settings(change: Change, model: type[BaseModel], values: Mapping[str, Any]) -> None:
+    """Stop at what ``puntual.yaml`` would not take.
+
+    Raises:
+        UsageError: a value is out of the bounds of its setting.
+    """
+    try:
+        model.model_validate(dict(values))
     except ValidationError as error:
         raise UsageError(f"{change.key}={change.text}: {error.errors()[0]['msg']}") from error
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from puntual.audit.texts import MISSING, amount, channel_name, figure, percent, say
+from puntual.audit.texts import MISSING, amount, channel_name, figure, known, percent, say
 from puntual.audit.whatif import WhatIf
 
 _MONEY = {"gain", "provision", "fee", "cost", "value"}
@@ -38,16 +36,32 @@ def capacity_rows(found: WhatIf, language: str) -> list[list[str]]:
     """Name, room, use and price of every capacity; where one changed, both figures."""
     rows = []
     for row in found.prices().itertuples():
-        channels = " + ".join(channel_name(code, language) for code in json.loads(row.channels))
         rows.append(
             [
-                f"{channels} · {row.zone}" if row.zone else channels,
+                capacity_name(row.capacity_name, row.zone, language),
                 _both(figure(row.capacity_count_before, language, 0), figure(row.capacity_count_after, language, 0)),
                 _both(figure(row.used_count_before, language, 0), figure(row.used_count_after, language, 0)),
                 _both(figure(row.price_amount_before, language), figure(row.price_amount_after, language)),
             ]
         )
     return rows
+
+
+def capacity_name(name: str, zone: str, language: str) -> str:
+    """A capacity of ``prices`` in words: whose it is, of what, where or when.
+
+    >>> capacity_name("collectors:call+visit@azuay", "azuay", "en"), capacity_name("hours:call@08:00-10:00", "", "en")
+    ('Collectors: Call + Visit · azuay', 'Hours 08:00-10:00: Call')
+    """
+    kind, _, rest = name.partition(":")
+    if not known("what_if", f"capacity_{kind}"):
+        return name
+    rest, _, owner = rest.partition("/")
+    channels, _, place = rest.partition("@")
+    said = " + ".join(channel_name(one, language) for one in channels.split("+")) if kind != "budget" else ""
+    text = say("what_if", f"capacity_{kind}", language, channels=said, band=place)
+    where = [owner, (place or zone) if kind == "collectors" else zone]
+    return " · ".join([text, *(one for one in where if one)])
 
 
 def channels_text(code: str, language: str) -> str:

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puntual.audit.whatif import Change, changed_arguments, keys, what_if
+from puntual.audit.whatif import MOST, Change, changed_arguments, key_of, keys, what_if
 from puntual.audit.whatif_texts import capacity_rows, figure_rows
 from puntual.decision.capacity import roster
 from puntual.decision.decide import decide
 from puntual.errors import UsageError
+from puntual.settings import Settings
 from tests.unit.audit import logged
 from tests.unit.decision.test_second import TEAM, TRIED
 
@@ -56,7 +57,7 @@ def test_every_figure_that_the_decision_takes_can_be_changed(inputs):
         if one.annotation in (float, int, float | None, int | None)
     }  # fmt: skip
     assert figures
-    assert {f"decision.{name}" for name in figures} <= set(keys(inputs))
+    assert {key_of(name) for name in figures} <= set(keys(inputs))
 
 
 def test_capacity_of_a_team_is_shared_out_whole_and_sums_to_what_was_asked(inputs):
@@ -151,6 +152,14 @@ def test_rows_are_written_in_the_language(inputs):
         ("collectors.capacity=none", "needs a figure"),
         ("decision.exploration_share=2", "less than or equal to 1"),
         ("decision.seed=1.5", "integer"),
+        ("decision.collection_fee_weight=500", "less than or equal to 1"),
+        ("decision.fee_weight=0.5", "did you mean decision.collection_fee_weight"),
+        ("arrears.promise_grace_days=1.5", "integer"),
+        ("channels.sms.capacity=99999999999999999999", f"the largest allowed is {MOST}"),
+        ("channels.call.capacity=99999999999999999999", f"the largest allowed is {MOST}"),
+        ("decision.daily_budget=99999999999999999999", f"the largest allowed is {MOST}"),
+        ("channels.call.cost=" + "9" * 400, f"the largest allowed is {MOST}"),
+        ("collectors.capacity=+99999999999999999999%", f"the largest allowed is {MOST}"),
     ],
 )
 def test_what_cannot_be_changed_is_said_with_what_can(inputs, text, said):
@@ -207,3 +216,70 @@ def test_second_contacts_count_in_figures_and_members():
     for row in second.itertuples():
         assert members.loc[row.customer_id, "after"] == f"{members.loc[row.customer_id, 'before']}+{row.action}"
     assert "second" not in dict((key, 0) for key, _, _ in what_if(inputs, []).figures())
+
+
+def test_keys_are_those_of_puntual_yaml_with_its_bounds(inputs):
+    """Every figure of the decision stands in the settings under the key by which it is changed."""
+    of_settings = [key for key in keys(inputs) if key.split(".")[0] in Settings.model_fields and "channels" not in key]
+    assert {"decision.collection_fee_weight", "arrears.promise_grace_days"} <= set(of_settings)
+    for key in of_settings:
+        section, _, field = key.partition(".")
+        model = Settings.model_fields[section].annotation
+        assert field in model.model_fields, key
+    changed = changed_arguments(inputs, asked("decision.collection_fee_weight=0.5", "arrears.promise_grace_days=5"))
+    assert (changed["fee_weight"], changed["promise_grace_days"]) == (0.5, 5)
+
+
+@pytest.mark.parametrize("key", ["channels.ivr.capacity", "collectors.capacity", "channels.call.cost"])
+def test_the_largest_figure_is_decided_with(inputs, key):
+    assert what_if(inputs, asked(f"{key}={MOST}")).changes[0].after == MOST
+
+
+BANDS = {"call": {"08:00-10:00": 2, "10:00-13:00": 3}, "ivr": {"09:00-12:00": 4}}
+
+
+def test_bands_of_hours_go_with_the_capacity_of_their_channel(inputs):
+    banded = inputs | {"hour_bands": BANDS}
+    known = keys(banded)
+    assert known["channels.call.hour_bands.08:00-10:00"] == 2
+    found = what_if(banded, asked("channels.call.capacity=+100%"))
+    assert [(one.key, one.before, one.after) for one in found.changes] == [
+        ("channels.call.capacity", 7, 14),
+        ("channels.call.hour_bands.08:00-10:00", 2, 4),
+        ("channels.call.hour_bands.10:00-13:00", 3, 6),
+    ]
+    figures = {key: (before, after) for key, before, after in found.figures()}
+    assert figures["contacts.call"] == (5, 10)
+    assert banded["hour_bands"] == BANDS  # what was given stays as it was
+    prices = found.prices().set_index("capacity_name")
+    assert prices.loc["hours:call@08:00-10:00", "capacity_count_after"] == 4
+
+
+def test_a_band_of_hours_can_be_changed_by_itself(inputs):
+    changed = changed_arguments(
+        inputs | {"hour_bands": BANDS}, asked("channels.call.hour_bands.10:00-13:00=+4", "channels.ivr.capacity=10")
+    )
+    assert changed["hour_bands"] == {"call": {"08:00-10:00": 2, "10:00-13:00": 7}, "ivr": {"09:00-12:00": 8}}
+    for wrong in ("none", "99999999999999999999"):
+        with pytest.raises(UsageError):
+            changed_arguments(inputs | {"hour_bands": BANDS}, asked(f"channels.call.hour_bands.10:00-13:00={wrong}"))
+
+
+@settings(max_examples=30, deadline=None)
+@given(total=st.integers(1, 400))
+def test_bands_sum_to_their_part_of_the_capacity(inputs, total):
+    changed = changed_arguments(inputs | {"hour_bands": BANDS}, asked(f"channels.call.capacity={total}"))
+    assert sum(changed["hour_bands"]["call"].values()) == int(5 * total / 7 + 0.5)
+
+
+@pytest.mark.parametrize("language", ["es", "en"])
+def test_every_capacity_has_a_name_of_its_own(inputs, language):
+    found = what_if(inputs | {"hour_bands": BANDS, "daily_budget": 20.0}, [])
+    names = [row[0] for row in capacity_rows(found, language)]
+    assert len(set(names)) == len(names) == len(found.prices())
+    assert all(name and ":" not in name.split(" ")[0].rstrip(":") for name in names)
+    expected = {
+        "es": {"Franja 08:00-10:00: Llamada", "Presupuesto del día (dinero)", "Gestores: Llamada"},
+        "en": {"Hours 08:00-10:00: Call", "Budget of the day (money)", "Collectors: Call"},
+    }
+    assert expected[language] <= set(names)
