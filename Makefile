@@ -17,7 +17,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export UV_LINK_MODE := copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo dash notebooks docs test test-all lint types lock bench judge lab clean
+.PHONY: help setup demo dash notebooks docs test test-more test-all lint types lock bench judge lab clean
 
 help:            ## Show the commands
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -49,6 +49,11 @@ notebooks: setup ## After make demo: run every notebook on it from top to bottom
 test: setup     ## All tests that fit in ten minutes, fast ones first
 	@$(BIN)/python -m tests.prepare
 	@$(PYTEST) -m "not slow"
+
+test-more: setup ## Long ones on DuckDB: crashes, another machine, three days, day after day
+	@$(PYTEST) -m slow -k "not postgres and not thirty_days_end" \
+	  tests/dbt/test_increments.py tests/integration/test_crash.py tests/integration/test_day_end_to_end.py \
+	  tests/integration/test_thirty_days.py tests/integration/test_train_and_runners.py tests/integration/test_command_line.py
 
 test-all: setup ## And the long ones
 	@$(BIN)/python -m tests.prepare

@@ -152,8 +152,9 @@ def _digest(one: SegmentSet, conditions: Mapping[tuple[str, str], str]) -> str:
     return digest_of([one.id, one.exclusive, one.exhaustive, rules])
 
 
+@cache
 def _condition(text: str, place: str) -> str:
-    """The condition, proved to be one and to run on the types of the columns."""
+    """The condition, proved to be one and to run on the types of the columns; proved once in a process."""
     columns = declared_columns()
     try:
         condition = checked_predicate(text, list(columns), option=place)

@@ -9,6 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.dbt.warehouses import (
     control_rows,
     create_database,
     duckdb_environment,
+    insert,
     load_duckdb,
     load_postgres,
     postgres_environment,
@@ -77,7 +79,8 @@ class Chain:
                 cursor.execute(f"delete from {table}")
                 values = [tuple(row.get(name) for name in columns) for row in rows.get(table, [])]
                 if values:
-                    cursor.executemany(f"insert into {table} values ({', '.join([marker] * len(columns))})", values)
+                    sql = f"insert into {table} values ({', '.join([marker] * len(columns))})"
+                    (cursor.executemany if self.url else partial(insert, cursor))(sql, values)
             connection.commit()
         finally:
             connection.close()
@@ -325,7 +328,7 @@ COMPARED_ALWAYS = (late_and_corrected, gone_and_put_right, three_days_on)
 
 
 @pytest.fixture(scope="module")
-def increments(tmp_path_factory: pytest.TempPathFactory, on_duckdb: object) -> Iterator[list[tuple[str, Book, Rows]]]:
+def increments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[str, Book, Rows]]]:
     """The book and the tables after each step of the chain on DuckDB."""
     chain = Chain(tmp_path_factory.mktemp("chain"))
     yield list(walk(chain, STEPS))
@@ -401,7 +404,7 @@ def test_what_the_core_tells_too_is_counted_once_and_what_is_withdrawn_not_at_al
 
 @pytest.mark.slow
 def test_a_late_payment_changes_its_loan_from_its_day_on_and_nothing_else(
-    tmp_path_factory: pytest.TempPathFactory, on_duckdb: object
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     chain = Chain(tmp_path_factory.mktemp("late"))
     book = full_book(loans=25)
@@ -423,7 +426,7 @@ def test_a_late_payment_changes_its_loan_from_its_day_on_and_nothing_else(
 
 @pytest.mark.slow
 def test_what_a_crashed_run_left_is_put_right_by_the_next(
-    tmp_path_factory: pytest.TempPathFactory, anew: Callable[[Book], Rows], on_duckdb: object
+    tmp_path_factory: pytest.TempPathFactory, anew: Callable[[Book], Rows]
 ) -> None:
     """The crashed run wrote everything but its marker; then the source takes back what it had said."""
     chain = Chain(tmp_path_factory.mktemp("crash"))

@@ -60,7 +60,7 @@ def test_a_contact_may_be_without_its_probability_only_where_a_draw_explains_it(
     inputs = book(120, seed=2)
     options = {"exploration_share": 0.4, "seed": 2}
     if case == "budget":
-        # a budget beside pools leaves a gap, so that nobody's other choice is proven
+        # under a budget in money nobody's other choice is proven
         options |= {"daily_budget": 20.0}
     elif case == "ties":
         inputs = with_equal_gains(inputs)

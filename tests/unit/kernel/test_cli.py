@@ -1,6 +1,9 @@
+from datetime import date
+from types import SimpleNamespace
+
 import pytest
 
-from puntual import cli
+from puntual import cli, console
 
 
 def run_main(monkeypatch, capsys, *arguments):
@@ -35,3 +38,28 @@ def test_a_system_error_without_a_path_is_said_too(monkeypatch, capsys):
     code, shown = run_main(monkeypatch, capsys)
     assert code == 1
     assert "Error: the network went away." in shown
+
+
+def test_alarms_and_warnings_of_the_day_are_told_at_its_end(monkeypatch, tmp_path):
+    summary = {
+        "members_considered": 2, "contacts_by_channel": {"call": 1}, "contact_cost_amount": 0.45,
+        "expected_recovery_amount": None, "expected_gain_amount": None, "response_window_days": 7,
+        "members_in_arrears": 1, "arrears_amount": 9.5, "par30_rate": None,
+    }  # fmt: skip
+    late = {"severity": "alarm", "text_en": "a duty is [overdue]"}
+    idle = {"severity": "warning", "text_en": "a band is idle"}
+    manifest = {
+        "summary": summary, "institution": {"currency": "USD", "name": "Coop"}, "models": {}, "duty_alarms": [late],
+        "plan_warnings": [idle],
+    }  # fmt: skip
+    snapshot = SimpleNamespace(manifest=manifest, folder=tmp_path)
+    monkeypatch.setattr("puntual.snapshot.Snapshot.at", lambda folder: snapshot)
+    said: list[str] = []
+    monkeypatch.setattr(console, "say", said.append)
+    published = {"folder": str(tmp_path), "is_new": True, "is_current": True}
+    console.day_summary(tmp_path, SimpleNamespace(metadata={"serving/snapshot": published}, as_of=date(2026, 6, 30)))
+    assert said[0] == "[red]alarm[/red] a duty is \\[overdue]" and said[1] == "[yellow]warning[/yellow] a band is idle"
+    del manifest["plan_warnings"]  # published by an earlier version
+    said.clear()
+    console.day_summary(tmp_path, SimpleNamespace(metadata={"serving/snapshot": published}, as_of=date(2026, 6, 30)))
+    assert said[0].startswith("[red]") and not any("idle" in line for line in said)
