@@ -7,7 +7,7 @@ Text that comes from data (names, reasons, folders) passes ``plain`` before it r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -212,7 +212,16 @@ def table(frame: pd.DataFrame, formats: Formats, names: dict[str, str]) -> None:
 
 def duty_alarms(snapshot: Snapshot, texts: Texts) -> None:
     """Contacts that a rule asks for and that are overdue or cannot be met: alarms in red, what can wait in yellow."""
-    for line in snapshot.manifest.get("duty_alarms", []):
+    _lines(snapshot.manifest.get("duty_alarms", []), texts)
+
+
+def plan_warnings(snapshot: Snapshot, texts: Texts) -> None:
+    """What a setting could not do today: hours in which nobody may be contacted, second contacts that rules forbid."""
+    _lines(snapshot.manifest.get("plan_warnings", []), texts)
+
+
+def _lines(lines: Iterable[Mapping[str, str]], texts: Texts) -> None:
+    for line in lines:
         show = st.error if line["severity"] == "alarm" else st.warning
         show(plain(line[f"text_{texts.language}"]))
 

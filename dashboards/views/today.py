@@ -291,6 +291,7 @@ channel_model = snapshot.manifest["channel_model"]
 if channel_model["status"] != "on":
     st.info(texts("today.channel_off", reason=plain(str(channel_model["reason"]).rstrip(". "))))
 components.duty_alarms(snapshot, texts)
+components.plan_warnings(snapshot, texts)
 options = queries.contact_options(folder)
 if options.empty:
     components.empty(texts("empty.no_contacts"), texts("empty.no_contacts_text", date=as_of_text))

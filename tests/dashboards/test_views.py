@@ -351,6 +351,15 @@ def test_duties_that_nobody_met_are_named_on_the_list_and_on_the_operation_page(
         assert "no capacity was left today" in app.warning[0].value
 
 
+def test_a_setting_that_did_nothing_today_is_said_on_the_list(open_page, own_home):
+    folder = next((own_home / "published").glob("2*"))
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    said = {"severity": "warning", "text_es": "En la franja 19:00-20:00 nadie puede ser llamado.", "text_en": "Nobody."}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "plan_warnings": [said]}), encoding="utf-8")
+    app = open_page(own_home, "today")
+    assert "nadie puede ser llamado" in app.warning[0].value
+
+
 def test_operation_checks_the_files_against_their_digests(open_page, own_home):
     app = open_page(own_home, "operation")
     app.button(key="verify").click().run()
