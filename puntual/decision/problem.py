@@ -17,6 +17,10 @@ Flags = npt.NDArray[np.bool_]
 NONE = np.int64(-1)
 
 
+_NOTHING = 1e-9
+"""No currency knows a part so small: what is left of the bound below it is rounding, and no gap."""
+
+
 @dataclass(frozen=True)
 class Allocation:
     """A choice within capacities, and how far it can be from the best.
@@ -211,7 +215,7 @@ class Problem:
         price = np.empty((self.rows, self.channels))
         for zone, rows in self.blocks:
             price[self.order[rows]] = cell[:, zone]
-        gap = (bound - total) / bound if bound > 0 else 0.0
+        gap = (bound - total) / bound if bound > _NOTHING else 0.0
         more = prices if added is None else added
         return Allocation(back, total, bound, gap, more, prices, used, price, is_optimal, displaced)
 

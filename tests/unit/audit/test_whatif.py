@@ -22,7 +22,7 @@ from tests.unit.decision.test_second import TEAM, TRIED
 @pytest.fixture(scope="module")
 def inputs():
     arguments = logged.arguments(120, exploration_share=0.0)
-    arguments["collectors"]["team"] = ["norte", "norte", "sur", "sur", None]
+    arguments["collectors"] = arguments["collectors"].assign(team=["norte", "norte", "sur", "sur", None])
     return arguments
 
 
@@ -230,7 +230,10 @@ def test_keys_are_those_of_puntual_yaml_with_its_bounds(inputs):
     assert (changed["fee_weight"], changed["promise_grace_days"]) == (0.5, 5)
 
 
-@pytest.mark.parametrize("key", ["channels.ivr.capacity", "collectors.capacity", "channels.call.cost"])
+@pytest.mark.parametrize(
+    "key",
+    ["channels.ivr.capacity", pytest.param("collectors.capacity", marks=pytest.mark.slow), "channels.call.cost"],
+)
 def test_the_largest_figure_is_decided_with(inputs, key):
     assert what_if(inputs, asked(f"{key}={MOST}")).changes[0].after == MOST
 
