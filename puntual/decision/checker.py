@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -133,12 +134,11 @@ def check(
     found += _check_bands(every, hour_bands or {}, timezone, as_of)
     if owners_file is not None:
         found += _check_owners(owners_file, every, features, collectors, segments, set(daily_capacity), as_of)
-    broken = violations(
-        decisions,
+    judged = partial(
+        violations,
         features=features,
         customers=customers,
         contact_points=contact_points,
-        interactions=interactions,
         promises=promises,
         payments=payments,
         policy_files=policy_files,
@@ -149,9 +149,9 @@ def check(
         reading=reading,
         as_of=as_of,
         promise_grace_days=promise_grace_days,
-        contact_point_ids=contact_point_ids,
         facts=facts,
     )
+    broken = judged(decisions, interactions=interactions, contact_point_ids=contact_point_ids)
     if len(second):
         found += _check_second(chosen, second)
         pair = chosen[chosen["customer_id"].isin(set(second["customer_id"]))]
@@ -159,25 +159,8 @@ def check(
         of_second = None if points is None else dict(zip(second["customer_id"], points, strict=True))
         # nobody knows which of two contacts of a day comes first: each is judged as if the other had been made
         for mine, other, used in ((second, pair, of_second), (pair, second, contact_point_ids)):
-            broken += violations(
-                mine,
-                features=features,
-                customers=customers,
-                contact_points=contact_points,
-                interactions=_made(interactions, other, second_after),
-                promises=promises,
-                payments=payments,
-                policy_files=policy_files,
-                holidays=holidays,
-                country=country,
-                currency=currency,
-                timezone=timezone,
-                reading=reading,
-                as_of=as_of,
-                promise_grace_days=promise_grace_days,
-                contact_point_ids=used,
-                facts=facts,
-            )
+            made = _made(interactions, other, second_after)
+            broken += judged(mine, interactions=made, contact_point_ids=used)
     return found + [str(violation) for violation in broken]
 
 

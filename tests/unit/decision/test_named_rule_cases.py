@@ -313,22 +313,7 @@ def test_the_tier_of_an_account_is_a_limit_of_the_list(tmp_path: Path):
     who = customers({}, {"customer_id": "bea"})
     through = pd.concat([every_point(), every_point("bea")], ignore_index=True)
     for listed, expected in ((two, {"OWN/tier"}), (two[:1], set())):
-        found = violations(
-            listed,
-            features=who,
-            customers=who,
-            contact_points=through,
-            interactions=past,
-            promises=promises(),
-            payments=worlds.payments(),
-            policy_files=rules.files,
-            holidays=worlds.calendar(),
-            country="EC",
-            currency="USD",
-            timezone=worlds.QUITO,
-            reading="strict_default",
-            as_of=TUESDAY,
-        )
+        found = checked(listed, who, through, past, rules, TUESDAY)
         assert {violation.rule_id for violation in found} == expected
 
 
@@ -438,12 +423,20 @@ def whole_night(rules: PolicySet, day: date) -> list[Violation]:
     """What the checker says of one call at any hour of ``day``."""
     night = pd.DataFrame({"customer_id": ["ana"], "action": "call"})
     start = at(f"{day} 00:00")
+    night = night.assign(window_start=start, window_end=start + pd.Timedelta(hours=24))
+    return checked(night, customers({}), every_point(), events(), rules, day)
+
+
+def checked(
+    listed: pd.DataFrame, who: pd.DataFrame, through: pd.DataFrame, past: pd.DataFrame, rules: PolicySet, day: date
+) -> list[Violation]:
+    """What the checker says of a list in Ecuador, in the strict reading."""
     return violations(
-        night.assign(window_start=start, window_end=start + pd.Timedelta(hours=24)),
-        features=customers({}),
-        customers=customers({}),
-        contact_points=every_point(),
-        interactions=events(),
+        listed,
+        features=who,
+        customers=who,
+        contact_points=through,
+        interactions=past,
         promises=promises(),
         payments=worlds.payments(),
         policy_files=rules.files,
