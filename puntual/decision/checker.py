@@ -24,7 +24,7 @@ from puntual.decision.holiday_calendar import HolidayCalendar
 
 _SPOKEN = {"right_party", "promise", "refusal", "dispute", "callback", "replied"}
 _DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_OF_A_POINT = {"require", "stop_words"}
+_OF_A_POINT = {"require", "stop_words", "party"}
 _OF_A_LIST = {"min_count_by", "max_users", "fee"}
 _WORKED_BY_PEOPLE = {"call", "visit"}
 
@@ -658,11 +658,13 @@ def _gather(
                 "id": row.contact_point_id,
                 "kind": row.kind_code,
                 "place": _known(getattr(row, "place_code", None)),
+                "party": _known(getattr(row, "party_code", None)),
                 "whatsapp": row.has_whatsapp is not None and row.has_whatsapp == True,  # noqa: E712
                 "valid": row.is_valid is not None and row.is_valid == True,  # noqa: E712
                 "consent": None if row.has_consent is None or pd.isna(row.has_consent) else bool(row.has_consent),
                 "out": out if out is not None and out < midnight else None,
-                "consented": consented if consented is not None and consented < midnight else None,
+                "consented": consented,
+                "over": midnight,
             }
         )
     return people
@@ -711,11 +713,13 @@ def _break(rule: Mapping[str, Any], case: _Case) -> str | None:
         return None
     if kind == "window":
         return _break_window(rule, case.row, case.zone, case.holidays, case.as_of)
+    if kind == "party" and (case.person.party or "debtor") not in rule["allowed"]:
+        return f"a {case.person.party or 'debtor'} is not contacted"
     if kind in _OF_A_POINT:
         return None if _has_point([rule], case) else f"no contact point passes '{rule.get('what', kind)}'"
     if kind in {"forbid", "known_status"}:
         return _break_status(rule, case)
-    if kind in {"party", "min_age", "past_due_days", "min_amount"}:
+    if kind in {"min_age", "past_due_days", "min_amount"}:
         return _break_person(rule, case)
     if kind == "service_window":
         return _break_service_window(rule, case)
@@ -741,9 +745,6 @@ def _break_status(rule: Mapping[str, Any], case: _Case) -> str | None:
 
 def _break_person(rule: Mapping[str, Any], case: _Case) -> str | None:
     person, kind = case.person, rule["kind"]
-    if kind == "party":
-        party = person.party or "debtor"
-        return None if party in rule["allowed"] else f"a {party} is not contacted"
     if kind == "min_age":
         if person.born is None:
             return None
@@ -890,10 +891,12 @@ def _has_point(rules: Sequence[Mapping[str, Any]], case: _Case) -> bool:
 def _point_passes(rule: Mapping[str, Any], case: _Case, point: Mapping[str, Any]) -> bool:
     action = case.row.action
     kinds = rule.get("point_kinds")
+    if rule["kind"] == "party":
+        return point["party"] is None or point["party"] in rule["allowed"]
     if rule["kind"] == "stop_words":
         words = {_bare(word) for word in rule["words"]}
         stopped = [moment for moment, channel, text in case.person.said if channel == action and _bare(text) in words]
-        return all(point["consented"] is not None and point["consented"] > moment for moment in stopped)
+        return all(_agreed_after(point, moment) for moment in stopped)
     what = rule["what"]
     if what == "contact_point":
         assert kinds is not None
@@ -903,16 +906,26 @@ def _point_passes(rule: Mapping[str, Any], case: _Case, point: Mapping[str, Any]
     if what == "valid":
         return bool(point["valid"])
     if what == "consent":
-        return point["consent"] is True
+        return point["consent"] is True and (point["consented"] is None or point["consented"] < point["over"])
     if what == "consent_not_refused":
         return point["consent"] is not False
     if what == "not_workplace":
         return point["place"] != "work"
+    if what == "own":
+        return point["party"] in {None, "debtor"}
+    if what == "place_told":
+        return point["place"] is not None
     if what == "not_opted_out":
         refused_at = max((moment for moment, channel in case.person.refusals if channel == action), default=None)
         left = [moment for moment in (point["out"], refused_at) if moment is not None]
-        return all(point["consented"] is not None and point["consented"] > moment for moment in left)
+        return all(_agreed_after(point, moment) for moment in left)
     return False
+
+
+def _agreed_after(point: Mapping[str, Any], moment: datetime) -> bool:
+    """Whether the member agreed to the point later than ``moment``, and not after the day."""
+    since = point["consented"]
+    return point["consent"] is True and since is not None and moment < since < point["over"]
 
 
 def _bare(text: str) -> str:

@@ -26,6 +26,7 @@ from puntual.decision.owners import LastOwners, OwnerRules, Placement, place, zo
 from puntual.decision.plan import Plan, make_plan
 from puntual.decision.plan_warnings import idle_bands, no_second
 from puntual.decision.policies import Ladder, PolicySet
+from puntual.decision.reachable import told
 from puntual.decision.rules import evaluate
 from puntual.decision.scores import Scores
 from puntual.decision.second import nobody, second_contacts, with_attempts
@@ -324,7 +325,9 @@ def decide(
         plan = replace(plan, used=plan.used + second.used)
     prices = price_rows(offered, plan, scores, as_of)
     prices["zone"] = pd.Series([zone_of_place(key) for key in prices["zone"]], index=prices.index, dtype=object)
-    summary = summary_of(people, plan, scores, channels, policies, team, int(chosen.sum()), exploration_share)
+    summary = summary_of(
+        people, plan, scores, channels, policies, team, int(chosen.sum()), exploration_share, told(contact_points)
+    )
     summary["assignment"] = evenness
     summary["warnings"] = idle_bands(bands)
     if actions_per_person > 1:
@@ -341,8 +344,8 @@ def decide(
 def _people(features: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
     """Eligible members by customer_id, with what the rules and the lists need of them."""
     eligible = features[features["is_eligible"].to_numpy(dtype=bool)].sort_values("customer_id")
-    needed = ["customer_id", "customer_status_code", "timezone", "province", "language_code", "birth_date"]
-    known = customers[[name for name in needed if name in customers.columns or name != "birth_date"]]
+    needed = ["customer_id", "customer_status_code", "timezone", "province", "language_code"]
+    known = customers[needed + [name for name in ("birth_date", "party_code") if name in customers.columns]]
     if eligible["customer_id"].duplicated().any() or known["customer_id"].duplicated().any():
         raise RuleError("A member appears twice among the eligible members or the customers; rebuild the marts.")
     shared = [name for name in known.columns if name in eligible.columns and name != "customer_id"]

@@ -49,6 +49,7 @@ __all__ = [
     "Policy",
     "PolicySet",
     "Reading",
+    "Told",
     "as_json",
     "load_ladder",
     "load_policies",
@@ -61,12 +62,20 @@ OTHER_FILES = frozenset({"ladder", "reasons", "owners", "segments", "templates",
 _NO_END = 10**9
 
 
+Told = Literal["place", "party"]
+"""What a source may tell of its contact points, and a rule about it judges once it does (``reachable.told``)."""
+
+
 class Obligation(Strict):
-    """Something the policy asks for that no list can enforce, and why."""
+    """Something the policy asks for that no list can enforce, and why.
+
+    ``until_told``: a rule of the policy sees to it as soon as the source tells this.
+    """
 
     id: str = Field(pattern=r"^[A-Z0-9][A-Z0-9_-]*/[a-z0-9_]+$")
     text: str = Field(min_length=1)
     reason: str = Field(min_length=1)
+    until_told: Told | None = None
 
 
 class Scope(Strict):
@@ -130,11 +139,12 @@ class Policy(Strict):
 
 
 class NotEnforced(Strict):
-    """A part of a policy that the engine does not see to, and why."""
+    """A part of a policy that the engine does not see to, and why; ``until_told`` as in :class:`Obligation`."""
 
     id: str
     text: str
     reason: str
+    until_told: Told | None = None
 
 
 class EnforcedRule(Strict):
@@ -180,6 +190,10 @@ class PolicySet(Strict):
     def of_kind(self, kind: str) -> list[tuple[int, EnforcedRule]]:
         """Rules of one kind with their position in the set."""
         return [(index, entry) for index, entry in enumerate(self.rules) if entry.rule.kind == kind]
+
+    def not_judged(self, told: frozenset[Told]) -> tuple[NotEnforced, ...]:
+        """What nobody sees to when the source tells ``told``."""
+        return tuple(entry for entry in self.not_enforced if entry.until_told not in told)
 
     @property
     def fixed_timezone(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,8 @@ import pandas as pd
 
 from puntual.decision.board import Board
 from puntual.decision.contact_events import FREE, NEVER, Flags, Ints, end_of_day_utc, latest, microseconds, positions
-from puntual.decision.rule_kinds import RequireRule, StopWordsRule, plain
+from puntual.decision.policies import Told
+from puntual.decision.rule_kinds import PartyRule, PointKind, RequireRule, StopWordsRule, plain
 from puntual.errors import RuleError
 
 _NO_POINT = np.int64(-1)
@@ -39,29 +41,34 @@ def block_contact_points(
     order = known[np.lexsort((rank_of_id[known], -(updated[known] // 2), owner[known]))]
     points = contact_points.iloc[order]
     owner = owner[order]
+    party = _told(points, "party_code")
+    of_another = party.notna().to_numpy(dtype=bool) & party.ne("debtor").to_numpy(dtype=bool)
 
     kind = points["kind_code"].astype(object).to_numpy()
     has_whatsapp = points["has_whatsapp"].eq(True).to_numpy(dtype=bool)
     day_over = end_of_day_utc(as_of, timezone)
     opted_out = pd.to_datetime(points["opted_out_at"])
-    consent_at = pd.to_datetime(points["consent_at"]) if "consent_at" in points.columns else None
-    is_out = opted_out.lt(day_over)
-    if consent_at is not None:
-        is_out &= ~(consent_at.gt(opted_out) & consent_at.lt(day_over))
     consent = points["has_consent"]
+    consent_at = pd.to_datetime(_told(points, "consent_at"))
+    # a consent of tomorrow is none yet; the moment of one that was refused or is not known lifts nothing
+    agreed = consent.eq(True).to_numpy(dtype=bool) & ~consent_at.ge(day_over).to_numpy(dtype=bool)
+    given = consent_at.where(agreed)
+    is_out = opted_out.lt(day_over) & ~given.gt(opted_out)
+    place_code = _told(points, "place_code")
     passes = {
         "valid": points["is_valid"].eq(True).to_numpy(dtype=bool),
-        "consent": consent.eq(True).to_numpy(dtype=bool),
+        "consent": agreed,
         "consent_not_refused": ~consent.eq(False).to_numpy(dtype=bool),
-        "not_workplace": ~points["place_code"].eq("work").to_numpy(dtype=bool)
-        if "place_code" in points.columns
-        else np.ones(len(points), dtype=bool),
+        "not_workplace": ~place_code.eq("work").to_numpy(dtype=bool),
+        "place_told": place_code.notna().to_numpy(dtype=bool),
+        "own": ~of_another,
     }
     left = interactions["outcome_code"].eq("opt_out").to_numpy(dtype=bool)
     refusals = interactions[left & (interactions["occurred_at"] < day_over).to_numpy(dtype=bool)]
 
     requirements = [(index, entry.rule) for index, entry in board.policies.of_kind("require")]
     words = [(index, entry.rule) for index, entry in board.policies.of_kind("stop_words")]
+    parties = [(index, entry.rule) for index, entry in board.policies.of_kind("party")]
     chosen = np.full((len(board.channels), board.members), _NO_POINT)
     for place, channel in enumerate(board.channels):
         mine = [(index, rule) for index, rule in requirements if channel in rule.channels]
@@ -70,24 +77,28 @@ def block_contact_points(
         ]
         if not kinds:
             raise RuleError(f"No policy says through which contact points the channel {channel} reaches a member.")
-        preference = _preference(kinds, channel, kind, has_whatsapp)
+        preference = _preference(kinds, channel, kind, has_whatsapp, of_another)
         of_kind = preference < _NO_PLACE
         reachable = np.zeros(board.members, dtype=bool)
         reachable[owner[of_kind]] = True
         for index, _ in kinds:
             board.block(index, [channel], np.where(reachable, FREE, NEVER))
 
-        out_here = is_out.to_numpy(dtype=bool) | _refused(refusals, channel, members, owner, consent_at, day_over)
+        out_here = is_out.to_numpy(dtype=bool) | _refused(refusals, channel, members, owner, given)
         checks: list[tuple[int, Flags]] = []
         for index, rule in mine:
             assert isinstance(rule, RequireRule)
             if rule.what != "contact_point":
                 good = ~out_here if rule.what == "not_opted_out" else passes[rule.what]
                 checks.append((index, good | _elsewhere(board, index, owner)))
+        for index, limit in parties:
+            if isinstance(limit, PartyRule) and channel in limit.channels:
+                good = (party.isna() | party.isin(limit.allowed)).to_numpy(dtype=bool)
+                checks.append((index, good | _elsewhere(board, index, owner)))
         for index, stop in words:
             if isinstance(stop, StopWordsRule) and channel in stop.channels and texts is not None:
                 said = _stopped(texts, stop, day_over)
-                good = ~_refused(said, channel, members, owner, consent_at, day_over)
+                good = ~_refused(said, channel, members, owner, given)
                 checks.append((index, good | _elsewhere(board, index, owner)))
         all_pass = of_kind.copy()
         for _, good in checks:
@@ -114,6 +125,26 @@ def block_contact_points(
     return chosen
 
 
+def told(contact_points: pd.DataFrame) -> frozenset[Told]:
+    """What the source tells of its contact points, so that the rules about it judge.
+
+    ``place``: every address says what place it is. ``party``: some point says whose it is, and those that do not are
+    the member's own.
+    """
+    found: set[Told] = set()
+    addresses = contact_points[contact_points["kind_code"].eq("address").to_numpy(dtype=bool)]
+    if len(addresses) and _told(addresses, "place_code").notna().all():
+        found.add("place")
+    if _told(contact_points, "party_code").notna().any():
+        found.add("party")
+    return frozenset(found)
+
+
+def _told(points: pd.DataFrame, name: str) -> pd.Series:
+    """An optional column of the contact points; nothing of any of them where a frame does not have it."""
+    return points[name] if name in points.columns else pd.Series(None, index=points.index, dtype=object)
+
+
 def _elsewhere(board: Board, index: int, owner: Ints) -> Flags:
     """Points of members whom the rule does not concern."""
     inside = board.concerned.by(board.policies.rules[index].rule.where)
@@ -121,9 +152,16 @@ def _elsewhere(board: Board, index: int, owner: Ints) -> Flags:
 
 
 def _preference(
-    kinds: list[tuple[int, RequireRule]], channel: str, kind: npt.NDArray[np.object_], has_whatsapp: Flags
+    kinds: list[tuple[int, RequireRule]],
+    channel: str,
+    kind: npt.NDArray[np.object_],
+    has_whatsapp: Flags,
+    of_another: Flags,
 ) -> Ints:
-    """Place of each point in the order of kinds of ``channel`` (the last rule's order); the largest number: none."""
+    """Place of each point in the order of kinds of ``channel`` (the last rule's order); the largest number: none.
+
+    Every point of the member comes before any of a co-debtor or guarantor.
+    """
     place = np.zeros(kind.size, dtype=np.int64)
     for _, rule in kinds:
         assert rule.point_kinds is not None
@@ -132,7 +170,7 @@ def _preference(
             fits = (kind == "mobile") & has_whatsapp if wanted == "mobile_with_whatsapp" else kind == wanted
             mine[fits & (mine == _NO_PLACE)] = rank
         place = np.where((place == _NO_PLACE) | (mine == _NO_PLACE), _NO_PLACE, mine)
-    return place
+    return np.where(of_another & (place < _NO_PLACE), place + len(get_args(PointKind)), place)
 
 
 def _stopped(texts: pd.DataFrame, rule: StopWordsRule, day_over: pd.Timestamp) -> pd.DataFrame:
@@ -148,14 +186,14 @@ def _refused(
     channel: str,
     members: pd.Index,
     owner: Ints,
-    consent_at: pd.Series | None,
-    day_over: pd.Timestamp,
+    given: pd.Series,
 ) -> Flags:
-    """Points of members who refused through ``channel``: it does not say of which number, so of all of them."""
+    """Points of members who refused through ``channel``: it does not say of which number, so of all of them.
+
+    A consent ``given`` later through a point lifts it for that point.
+    """
     here = refusals[refusals["channel_code"].eq(channel).to_numpy(dtype=bool)]
     newest = latest(positions(here["customer_id"], members), microseconds(here["occurred_at"]), len(members))
     refused = np.asarray(newest[owner] != FREE, dtype=bool)
-    if consent_at is not None:
-        given = consent_at.where(consent_at < day_over).to_numpy().astype("datetime64[us]")
-        refused &= ~(~np.isnat(given) & (given.astype(np.int64) > newest[owner]))
-    return refused
+    moment = given.to_numpy().astype("datetime64[us]")
+    return refused & ~(~np.isnat(moment) & (moment.astype(np.int64) > newest[owner]))

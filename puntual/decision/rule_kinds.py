@@ -202,10 +202,25 @@ class CooloffRule(_Rule):
 
 
 class RequireRule(_Rule):
-    """What must be known of the contact point that is used. Unknown does not pass, but for ``not_workplace``."""
+    """What must be known of the contact point that is used. Unknown does not pass, but for these.
+
+    ``consent_not_refused`` and ``not_workplace`` ask what must not be known: a point of which nothing is told passes.
+    Who reads the law as closing what is not told adds ``place_told``. ``own``: it reaches the member, as one does of
+    which no party is told. A consent counts from the moment when it was given; one whose moment is not told counts
+    always, and lifts no opt-out.
+    """
 
     kind: Literal["require"]
-    what: Literal["contact_point", "valid", "not_opted_out", "consent", "consent_not_refused", "not_workplace"]
+    what: Literal[
+        "contact_point",
+        "valid",
+        "not_opted_out",
+        "consent",
+        "consent_not_refused",
+        "not_workplace",
+        "place_told",
+        "own",
+    ]
     point_kinds: dict[Channel, tuple[PointKind, ...]] | None = None
 
     @model_validator(mode="after")
@@ -266,7 +281,10 @@ class KnownStatusRule(_Rule):
 
 
 class PartyRule(_Rule):
-    """Only these parties of the debt are contacted. Whoever is on the list without a role is a debtor."""
+    """Only these parties of the debt are contacted, and only through contact points that reach one of them.
+
+    A member of whom no part is told is a debtor, and a contact point of which none is told reaches the member.
+    """
 
     kind: Literal["party"]
     allowed: tuple[Literal["debtor", "codebtor", "guarantor"], ...] = Field(min_length=1)

@@ -13,7 +13,7 @@ import pandas as pd
 from puntual.decision.capacity import MONEY_UNITS, Capacity
 from puntual.decision.explain import reasons, why_not
 from puntual.decision.plan import Plan
-from puntual.decision.policies import PolicySet, as_json
+from puntual.decision.policies import PolicySet, Told, as_json
 from puntual.decision.scores import Scores
 from puntual.errors import RuleError
 
@@ -240,11 +240,13 @@ def summary_of(
     team: pd.DataFrame,
     contacts: int,
     share: float,
+    told: frozenset[Told] = frozenset(),
 ) -> dict[str, Any]:
     """Figures of the run; money is None on the ladder, whose order of precedence has no unit.
 
     ``planned_value_amount`` (net), ``dual_bound_amount`` and ``gap_rate`` are of the plan over the members who were not
     drawn for exploration nor into another arm, with the capacity left for them; every other figure counts all members.
+    ``told``: optional columns of the source that are there, whose rules are enforced.
     """
     picked = np.arange(len(people)), plan.choice
     chosen = plan.choice >= 0
@@ -294,7 +296,7 @@ def summary_of(
         "collectors_at_work": len(team),
         "rules_in_force": [entry.rule.id for entry in policies.rules],
         "rules_not_enforced": [
-            {"id": entry.id, "text": entry.text, "reason": entry.reason} for entry in policies.not_enforced
+            {"id": entry.id, "text": entry.text, "reason": entry.reason} for entry in policies.not_judged(told)
         ],
         "has_jurisdiction": policies.has_jurisdiction,
     }

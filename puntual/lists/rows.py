@@ -172,7 +172,7 @@ def contact_rows(
         )
         .merge(loans[["loan_id", "product_code", "branch_id"]], on="loan_id", how="left")
         .merge(
-            contact_points[["contact_point_id", "value", "latitude", "longitude"]].rename(
+            contact_points.reindex(columns=["contact_point_id", "value", "latitude", "longitude", "party_code"]).rename(
                 columns={"value": "contact_value"}
             ),
             on="contact_point_id",
@@ -194,10 +194,11 @@ def contact_rows(
     rows["route_order"] = pd.array([pd.NA] * len(rows), dtype="Int64")
     rows["planned_arrival_local"] = pd.Series(None, index=rows.index, dtype=object)
     for language, name in zip(LANGUAGES, ("reasons", "reasons_en"), strict=True):
-        rows[name] = _with_further(_reasons(rows["reason_codes"], reason_texts, language), rows, further, language)
+        said = _with_further(_reasons(rows["reason_codes"], reason_texts, language), rows, further, language)
+        rows[name] = _whose(said, rows, language)
     # whoever works the list is not told that a contact was drawn: another tone would spoil the measurement
     on_list = _reasons(_without_draw(rows["reason_codes"]), reason_texts, settings.language)
-    rows["reasons_on_list"] = _with_further(on_list, rows, further, settings.language)
+    rows["reasons_on_list"] = _whose(_with_further(on_list, rows, further, settings.language), rows, settings.language)
     rows["amount_text"] = _amount_text(rows, settings)
     rows["script"] = rows["customer_id"].map(dict(scripts or {})).astype(object).fillna("")
     rows["last_contacts"] = _last_contacts(rows, interactions, settings)
@@ -260,6 +261,14 @@ def _with_further(
     added = [further.get(loan, {}).get(language, "") for loan in rows["loan_id"]]
     joined = [f"{text} {more}".strip() for text, more in zip(said, added, strict=True)]
     return pd.Series(joined, index=said.index, dtype=object)
+
+
+def _whose(said: pd.Series, rows: pd.DataFrame, language: str) -> pd.Series:
+    """The sentences, behind the one that says whom the contact point reaches where it is not the member."""
+    parties = rows["party_code"].astype(object)
+    others = {code: word("parties", code, language) for code in parties.dropna().unique() if code != "debtor"}
+    told = [f"{others.get(party, '')} {text}".strip() for party, text in zip(parties, said, strict=True)]
+    return pd.Series(told, index=said.index, dtype=object)
 
 
 def _without_draw(codes: pd.Series) -> pd.Series:

@@ -103,8 +103,8 @@ reachable as (
         max(case when kind_code = 'landline' then 1 else 0 end) as has_landline,
         max(case when kind_code = 'email' then 1 else 0 end) as has_email,
         max(case when kind_code = 'address' then 1 else 0 end) as has_address
-    from {{ ref('dim_contact_points') }}
-    where is_valid
+    from {{ ref('dim_contact_points') }} as points
+    where is_valid and {{ reaches_an_obligor('points') }}
     group by customer_id
 )
 

@@ -1,5 +1,6 @@
 -- K51: persons to be worked who can be reached without a visit. Contact points have no history, so only the run's own date is
--- known. An unknown consent is counted in the first reading and not in the second.
+-- known. An unknown consent is counted in the first reading and not in the second. A consent counts from its day on and
+-- lifts an opt-out before it, as the contact rules have it.
 with run as (
     select as_of_date from {{ source('control', 'run_parameters') }}
 ),
@@ -8,13 +9,30 @@ points as (
     select
         points.customer_id,
         max(case when coalesce(points.has_consent, true) then 1 else 0 end) as is_not_refused,
-        max(case when coalesce(points.has_consent, false) then 1 else 0 end) as is_consented
+        max(
+            case
+                when
+                    coalesce(points.has_consent, false)
+                    and (points.consent_at is null or {{ local_date('points.consent_at') }} <= run.as_of_date)
+                    then 1
+                else 0
+            end
+        ) as is_consented
     from {{ ref('dim_contact_points') }} as points
     cross join run
     where
         points.is_valid
         and points.kind_code <> 'address'
-        and (points.opted_out_at is null or {{ local_date('points.opted_out_at') }} > run.as_of_date)
+        and {{ reaches_an_obligor('points') }}
+        and (
+            points.opted_out_at is null
+            or {{ local_date('points.opted_out_at') }} > run.as_of_date
+            or (
+                points.has_consent
+                and points.consent_at > points.opted_out_at
+                and {{ local_date('points.consent_at') }} <= run.as_of_date
+            )
+        )
     group by points.customer_id
 ),
 

@@ -13,5 +13,6 @@ select
     branch_id,
     language_code,
     timezone,
+    party_code,
     customer_status_code
 from {{ ref('stg_core__customers') }}

@@ -10,6 +10,8 @@
     'whatsapp as has_whatsapp',
     'latitude',
     'longitude',
+    'place as place_code',
+    'party as party_code',
     'valid as is_valid',
     'consent as has_consent',
     'consent_at',

@@ -17,5 +17,6 @@
     'branch_id',
     'language as language_code',
     'timezone',
+    'party as party_code',
     'status as customer_status_code',
 ]) }}

@@ -66,6 +66,7 @@ class Rich:
             "customer_id": name,
             "kind_code": kind,
             "place_code": None,
+            "party_code": None,
         }
         self.through.append(row | facts)
 
@@ -80,7 +81,8 @@ class Rich:
         for column in ("loan_id", "birth_date", "past_due_days", "party_code"):
             people[column] = [row[column] for row in self.people]
         through = worlds.points(*self.through)
-        through["place_code"] = pd.Series([row["place_code"] for row in self.through], dtype=object)
+        for column in ("place_code", "party_code"):
+            through[column] = pd.Series([row[column] for row in self.through], dtype=object)
         past = worlds.events(*self.past)
         past["loan_id"] = pd.Series([row["loan_id"] for row in self.past], dtype=object)
         return {
@@ -169,6 +171,9 @@ def _around(world: Rich, rule: Any) -> None:
     elif rule.kind == "party":
         for party in ("debtor", "codebtor", "guarantor", "reference"):
             world.person(party_code=party)
+            reached = world.person(points=False)
+            for kind in ("mobile", "email", "address"):
+                world.point(reached, kind, has_whatsapp=kind == "mobile", party_code=party)
     elif rule.kind == "min_age":
         for years in (rule.years - 1, rule.years):
             for shift in (0, 1):
@@ -219,6 +224,8 @@ def _around_points(world: Rich, rule: Any) -> None:
         "consent_not_refused": {"has_consent": False},
         "not_opted_out": {"opted_out_at": world.moment(1)},
         "not_workplace": {"place_code": "work"},
+        "place_told": {"place_code": None},
+        "own": {"party_code": "guarantor"},
         "contact_point": {},
     }
     for kind in ("mobile", "email", "address", "landline"):

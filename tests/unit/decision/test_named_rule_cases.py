@@ -447,3 +447,182 @@ def checked(
         reading="strict_default",
         as_of=day,
     )
+
+
+def of_party(**parties: str | None) -> pd.DataFrame:
+    """Ana's mobile numbers, one for each name, newest first, with the party whom each reaches."""
+    newest = pd.Timestamp("2026-06-01")
+    through = worlds.points(
+        *(
+            {
+                "contact_point_id": name,
+                "kind_code": "mobile",
+                "has_whatsapp": True,
+                "updated_at": newest - pd.Timedelta(days=at),
+            }
+            for at, name in enumerate(parties)
+        )
+    )
+    return through.assign(party_code=pd.Series(list(parties.values()), dtype=object))
+
+
+@pytest.mark.parametrize("country", ["EC", "MX", "CO", "CL", "PE", "US"])
+@pytest.mark.parametrize("party", ["reference", "relative", "beneficiary", "heir", "other"])
+def test_the_number_of_somebody_who_owes_nothing_is_used_in_no_country(country: str, party: str):
+    rules = policies(country)
+    zone = rule_cases.ZONES[country][0]
+    who = customers({"timezone": zone})
+    given = {"who": who, "rules": rules, "timezone": zone}
+    alone = judged(through=of_party(theirs=party), **given)
+    assert "CONTACT-POINTS/parties" in by(alone, "call") and alone.at[("ana", "call"), "is_never"]
+    both = judged(through=of_party(theirs=party, own=None), **given)
+    assert both.at[("ana", "call"), "contact_point_id"] == "own"
+    assert by(both, "call") == []
+    listed = contact("call", zone)
+    for used, breaks in ({"ana": "theirs"}, True), ({"ana": "own"}, False):
+        found = check_of(listed, who, of_party(theirs=party, own=None), rules, zone, contact_point_ids=used)
+        assert ("CONTACT-POINTS/parties" in {one.rule_id for one in found}) == breaks
+
+
+def test_4_a_guarantor_is_reached_after_the_member_by_a_person_and_counts_as_the_member(tmp_path: Path):
+    newer = of_party(guarantor="guarantor", own="debtor")
+    assert judged(through=newer).at[("ana", "call"), "contact_point_id"] == "own"
+    # the landline of the member comes before the mobile of the guarantor
+    landline = newer.assign(kind_code=["mobile", "landline"])
+    assert judged(through=landline).at[("ana", "call"), "contact_point_id"] == "own"
+    only = of_party(guarantor="guarantor")
+    found = judged(through=only)
+    assert found.at[("ana", "call"), "contact_point_id"] == "guarantor" and by(found, "call") == []
+    assert by(found, "sms") == by(found, "whatsapp") == ["CONTACT-POINTS/own_of_messages"]
+    spoken = events({"occurred_at": at("2026-06-30 08:00")}).assign(loan_id="of somebody else")
+    assert by(judged(through=only, past=spoken), "call") == ["EC-BASE/one_a_day"]
+    broken = check_of(contact("sms"), customers(), only, policies())
+    assert "CONTACT-POINTS/own_of_messages" in {one.rule_id for one in broken}
+    assert check_of(contact("call"), customers(), only, policies()) == []
+
+
+def contact(channel: str, zone: str = worlds.QUITO) -> pd.DataFrame:
+    """Ana on a list at eleven in the morning of Tuesday."""
+    start = at("2026-06-30 11:00", zone)
+    end = start + pd.Timedelta(minutes=30)
+    return pd.DataFrame({"customer_id": ["ana"], "action": [channel], "window_start": [start], "window_end": [end]})
+
+
+def check_of(
+    listed: pd.DataFrame,
+    who: pd.DataFrame,
+    through: pd.DataFrame,
+    rules: PolicySet,
+    zone: str = worlds.QUITO,
+    **options: Any,
+) -> list[Violation]:
+    """What the checker says of the contact."""
+    return violations(
+        listed,
+        features=who,
+        customers=who,
+        contact_points=through,
+        interactions=options.pop("past", events()),
+        promises=promises(),
+        payments=worlds.payments(),
+        policy_files=rules.files,
+        holidays=worlds.calendar(rules.country),
+        country=rules.country,
+        currency="USD",
+        timezone=zone,
+        reading=rules.reading,
+        as_of=TUESDAY,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(("place", "is_allowed"), [("home", True), ("other", True), (None, True), ("work", False)])
+def test_a_workplace_is_not_visited_and_an_unknown_place_is_where_the_law_does_not_close_it(
+    place: str | None, is_allowed: bool, tmp_path: Path
+):
+    through = every_point().assign(place_code=pd.Series([None, None, place], dtype=object))
+    found = judged(through=through)
+    assert by(found, "visit") == ([] if is_allowed else ["EC-BASE/no_workplace"])
+    assert by(found, "letter") == by(found, "call") == []
+    assert (check_of(contact("visit"), customers(), through, policies()) == []) == is_allowed
+    # a column that no source delivers is the same as one of which nothing is told
+    assert by(judged(through=every_point()), "visit") == []
+    strict = load(own(tmp_path, {"id": "OWN/told", "kind": "require", "what": "place_told", "channels": ["visit"]}))
+    assert ("OWN/told" in by(judged(through=through, rules=strict), "visit")) == (place is None)
+    broken = check_of(contact("visit"), customers(), through, strict)
+    assert ("OWN/told" in {one.rule_id for one in broken}) == (place is None)
+    assert by(judged(through=every_point(), rules=strict), "visit") == ["OWN/told"]
+
+
+@pytest.mark.parametrize(
+    ("has_consent", "consent_at", "opted_out_at", "expected"),
+    [
+        pytest.param(True, "2026-06-30 23:59:59.999999", None, [], id="given in the last moment of the day"),
+        pytest.param(True, "2026-07-01 00:00", None, ["CONTACT-POINTS/consent"], id="given when the day is over"),
+        pytest.param(True, None, None, [], id="given, nobody wrote down when"),
+        pytest.param(True, "2026-06-10", "2026-06-20", ["CONTACT-POINTS/not_opted_out"], id="opted out after it"),
+        pytest.param(True, "2026-06-20", "2026-06-20", ["CONTACT-POINTS/not_opted_out"], id="at the same moment"),
+        pytest.param(True, "2026-06-30 12:00", "2026-06-20", [], id="given anew on the day"),
+        pytest.param(
+            True,
+            "2026-07-01 00:00",
+            "2026-06-20",
+            ["CONTACT-POINTS/consent", "CONTACT-POINTS/not_opted_out"],
+            id="given anew too late",
+        ),
+        pytest.param(True, None, "2026-06-20", ["CONTACT-POINTS/not_opted_out"], id="opted out, consent has no day"),
+        pytest.param(True, "2026-06-10", "2026-07-01 00:00", [], id="opts out when the day is over"),
+        pytest.param(
+            False,
+            "2026-06-25",
+            "2026-06-20",
+            ["CONTACT-POINTS/consent", "CONTACT-POINTS/not_opted_out"],
+            id="a refusal with a day lifts nothing",
+        ),
+        pytest.param(
+            None,
+            "2026-06-25",
+            "2026-06-20",
+            ["CONTACT-POINTS/consent", "CONTACT-POINTS/not_opted_out"],
+            id="a day without the consent lifts nothing",
+        ),
+    ],
+)
+def test_a_consent_counts_from_its_moment_and_against_the_opt_outs_before_it(
+    has_consent: bool | None, consent_at: str | None, opted_out_at: str | None, expected: list[str]
+):
+    moments = [None if text is None else at(text) for text in (consent_at, opted_out_at)]
+    through = worlds.points(
+        {"kind_code": "mobile", "has_consent": has_consent, "consent_at": moments[0], "opted_out_at": moments[1]}
+    )
+    assert by(judged(through=through), "call") == expected
+    named = {one.rule_id for one in check_of(contact("call"), customers(), through, policies())}
+    assert {name for name in named if " with " not in name} == set(expected)
+
+
+@pytest.mark.parametrize(
+    ("status", "closed"),
+    [
+        ("wrong_number", {"call", "ivr", "whatsapp", "sms"}),
+        ("number_not_mobile", {"whatsapp", "sms"}),
+        ("invalid_email", {"email", "web_chat"}),
+    ],
+)
+@pytest.mark.parametrize(("until", "holds"), [(None, True), ("2026-06-30", True), ("2026-06-29", False)])
+def test_what_a_dated_status_says_of_a_number_or_mailbox_closes_its_channels(
+    status: str, closed: set[str], until: str | None, holds: bool, tmp_path: Path
+):
+    file = tmp_path / "member_statuses.csv"
+    file.write_text(
+        f"customer_id,status_code,from_date,to_date\nana,{status},2026-06-28,{until or ''}\n", encoding="utf-8"
+    )
+    facts = ContactFacts(statuses=read_statuses(file))
+    found = judged(facts)
+    shut = {channel for channel in CHANNELS if by(found, channel)}
+    assert shut == (closed if holds else set())
+    for channel in shut:
+        assert by(found, channel) == [f"PERSON-STATUS/{status}"]
+        assert found.at[("ana", channel), "is_never"] == (until is None)
+    for channel in CHANNELS:
+        named = {one.rule_id for one in check_of(contact(channel), customers(), every_point(), policies(), facts=facts)}
+        assert named == ({f"PERSON-STATUS/{status}"} if channel in shut else set())
