@@ -22,6 +22,7 @@ from models.lab.people import (
     PROVINCES,
     STATUSES,
     STREETS,
+    People,
     date_of,
 )
 from models.lab.settings import CALL, CHANNELS, EMAIL, IVR, MESSAGE_CHANNELS, SMS, TOLERANCE_CENTS, VISIT, WHATSAPP
@@ -77,7 +78,10 @@ def row_counts(history: History) -> dict[str, int]:
         "installments": int((book.last - book.first).sum()),
         "interactions": sum(len(week["member"]) for week in records.contacts),
         "promises": sum(int((week["promise_due"] >= 0).sum()) for week in records.contacts),
-        "contact_points": people.count + sum(int(has.sum()) for has in points),
+        "contact_points": people.count
+        + sum(int(has.sum()) for has in points)
+        + len(_with_workplace(people))
+        + len(_with_reference(people)),
     }
 
 
@@ -312,6 +316,8 @@ def _contact_points(history: History, rng: np.random.Generator) -> pa.Table:
                     "whatsapp": pa.array(whatsapp[rows], pa.bool_(), mask=np.full(m, kind != 0)),
                     "latitude": pa.array(latitude, mask=unknown | (not at_home)),
                     "longitude": pa.array(longitude, mask=unknown | (not at_home)),
+                    "place": chosen(("home",), np.full(m, 0 if at_home else -1)),
+                    "party": pa.array([None] * m, pa.string()),
                     "valid": pa.array(valid[rows]),
                     "consent": pa.array(consent == 1, pa.bool_(), mask=consent < 0),
                     "consent_at": moments(np.where(consent == 1, consent_day[rows], -1), noon),
@@ -323,7 +329,56 @@ def _contact_points(history: History, rng: np.random.Generator) -> pa.Table:
     table = pa.concat_tables(parts)
     order = np.lexsort((np.arange(len(table)), table["_kind"].to_numpy(), table["_member"].to_numpy()))
     table = table.take(pa.array(order)).drop_columns(["_member", "_kind"])
+    table = pa.concat_tables([table, _of_work_and_of_others(history, table.schema)])
     return table.add_column(0, "contact_point_id", keys("K", np.arange(len(table)) + 1))
+
+
+def _with_workplace(people: People) -> np.ndarray:
+    return np.flatnonzero(np.arange(people.count) % 19 == 4)
+
+
+def _with_reference(people: People) -> np.ndarray:
+    return np.flatnonzero(np.arange(people.count) % 13 == 6)
+
+
+def _of_work_and_of_others(history: History, schema: pa.Schema) -> pa.Table:
+    """Workplaces and telephones of personal references, as cores keep them beside the member's own.
+
+    Nobody may use them. They follow the other rows and are drawn from nothing: whatever else there is stays as it was.
+    """
+    people = history.world.people
+    work, other = _with_workplace(people), _with_reference(people)
+    m = len(work) + len(other)
+    member, is_work = np.concatenate([work, other]), np.arange(m) < len(work)
+    number = pc.utf8_lpad(pc.cast(pa.array(50_000_000 + member), pa.string()), 8, "0")
+    telephone = pc.binary_join_element_wise(pa.scalar("+5939"), number, pa.scalar(""))
+    street = pc.binary_join_element_wise(
+        pa.scalar("Calle"),
+        chosen(STREETS, member % len(STREETS)),
+        pc.cast(pa.array(1 + member % 900), pa.string()),
+        pa.scalar("(trabajo)"),
+        pa.scalar(" "),
+    )
+    told = np.maximum(people.member_since_day[member], history.first_day - 1500)
+    never = moments(np.full(m, -1), np.zeros(m, dtype=np.int64))
+    return pa.table(
+        {
+            "customer_id": keys("C", people.customer_number[member]),
+            "kind": chosen(("mobile", "address"), is_work.astype(int)),
+            "value": pc.if_else(pa.array(is_work), street, telephone),
+            "whatsapp": pa.array(np.zeros(m, bool), mask=is_work),
+            "latitude": pa.array(people.latitude[member] + 0.004, mask=~is_work),
+            "longitude": pa.array(people.longitude[member] - 0.004, mask=~is_work),
+            "place": chosen(("work",), np.where(is_work, 0, -1)),
+            "party": chosen(("reference",), np.where(is_work, -1, 0)),
+            "valid": pa.array(np.ones(m, bool)),
+            "consent": pa.array(np.ones(m, bool), mask=~is_work),
+            "consent_at": never,
+            "opted_out_at": never,
+            "updated_at": moments(told, np.full(m, 20 * 3600)),
+        },
+        schema=schema,
+    )
 
 
 def _recorded_positions(

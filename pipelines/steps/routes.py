@@ -22,6 +22,7 @@ from puntual.decision.routes import (
     starting_places,
     zone_centres,
 )
+from puntual.decision.rule_kinds import OBLIGORS
 from puntual.errors import RuleError, UsageError
 from puntual.lists.routes import visits_of
 from puntual.paths import GEOGRAPHY
@@ -130,7 +131,9 @@ def travel_of(settings: VisitSettings, home: Path) -> Travel:
 
 def _addresses(customers: pd.DataFrame, contact_points: pd.DataFrame) -> pd.DataFrame:
     known = contact_points[
-        (contact_points["kind_code"] == "address") & contact_points["is_valid"].astype("boolean").fillna(True)
+        (contact_points["kind_code"] == "address")
+        & contact_points["is_valid"].astype("boolean").fillna(True)
+        & (contact_points["party_code"].isna() | contact_points["party_code"].isin(OBLIGORS))
     ]
     found = known[["customer_id", "contact_point_id", "value", "latitude", "longitude"]].merge(
         customers[["customer_id", "full_name", "province"]], on="customer_id", how="left"

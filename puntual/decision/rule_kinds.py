@@ -10,7 +10,7 @@ import re
 import unicodedata
 from datetime import date
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
@@ -22,6 +22,9 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Reading = Literal["strict_default", "alternative_reading"]
 Channel = Literal["call", "ivr", "whatsapp", "sms", "email", "visit", "letter", "web_chat"]
 PointKind = Literal["mobile", "mobile_with_whatsapp", "landline", "email", "address"]
+Obligor = Literal["debtor", "codebtor", "guarantor"]
+"""Parties who answer for a debt: a rule may let these be contacted, and nobody else."""
+OBLIGORS: tuple[Obligor, ...] = get_args(Obligor)
 _INTERVAL = re.compile(r"^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$")
 _MINUTES_A_DAY = 24 * 60
 
@@ -287,7 +290,7 @@ class PartyRule(_Rule):
     """
 
     kind: Literal["party"]
-    allowed: tuple[Literal["debtor", "codebtor", "guarantor"], ...] = Field(min_length=1)
+    allowed: tuple[Obligor, ...] = Field(min_length=1)
 
 
 class MinAgeRule(_Rule):

@@ -343,6 +343,19 @@ def contact_cases(book: Book) -> None:
         kind="landline",
         value="072000000",
         opted_out_at=utc(AS_OF),
+        consent=True,
+        consent_at=utc(AS_OF - timedelta(days=1)),
+        place="work",
+    )
+    book.add(
+        "contact_points",
+        contact_point_id="T5",
+        customer_id="C-tie",
+        kind="mobile",
+        value="+593990000005",
+        whatsapp=True,
+        consent=True,
+        party="reference",
     )
     book.add(
         "collectors",

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.dbt.book import AS_OF, Book
+from tests.dbt.book import AS_OF, Book, utc
 from tests.dbt.reference import loans_of, local_day, newest
 from tests.dbt.warehouses import Built
 
@@ -147,4 +147,15 @@ def test_only_valid_contact_points_count(on_duckdb: Built) -> None:
     row = on_duckdb.row("features.feat_customer__as_of", customer_id="C-no-payment", is_score=True)
     assert (row["has_mobile"], row["has_whatsapp"], row["has_email"]) == (True, True, False)
     other = on_duckdb.row("features.feat_customer__as_of", customer_id="C-tie", is_score=True)
+    # the mobile is that of a reference, through whom no rule lets anybody be contacted
     assert (other["has_address"], other["has_landline"], other["has_mobile"]) == (True, True, False)
+
+
+def test_the_mart_has_what_the_source_tells_of_a_contact_point_and_no_more(on_duckdb: Built) -> None:
+    told = on_duckdb.row("marts.dim_contact_points", contact_point_id="T4")
+    assert told["place_code"] == "work" and told["party_code"] is None
+    assert (told["has_consent"], told["consent_at"]) == (True, utc(AS_OF - timedelta(days=1)))
+    theirs = on_duckdb.row("marts.dim_contact_points", contact_point_id="T5")
+    assert (theirs["party_code"], theirs["place_code"], theirs["is_valid"]) == ("reference", None, True)
+    assert on_duckdb.row("marts.dim_contact_points", contact_point_id="T3")["has_consent"] is None
+    assert on_duckdb.row("marts.dim_customers", customer_id="C-tie")["party_code"] is None

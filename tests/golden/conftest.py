@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.golden.flows import Kpis, flow_book, kpis_on_duckdb
+from tests.golden.flows import Kpis, come_back, flow_book, kpis_on_duckdb
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,9 @@ def flows_read_otherwise(flows_folder: Path, flows: Kpis) -> Kpis:
 
 @pytest.fixture(scope="session")
 def flows_strict(flows_folder: Path, flows_read_otherwise: Kpis) -> Kpis:
-    """The same book where the due day is past due, a cohort has 31 days, a promise almost the tolerance that it needs, and pesos are paid."""
+    """The same book where A agrees again, the due day is past due, a cohort has 31 days, a promise almost the tolerance that it needs, and pesos are paid."""
     settings = {"due_day_is_past_due": True, "recovery_horizon_days": 31, "promise_tolerance_share": 0.24,
                 "currency": "MXN"}  # fmt: skip
-    return kpis_on_duckdb(flow_book(), flows_folder, settings)
+    book = flow_book()
+    come_back(book)
+    return kpis_on_duckdb(book, flows_folder, settings)

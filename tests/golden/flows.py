@@ -92,6 +92,21 @@ def _loans(book: Book) -> None:
         "contact_points", contact_point_id="T1", customer_id="CA", kind="mobile", value="+593990000001", valid=True
     )
     book.add("contact_points", contact_point_id="T2", customer_id="CA", kind="address", value="Calle 1", consent=True)
+    # no channel with consent: left after it, that of tomorrow, and that of somebody else
+    for key, kind, told in (
+        ("T3", "landline", {"consent_at": utc(day(6, 10)), "opted_out_at": utc(day(6, 20))}),
+        ("T4", "email", {"consent_at": utc(day(7, 1), 0)}),
+        ("T5", "mobile", {"party": "reference"}),
+    ):
+        book.add("contact_points", contact_point_id=key, customer_id="CA", kind=kind, value=key, consent=True, **told)
+
+
+def come_back(book: Book) -> None:
+    """The member A, who had left a mailbox, agrees to it again in the last hour of the run's date."""
+    told = {"opted_out_at": utc(day(6, 10)), "consent_at": utc(day(6, 30), 23, 59)}
+    book.add(
+        "contact_points", contact_point_id="T6", customer_id="CA", kind="email", value="a@b.ec", consent=True, **told
+    )
 
 
 def _contacts(book: Book) -> None:

@@ -75,10 +75,16 @@ def test_penetration_is_of_the_persons_past_due_when_the_period_began(flows: Kpi
 
 
 def test_contactability_is_known_at_the_runs_date_alone(flows: Kpis) -> None:
-    # A has a valid phone of unknown consent; the address with consent is no channel without a visit.
+    # A has a valid phone of unknown consent; the address with consent is no channel without a visit, and the consents to
+    # a landline that was left later, to a mailbox from tomorrow on, and to a reference's number are none of today's.
     assert flows.parts("K51") == (1, 1)
     assert flows.parts("K51_CONSENTED") == (0, 1)
     assert flows.parts("K51", day(6, 29), "day") is None
+
+
+def test_a_consent_given_anew_lifts_the_opt_out_before_it(flows_strict: Kpis) -> None:
+    consented, workable = flows_strict.parts("K51_CONSENTED")
+    assert (consented, workable) == flows_strict.parts("K51") == (1, workable)
 
 
 def test_working_hours_to_first_attempt_and_to_first_talk(flows: Kpis) -> None:

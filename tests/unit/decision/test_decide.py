@@ -618,3 +618,36 @@ def test_a_member_with_two_arms_is_refused():
     inputs = book(3)
     with pytest.raises(RuleError, match="two arms"):
         run(inputs, arms=in_arms(("m00000", "hold_out"), ("m00000", "puntual")))
+
+
+def test_what_a_source_tells_of_parties_and_places_is_decided_by_and_leaves_the_obligations():
+    inputs = book(40)
+    points, people = inputs["contact_points"], inputs["customers"]
+    is_address = points["kind_code"].eq("address")
+    open_today = {
+        "nothing told": (points, {"EC-BASE/role", "EC-BASE/workplace"}),
+        "one address not told": (
+            points.assign(place_code=pd.Series("home", index=points.index).where(points.index != 2)),
+            {"EC-BASE/role", "EC-BASE/workplace"},
+        ),
+        "every address told": (points.assign(place_code=is_address.map({True: "home", False: None})), {"EC-BASE/role"}),
+        "one point whose it is": (
+            points.assign(
+                party_code=pd.Series(None, index=points.index, dtype=object).where(points.index != 3, "heir")
+            ),
+            {"EC-BASE/workplace"},
+        ),
+    }
+    for name, (through, expected) in open_today.items():
+        found = run(inputs | {"contact_points": through})
+        listed = {entry["id"] for entry in found.summary["rules_not_enforced"]}
+        assert listed & {"EC-BASE/role", "EC-BASE/workplace"} == expected, name
+        assert "EC-BASE/caller_id" in listed
+        assert judged(found, inputs | {"contact_points": through}) == []
+    owes_nothing = people.assign(party_code=np.where(people.index % 2, "heir", None))
+    found = run(inputs | {"customers": owes_nothing})
+    chosen = found.decisions.loc[found.decisions["action"] != "none", "customer_id"]
+    assert len(chosen) and set(chosen) <= set(people.loc[people.index % 2 == 0, "customer_id"])
+    assert judged(found, inputs | {"customers": owes_nothing}) == []
+    heir = found.decisions.set_index("customer_id").at["m00001", "blocked_by"]
+    assert {"CONTACT-POINTS/parties", "EC-BASE/parties"} <= set(json.loads(heir))

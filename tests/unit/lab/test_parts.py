@@ -30,6 +30,19 @@ def test_sizes_are_known_before_the_tables_are_made(history):
         assert len(made[name]) == count, name
 
 
+def test_workplaces_and_references_come_after_the_members_own_contact_points(history):
+    points = whole(history)["contact_points"].to_pandas()
+    is_own = points["party"].isna() & points["place"].ne("work")
+    assert is_own.is_monotonic_decreasing and not is_own.all()
+    assert points["contact_point_id"].is_monotonic_increasing
+    extra = points[~is_own]
+    assert set(extra["kind"]) == {"mobile", "address"}
+    assert extra.loc[extra["kind"] == "mobile", "party"].eq("reference").all()
+    # nobody depends on them: everyone has a home of their own
+    homes = points[points["place"] == "home"]
+    assert homes["customer_id"].is_unique and set(homes["customer_id"]) == set(points["customer_id"])
+
+
 @pytest.mark.parametrize("step", [10_000, 7])
 def test_faulty_rows_are_made_from_the_picked_ones_whatever_the_parts(step):
     table = pa.table({"interaction_id": ["a", "b", "c"] * 5, "promise_id": [f"P{i}" for i in range(15)]})

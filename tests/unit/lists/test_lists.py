@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openpyxl
 import pandas as pd
 import pyarrow as pa
@@ -301,6 +302,29 @@ def test_who_works_the_list_does_not_see_that_a_contact_was_drawn(day: dict[str,
     assert len(drawn) and drawn["reasons"].str.contains("al azar").all()
     assert not rows["reasons_on_list"].str.contains("al azar").any()
     assert (rows["reasons_on_list"].str.len() > 0).all()
+
+
+def test_the_list_says_whose_the_contact_point_is_when_it_is_not_the_members(day: dict[str, Any]):
+    points = day["frames"]["contact_points"].assign(party_code=None)
+
+    def listed(through: pd.DataFrame) -> pd.DataFrame:
+        return rows_of(day | {"frames": day["frames"] | {"contact_points": through}}, SPANISH)
+
+    before = listed(points)
+    used = before["contact_point_id"].iloc[0]
+    theirs = points.assign(party_code=np.where(points["contact_point_id"] == used, "guarantor", None))
+    rows = listed(theirs)
+    is_theirs = rows["contact_point_id"] == used
+    assert is_theirs.any() and not is_theirs.all()
+    for column, said in (
+        ("reasons", "El dato de contacto es de un garante. "),
+        ("reasons_en", "The contact point is that of a guarantor. "),
+        ("reasons_on_list", "El dato de contacto es de un garante. "),
+    ):
+        assert (rows.loc[is_theirs, column] == said + before.loc[is_theirs, column]).all()
+        assert rows.loc[~is_theirs, column].equals(before.loc[~is_theirs, column])
+    own = points.assign(party_code="debtor")
+    assert listed(own)["reasons"].equals(before["reasons"])
 
 
 def test_the_screen_gets_masks_instead_of_documents_and_phones(day: dict[str, Any]):
