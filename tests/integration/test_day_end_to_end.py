@@ -225,6 +225,37 @@ def test_nobody_is_called_where_a_stranger_answered_last(snapshot, finished_home
     assert set(theirs["action"]) <= {"none", "email", "visit"}
 
 
+def test_workplaces_and_telephones_of_references_are_in_the_files_and_on_no_list(snapshot, finished_home):
+    points = warehouse_of(finished_home).read_table("marts.dim_contact_points").set_index("contact_point_id")
+    details = pd.read_parquet(snapshot.folder / "decision_details.parquet")
+    named = details["blocked_by"].map(json.loads).explode()
+    assert {"CONTACT-POINTS/parties", "EC-BASE/parties"} <= set(named)
+    eligible = points[points["customer_id"].isin(details["customer_id"])]
+    assert eligible["place_code"].eq("work").any() and eligible["party_code"].eq("reference").any()
+    chosen = details[details["is_chosen"]].set_index("contact_point_id")
+    used = points.loc[chosen.index]
+    assert len(used) and used["party_code"].isna().all()
+    assert set(used.loc[chosen["channel_code"].eq("visit"), "place_code"]) == {"home"}
+    told = {entry["id"] for entry in snapshot.manifest["rules_not_enforced"]}
+    assert "EC-BASE/caller_id" in told and not told & {"EC-BASE/role", "EC-BASE/workplace", "CONTACT-POINTS/whose"}
+
+
+def test_who_owes_on_two_loans_and_guarantees_another_has_one_decision(snapshot, finished_home):
+    loans = warehouse_of(finished_home).read(
+        "select loan_id, customer_id, guarantor_id from staging.stg_core__loans where source_status_code = 'active'", []
+    )
+    owed = loans.groupby("customer_id").size()
+    both = set(owed.index[owed > 1]) & set(loans["guarantor_id"].dropna())
+    decisions = pd.read_parquet(snapshot.folder / "decisions.parquet")
+    theirs = decisions[decisions["customer_id"].isin(both)]
+    assert len(theirs) > 0 and theirs["customer_id"].is_unique
+    details = pd.read_parquet(snapshot.folder / "decision_details.parquet")
+    chosen = details[details["is_chosen"] & details["customer_id"].isin(both)]
+    assert chosen["customer_id"].is_unique and set(chosen["customer_id"]) == set(
+        theirs.loc[theirs["action"] != "none", "customer_id"]
+    )
+
+
 def test_the_published_database_holds_the_same_tables(snapshot):
     with duckdb.connect(str(snapshot.folder / "published.duckdb"), read_only=True) as connection:
         for file in sorted((snapshot.folder / "bi").glob("*.parquet")):
