@@ -228,6 +228,7 @@ def _customers(history: History) -> pa.Table:
             "branch_id": keys("B", people.branch + 1, 2),
             "language": chosen(("es", "qu"), people.kichwa.astype(int)),
             "timezone": pa.array(["America/Guayaquil"] * n, pa.string()),
+            "party": nothing(n),
             "status": chosen(STATUSES, status),
         }
     )
@@ -317,7 +318,7 @@ def _contact_points(history: History, rng: np.random.Generator) -> pa.Table:
                     "latitude": pa.array(latitude, mask=unknown | (not at_home)),
                     "longitude": pa.array(longitude, mask=unknown | (not at_home)),
                     "place": chosen(("home",), np.full(m, 0 if at_home else -1)),
-                    "party": pa.array([None] * m, pa.string()),
+                    "party": nothing(m),
                     "valid": pa.array(valid[rows]),
                     "consent": pa.array(consent == 1, pa.bool_(), mask=consent < 0),
                     "consent_at": moments(np.where(consent == 1, consent_day[rows], -1), noon),
