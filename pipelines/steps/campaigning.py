@@ -219,6 +219,12 @@ def published_campaigns(day: Day) -> dict[str, Any]:
     }
 
 
+def campaign_channels(day: Day) -> dict[str, str]:
+    """Channel of every campaign that runs on the date, by the definitions that it was decided with."""
+    stored = day.warehouse.read_table("decisions.campaign_definitions", where={"as_of_date": day.as_of}).iloc[0]
+    return {one.id: one.channel for one in CampaignData.parse(stored["definition"]).running(day.as_of)}
+
+
 def sources_of(policies: PolicySet) -> dict[str, list[str]]:
     """Sources by contact rule."""
     return {entry.rule.id: list(entry.sources) for entry in policies.rules}

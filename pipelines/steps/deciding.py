@@ -15,6 +15,7 @@ from pipelines.steps import campaigning
 from pipelines.steps.contact_facts import contact_facts, contact_points
 from pipelines.steps.decided import ensure_decided, store_decided, store_outcome
 from pipelines.steps.experimenting import store_taking_part, take_part
+from pipelines.steps.judging import chosen_contacts, evidence, judged_digest, points_of
 from puntual.audit.record import keep_inputs
 from puntual.decision.checker import check, evidence_problems
 from puntual.decision.decide import DecisionOutcome, decide
@@ -23,6 +24,7 @@ from puntual.decision.fees import chargeable
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
 from puntual.decision.owners import load_owner_rules, owners_file
 from puntual.decision.policies import PolicySet, as_json, load_ladder, load_policies
+from puntual.decision.raw_rules import differing_rule_files
 from puntual.decision.rules import lookback_days
 from puntual.decision.sending import daily_room
 from puntual.decision.value import stakes
@@ -138,16 +140,9 @@ def decide_day(day: Day) -> DecidingOutcome:
             [day.as_of, day.as_of - timedelta(days=_EARLIER_DAYS)],
         )
         duties, late = _duties(day, customers, interactions, policies, holidays, earlier)
-    # The checker judges by the very rows that the decision was made from.
     shared: dict[str, Any] = {
         "features": features,
-        "customers": customers,
-        "contact_points": points,
-        "interactions": interactions,
-        "promises": promises,
-        "payments": payments,
         "collectors": collectors,
-        "holidays": holidays,
         "daily_capacity": daily_room(
             {name: channel.contacts_a_day for name, channel in settings.channels.items()},
             interactions,
@@ -157,12 +152,18 @@ def decide_day(day: Day) -> DecidingOutcome:
         ),
         "as_of": day.as_of,
         "timezone": settings.institution.timezone,
-        "facts": facts,
         "promise_grace_days": settings.arrears.promise_grace_days,
         "hour_bands": {name: one.hour_bands for name, one in settings.channels.items() if one.hour_bands} or None,
     }
     inputs: dict[str, Any] = dict(
         **shared,
+        customers=customers,
+        contact_points=points,
+        interactions=interactions,
+        promises=promises,
+        payments=payments,
+        holidays=holidays,
+        facts=facts,
         channel_scores=None if channel_scores.empty else channel_scores,
         default_risk=default_risk,
         policies=policies,
@@ -193,20 +194,25 @@ def decide_day(day: Day) -> DecidingOutcome:
     )
     outcome = decide(**inputs)
     inputs_sha256 = keep_inputs(day.home, day.as_of, inputs)
-    contacts = outcome.details[outcome.details["is_chosen"].to_numpy(dtype=bool)]
-    found = check(
-        outcome.decisions,
-        **shared,
-        policy_files=policies.files,
-        country=settings.institution.country,
-        currency=settings.institution.currency,
-        reading=settings.decision.reading,
-        contact_point_ids=dict(zip(contacts["customer_id"], contacts["contact_point_id"], strict=True)),
-        second_contacts=outcome.second_contacts,
-        second_after=settings.decision.second_after,
-        owners_file=owners_file(POLICIES, day.home.policies),
-        segments=segments,
-    )
+    with warehouse.connection():
+        store_outcome(warehouse, outcome, day.as_of)
+        # From here on the checker: of what was read above it shares what members owe, and the collectors.
+        proof = evidence(day)
+        contacts = chosen_contacts(outcome.decisions, outcome.details, outcome.second_contacts)
+        found = differing_rule_files(proof.rules, policies.digests) + check(
+            outcome.decisions,
+            **shared,
+            **proof.arguments(),
+            country=settings.institution.country,
+            currency=settings.institution.currency,
+            reading=settings.decision.reading,
+            contact_point_ids=points_of(outcome.details),
+            second_contacts=outcome.second_contacts,
+            second_after=settings.decision.second_after,
+            owners_file=owners_file(POLICIES, day.home.policies),
+            segments=segments,
+        )
+        judged = {"violation_count": len(found), "judged_sha256": judged_digest(day, contacts, proof.rules)}
     checks = {
         "no_rule_violation": _first(found),
         "probability_known": _first(evidence_problems(outcome.decisions)),
@@ -214,7 +220,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         "capacities_kept": _broken_capacities(outcome),
     }
     with warehouse.connection():
-        _store(day, outcome, {"violation_count": len(found), "inputs_sha256": inputs_sha256}, policies)
+        _store_summary(day, outcome, {**judged, "inputs_sha256": inputs_sha256}, policies)
         store_taking_part(day, taking_part)
         checks |= campaigning.campaign_day(day, policies)
     summary = {key: value for key, value in outcome.summary.items() if isinstance(value, int | float | str)}
@@ -323,9 +329,7 @@ def _is_ahead(day: Day) -> bool:
     return int(later["later"].iloc[0]) == 0
 
 
-def _store(day: Day, outcome: DecisionOutcome, added: dict[str, Any], policies: PolicySet) -> None:
+def _store_summary(day: Day, outcome: DecisionOutcome, added: dict[str, Any], policies: PolicySet) -> None:
     figures = json.dumps({**outcome.summary, **added, "rule_versions": policies.digests}, sort_keys=True)
     summary = pd.DataFrame({"as_of_date": [day.as_of], "summary": [figures], "is_ahead": [_is_ahead(day)]})
-    with day.warehouse.connection():
-        store_outcome(day.warehouse, outcome, day.as_of)
-        store_decided(day.warehouse, "decisions.summaries", summary, day.as_of)
+    store_decided(day.warehouse, "decisions.summaries", summary, day.as_of)

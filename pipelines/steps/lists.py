@@ -51,15 +51,7 @@ def write_lists(
         order_by=["promise_id"],
     )
     promises = promises.merge(kept, on="promise_id", how="left")
-    institution = day.settings.institution
-    settings = ListSettings(
-        institution=institution.name,
-        language=institution.language,
-        currency=institution.currency,
-        timezone=institution.timezone,
-        csv_separator=day.settings.worklists.csv_separator,
-        csv_decimal=day.settings.worklists.csv_decimal,
-    )
+    settings = list_settings(day)
     # In the order in which the decision reads them: the archive then keeps them once.
     customers = warehouse.read_table("marts.dim_customers", order_by=["customer_id"])
     contact_points = warehouse.read_table("marts.dim_contact_points", order_by=["contact_point_id"])
@@ -100,6 +92,19 @@ def write_lists(
     write_previews(folder, planned.plan, planned.members, planned.data, manner_of(day), day.as_of)
     screens = write_routes(routes.plan, rows, routes.addresses, folder, settings, day.as_of)
     return WrittenLists(masked_worklist(rows), screens["routes"], screens["route_stops"])
+
+
+def list_settings(day: Day) -> ListSettings:
+    """How the institution's lists are written."""
+    institution = day.settings.institution
+    return ListSettings(
+        institution=institution.name,
+        language=institution.language,
+        currency=institution.currency,
+        timezone=institution.timezone,
+        csv_separator=day.settings.worklists.csv_separator,
+        csv_decimal=day.settings.worklists.csv_decimal,
+    )
 
 
 def further_reasons(day: Day) -> dict[str, dict[str, str]]:

@@ -20,6 +20,7 @@ from pipelines.dbt import Dbt
 from pipelines.steps.campaigning import published_campaigns
 from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL, champion_row
 from pipelines.steps.decided import read_outcome
+from pipelines.steps.judging import judge_written
 from pipelines.steps.learning import models_off
 from pipelines.steps.lists import reason_texts, write_lists
 from pipelines.steps.routes import route_figures
@@ -113,7 +114,8 @@ def publish_day(day: Day) -> dict[str, Any]:
     """Write, check and flip to the snapshot of the date.
 
     Raises:
-        PublishError: the disk refused or a file is missing; the previous snapshot stands.
+        PublishError: the disk refused, a file is missing, or the lists are not what was decided and permitted; the
+            previous snapshot stands.
     """
     day.require_built()
     tables = published_tables(Dbt.of_day(day).manifest())
@@ -187,6 +189,8 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
         listening = RecordingWarehouse.of(warehouse)
         with record.made_again(folder):
             counts = write_decision(replace(day, warehouse=listening), folder, decided)
+        summary = json.loads(warehouse.read_table("decisions.summaries", where=where)["summary"].iloc[0])
+        judge_written(day, folder, decided, summary)
         channel_scores = warehouse.read_table(
             "ml.channel_scores", where=where, order_by=["customer_id", "channel_code"]
         )
@@ -197,7 +201,6 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
             for row in running.to_dict("records")
         }
         risk_reasons = warehouse.read_table("ml.default_risk_reasons", where=where, order_by=["loan_id"])
-        summary = json.loads(warehouse.read_table("decisions.summaries", where=where)["summary"].iloc[0])
         for name, frame, schema in (
             ("default_risk", default_risk, DEFAULT_RISK),
             ("default_risk_reasons", risk_reasons, None),

@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +20,7 @@ import yaml
 
 from puntual.decision.facts import ContactFacts
 from puntual.decision.holiday_calendar import HolidayCalendar
+from puntual.decision.raw_rules import longest_memory
 
 _SPOKEN = {"right_party", "promise", "refusal", "dispute", "callback", "replied"}
 _DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -134,11 +134,16 @@ def check(
     found += _check_bands(every, hour_bands or {}, timezone, as_of)
     if owners_file is not None:
         found += _check_owners(owners_file, every, features, collectors, segments, set(daily_capacity), as_of)
-    judged = partial(
-        violations,
+    found += _check_second(chosen, second)
+    broken = contact_violations(
+        decisions,
+        second_contacts=second,
+        second_after=second_after,
+        contact_point_ids=contact_point_ids,
         features=features,
         customers=customers,
         contact_points=contact_points,
+        interactions=interactions,
         promises=promises,
         payments=payments,
         policy_files=policy_files,
@@ -151,17 +156,33 @@ def check(
         promise_grace_days=promise_grace_days,
         facts=facts,
     )
-    broken = judged(decisions, interactions=interactions, contact_point_ids=contact_point_ids)
+    return found + [str(violation) for violation in broken]
+
+
+def contact_violations(
+    decisions: pd.DataFrame,
+    *,
+    second_contacts: pd.DataFrame,
+    second_after: str,
+    contact_point_ids: Mapping[str, str] | None,
+    interactions: pd.DataFrame,
+    **given: Any,
+) -> list[Violation]:
+    """Every contact, first or second, that a contact rule forbids; inputs as in :func:`check`."""
+    chosen, second = decisions[decisions["action"] != "none"], second_contacts
+
+    def judged(mine: pd.DataFrame, made: pd.DataFrame, used: Mapping[str, str] | None) -> list[Violation]:
+        return violations(mine, interactions=made, contact_point_ids=used, **given)
+
+    broken = judged(decisions, interactions, contact_point_ids)
     if len(second):
-        found += _check_second(chosen, second)
         pair = chosen[chosen["customer_id"].isin(set(second["customer_id"]))]
         points = second.get("contact_point_id")
         of_second = None if points is None else dict(zip(second["customer_id"], points, strict=True))
         # nobody knows which of two contacts of a day comes first: each is judged as if the other had been made
         for mine, other, used in ((second, pair, of_second), (pair, second, contact_point_ids)):
-            made = _made(interactions, other, second_after)
-            broken += judged(mine, interactions=made, contact_point_ids=used)
-    return found + [str(violation) for violation in broken]
+            broken += judged(mine, _made(interactions, other, second_after), used)
+    return broken
 
 
 def evidence_problems(decisions: pd.DataFrame) -> list[str]:
@@ -253,7 +274,7 @@ def violations(
         facts=facts,
         as_of=as_of,
         timezone=timezone,
-        lookback=_longest_memory(policies),
+        lookback=longest_memory(policies),
     )
     rules = [
         rule
@@ -377,17 +398,6 @@ def _applies(rule: Mapping[str, Any], action: str) -> bool:
 
 def _holds(policy: Mapping[str, Any], country: str, day: date) -> bool:
     return _between(policy, day) and policy["scope"].get("jurisdiction") in {None, country}
-
-
-def _longest_memory(policies: Sequence[Mapping[str, Any]]) -> int:
-    memory = 7
-    for policy in policies:
-        for rule in policy["rules"]:
-            window = str(rule.get("window", ""))
-            if window.startswith("rolling_days:"):
-                memory = max(memory, int(window.split(":")[1]))
-            memory = max(memory, int(rule.get("days") or 0) + 1)
-    return memory
 
 
 def _zone(name: Any, own_zones: set[str]) -> ZoneInfo | None:

@@ -1,0 +1,338 @@
+"""What the marts lose, what a file adds and what happens meanwhile stops publication: the checker reads raw and files."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pandas as pd
+import pytest
+
+from pipelines.day import Day
+from pipelines.steps import publishing
+from pipelines.steps.contact_facts import contact_points
+from pipelines.steps.deciding import decide_day
+from pipelines.steps.judging import evidence
+from pipelines.steps.publishing import publish_day
+from puntual.errors import PublishError
+from puntual.paths import Home
+
+LOADED = "_load_id, _source_row, _is_deleted"
+
+
+@pytest.fixture
+def day(finished_home: Path, as_of: date, tmp_path: Path) -> Day:
+    """The finished day once more, in a home that may be spoilt."""
+    home = tmp_path / "home"
+    shutil.copytree(finished_home, home, symlinks=True)
+    return Day.of(home, as_of, "again")
+
+
+def listed(day: Day, *channels: str) -> pd.DataFrame:
+    chosen = day.warehouse.read(
+        "select * from decisions.decisions where as_of_date = {} and action <> 'none' order by customer_id", [day.as_of]
+    )
+    return chosen[chosen["action"].isin(channels)] if channels else chosen
+
+
+def core_tells(day: Day, **told: Any) -> None:
+    """One more row of raw.interactions, as the core would have delivered it in a load of its own."""
+    row = {"direction": "outbound", "outcome": "no_answer", "channel": "call"} | told
+    names = ", ".join(row)
+    values = ", ".join(f"'{value}'" for value in row.values())
+    day.warehouse.execute(
+        f"insert into raw.interactions ({names}, {LOADED}) select {values}, max(load_id), 999999, false from raw.loads"
+    )
+
+
+def published(day: Day) -> Path:
+    return Home(day.home.root).current.resolve()
+
+
+# ------------------------------------------------------------------------------------------------- raw and the marts
+
+
+def test_raw_tells_of_the_listed_members_what_the_marts_tell(day: Day):
+    """Two readings of the same deliveries, by the dbt models and by the checker's own, agree row by row."""
+    who = set(listed(day)["customer_id"])
+    assert len(who) > 20
+    mine = evidence(day).events
+    memory = pd.Timestamp(day.as_of) - pd.Timedelta(days=7)
+    warehouse = day.warehouse
+
+    def of_them(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["customer_id"].isin(who)]
+
+    marts = of_them(warehouse.read("select * from marts.fct_interactions"))
+    recent = [frame[frame["occurred_date"] >= memory] for frame in (marts, of_them(mine.interactions))]
+    columns = ["interaction_id", "customer_id", "loan_id", "occurred_at", "occurred_date", "channel_code",
+               "direction_code", "outcome_code"]  # fmt: skip
+    told, read = (frame[columns].sort_values("interaction_id", ignore_index=True) for frame in recent)
+    assert len(told) > 20
+    pd.testing.assert_frame_equal(told, read, check_dtype=False)
+    assert set(marts.loc[marts["outcome_code"] == "opt_out", "interaction_id"]) <= set(
+        mine.interactions["interaction_id"]
+    )
+
+    promises = warehouse.read("select * from marts.fct_promises where promise_status_code = 'open'")
+    everybody = warehouse.read("select distinct customer_id from marts.fct_promises")["customer_id"]
+    all_promises = evidence(day, everybody).events.promises
+    assert len(promises) > 2, "nothing would be compared"
+    assert sorted(zip(promises["customer_id"], promises["due_date"], strict=True)) == sorted(
+        zip(all_promises["customer_id"], all_promises["due_date"], strict=True)
+    )
+
+    paid = of_them(warehouse.read("select * from marts.fct_payments where paid_date >= {}", [memory.date()]))
+    raw_paid = of_them(mine.payments)
+    raw_paid = raw_paid[(raw_paid["paid_date"] >= memory) & (raw_paid["paid_date"] <= pd.Timestamp(day.as_of))]
+    keys = ["payment_id", "customer_id", "paid_date", "is_reversal"]
+    pd.testing.assert_frame_equal(
+        paid[keys].sort_values("payment_id", ignore_index=True),
+        raw_paid[keys].sort_values("payment_id", ignore_index=True),
+        check_dtype=False,
+    )
+
+    keys = ["contact_point_id", "customer_id", "kind_code", "value", "has_whatsapp", "is_valid", "has_consent"]
+    points, raw_points = (
+        of_them(frame)[keys].sort_values("contact_point_id", ignore_index=True).astype(object)
+        for frame in (contact_points(day), mine.contact_points)
+    )
+    pd.testing.assert_frame_equal(points.where(points.notna(), None), raw_points.where(raw_points.notna(), None))
+
+
+@pytest.mark.parametrize(
+    ("lost", "rule"),
+    [
+        (
+            "fct_interactions where outcome_code in ('complaint', 'dispute') and customer_id = '{member}'",
+            "INST-DEFAULT/recent_complaint",
+        ),
+        ("fct_payments where customer_id = '{member}'", "INST-DEFAULT/recent_payment"),
+        ("fct_promises where customer_id = '{member}'", "INST-DEFAULT/open_promise"),
+    ],
+    ids=["a complaint", "payments", "a promise"],
+)
+def test_what_the_marts_lose_of_a_member_is_named_by_member_and_rule(day: Day, lost: str, rule: str):
+    """The engine then contacts people whom it would have left alone; the checker stops it, and nothing goes out."""
+    before, standing = set(listed(day)["customer_id"]), published(day)
+    # The rule blocks them, and nothing else does in some channel; the reminder of a promise is a rule of the same one.
+    blocked = day.warehouse.read(
+        "select distinct customer_id from decisions.details where as_of_date = {} and not is_allowed"
+        f" and blocked_by in ('[\"{rule}\"]', '[\"{rule}_reminder\"]') order by customer_id",
+        [day.as_of],
+    )["customer_id"]
+    assert len(blocked)
+    for member in blocked:
+        day.warehouse.execute(f"delete from marts.{lost.format(member=member)}")
+
+    said = decide_day(day).checks["no_rule_violation"]
+    member = said.split(" by ")[0]
+    assert f" breaks {rule}" in said
+    assert member in set(blocked)
+    assert member not in before
+    with pytest.raises(PublishError, match=r"the checker found [0-9]+ violations in the decision itself"):
+        publish_day(day)
+    assert published(day) == standing
+
+
+def test_one_contact_that_never_reached_the_mart_is_found(day: Day):
+    member = listed(day, "call", "sms", "whatsapp")["customer_id"].iloc[0]
+    yesterday = pd.Timestamp(day.as_of) - pd.Timedelta(hours=2)
+    core_tells(
+        day, interaction_id="LOST-1", customer_id=member, occurred_at=yesterday, channel="email", direction="inbound",
+        outcome="complaint",
+    )  # fmt: skip
+    said = decide_day(day).checks["no_rule_violation"]
+    assert f"{member} by " in said
+    assert "complaint on 2026-06-29" in said
+
+
+def test_the_same_call_told_by_list_and_core_is_one_and_another_is_two(day: Day):
+    """A call of today by a filled list: the core's copy of it adds nothing; at another time of the day it would."""
+    member = listed(day, "call")["customer_id"].iloc[0]
+    moment = pd.Timestamp(day.as_of) - pd.Timedelta(days=40)
+    call = {"customer_id": member, "occurred_at": moment, "channel": "call"}
+    core_tells(day, interaction_id="puntual-worklist:A", collector_id="G001", **call)
+    core_tells(day, interaction_id="CORE-A", **(call | {"occurred_at": moment + pd.Timedelta(minutes=9)}))
+    core_tells(day, interaction_id="puntual-worklist:B", collector_id="G001", **(call | {"outcome": "right_party"}))
+    core_tells(
+        day, interaction_id="puntual-worklist:C", collector_id="G001", campaign_id="puntual-worklist:withdrawn",
+        **(call | {"occurred_at": moment + pd.Timedelta(days=1), "outcome": "promise"}),
+    )  # fmt: skip
+    told = evidence(day).events.interactions
+    told = told[told["customer_id"] == member]
+    mine = set(told.loc[told["occurred_date"] >= moment.normalize() - pd.Timedelta(days=1), "interaction_id"])
+    assert "puntual-worklist:B" in mine
+    assert not mine & {"puntual-worklist:A", "puntual-worklist:C"}
+
+
+def test_what_the_core_tells_after_the_decision_stops_its_publication(day: Day):
+    standing = published(day)
+    decide_day(day)
+    row = listed(day, "call", "sms", "whatsapp").iloc[0]
+    core_tells(
+        day, interaction_id="LATE-1", customer_id=row["customer_id"], outcome="complaint", direction="inbound",
+        occurred_at=pd.Timestamp(day.as_of) + pd.Timedelta(hours=12), channel="email",
+    )  # fmt: skip
+    day.warehouse.execute(
+        "insert into raw.loads (load_id, run_id, table_name) select max(load_id) + 1, 'later', 'interactions' from raw.loads"
+    )
+    with pytest.raises(PublishError, match=f"{row['customer_id']} by {row['action']} breaks .*complaint"):
+        publish_day(day)
+    assert published(day) == standing
+
+
+OVERLOOKED = """
+id: OWN-BLACKOUT
+version: 1
+title: Nobody is contacted
+scope: {institution: own}
+timezone: institution
+effective_from: null
+effective_to: null
+confidence: memory
+sources: [BOARD-9]
+rules:
+  - {id: OWN-BLACKOUT/all, kind: forbid, channels: all}
+obligations: []
+"""
+
+
+def test_a_rule_file_that_the_engine_overlooks_stops_the_list(day: Day):
+    file = day.home.policies / "2026" / "OWN-BLACKOUT.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(OVERLOOKED, encoding="utf-8")
+    with pytest.raises(PublishError, match=r"the decision was made without OWN-BLACKOUT: move it"):
+        publish_day(day)
+    said = decide_day(day).checks["no_rule_violation"]
+    assert f"{file} is in force and the decision was made without OWN-BLACKOUT" in said
+    assert "breaks OWN-BLACKOUT/all" in said
+
+
+# ------------------------------------------------------------------------------------------------- the files
+
+
+def one_more_in_everybodys(folder: Path, stranger: str) -> str:
+    file = folder / "worklists" / "all.parquet"
+    rows = pd.read_parquet(file)
+    row = rows.iloc[[0]].assign(customer_id=stranger)
+    pd.concat([rows, row]).to_parquet(file, index=False)
+    return f"worklists/all.parquet: {stranger} by {row['channel_code'].iloc[0]} is there and was not decided"
+
+
+def another_number(folder: Path, _: str) -> str:
+    file = folder / "worklists" / "all.parquet"
+    rows = pd.read_parquet(file)
+    rows.loc[rows["channel_code"] == "call", "contact_value"] = "+593999999999"
+    rows.to_parquet(file, index=False)
+    return r"is not as it was decided: .*\+593999999999"
+
+
+def one_less_in_a_csv(folder: Path, _: str) -> str:
+    file = next(path for path in sorted((folder / "worklists").glob("*.csv")) if path.with_suffix(".xlsx").exists())
+    lines = file.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    file.write_text("".join(lines[:-1]), encoding="utf-8-sig")
+    return f"worklists/{file.name}: .* was decided and is missing"
+
+
+def one_more_in_a_workbook(folder: Path, stranger: str) -> str:
+    file = min((folder / "worklists").glob("*.xlsx"))
+    book = openpyxl.load_workbook(file)
+    sheet = book.worksheets[0]
+    values = [cell.value for cell in sheet[2]]
+    place = next(at for at, cell in enumerate(sheet[1]) if cell.value == "Código del socio")
+    values[place] = stranger
+    for at, value in enumerate(values, start=1):
+        sheet.cell(row=sheet.max_row + (at == 1), column=at, value=value)
+    book.save(file)
+    return f"worklists/{file.name}: {stranger} by .* is there and was not decided"
+
+
+def one_more_in_a_campaign(folder: Path, stranger: str) -> str:
+    file = next(
+        path
+        for path in sorted((folder / "campaigns").glob("*.parquet"))
+        if not path.stem.endswith("_suppressed") and path.stem != "previews" and len(pd.read_parquet(path))
+    )
+    rows = pd.read_parquet(file)
+    pd.concat([rows, rows.iloc[[0]].assign(customer_id=stranger)]).to_parquet(file, index=False)
+    return f"campaigns/{file.name}: {stranger} by .* is there and was not decided"
+
+
+def a_message_twice(folder: Path, _: str) -> str:
+    file = next(
+        path
+        for path in sorted((folder / "campaigns").glob("*.csv"))
+        if not path.stem.endswith("_suppressed") and len(list(csv.reader(path.open(encoding="utf-8-sig")))) > 1
+    )
+    lines = file.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    file.write_text("".join([*lines, lines[1]]), encoding="utf-8-sig")
+    return f"campaigns/{file.name}: .* is there 2 times"
+
+
+def a_list_for_nobody(folder: Path, _: str) -> str:
+    shutil.copyfile(folder / "worklists" / "all.csv", folder / "worklists" / "G999.csv")
+    return "worklists/G999.csv is a list of nobody that was decided"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        one_more_in_everybodys,
+        another_number,
+        one_less_in_a_csv,
+        one_more_in_a_workbook,
+        one_more_in_a_campaign,
+        a_message_twice,
+        a_list_for_nobody,
+    ],
+    ids=lambda spoil: spoil.__name__.replace("_", " "),
+)
+def test_files_that_do_not_tell_the_decision_are_not_published(
+    spoil: Callable[[Path, str], str], day: Day, monkeypatch: pytest.MonkeyPatch
+):
+    chosen = set(listed(day)["customer_id"])
+    known = day.warehouse.read("select customer_id from marts.dim_customers order by customer_id")["customer_id"]
+    stranger = next(name for name in known if name not in chosen)
+    standing, said, write = published(day), [], publishing.write_decision
+
+    def written(*given: Any) -> dict[str, int]:
+        counts = write(*given)
+        said.append(spoil(given[1], stranger))
+        return counts
+
+    monkeypatch.setattr(publishing, "write_decision", written)
+    with pytest.raises(PublishError) as stopped:
+        publish_day(day)
+    message = str(stopped.value)
+    assert pd.Series([message]).str.contains(said[0]).all(), message
+    assert "nothing was published and the snapshot before stands" in message
+    assert f"puntual run {day.home.root} --as-of {day.as_of}" in message
+    assert published(day) == standing
+    assert not list(day.home.published.glob(".building-*"))
+
+
+def test_a_stranger_in_a_list_is_named_with_the_rule_that_forbids_it(day: Day, monkeypatch: pytest.MonkeyPatch):
+    """Somebody with a promise open: not decided, and forbidden too."""
+    promised = day.warehouse.read(
+        "select customer_id from marts.fct_promises where promise_status_code = 'open' and due_date > {}"
+        " order by customer_id",
+        [day.as_of],
+    )["customer_id"]
+    stranger = next(name for name in promised if name not in set(listed(day)["customer_id"]))
+    write = publishing.write_decision
+
+    def written(*given: Any) -> dict[str, int]:
+        counts = write(*given)
+        one_more_in_everybodys(given[1], stranger)
+        return counts
+
+    monkeypatch.setattr(publishing, "write_decision", written)
+    monkeypatch.setattr("pipelines.steps.judging._SHOWN", 50)
+    with pytest.raises(PublishError, match=f"{stranger} by [a-z]+ breaks [A-Z-]+/[a-z_]*promise"):
+        publish_day(day)
