@@ -269,7 +269,7 @@ def _versions(day: Day, memory_days: int, further: list[str]) -> RawVersions:
             customers=versions(
                 "customers",
                 "customer_id",
-                "customer_id, status, timezone, province, birth_date",
+                "customer_id, status, timezone, province, birth_date, party",
                 f"customer_id in ({people})",
                 who,
             ),
@@ -311,7 +311,8 @@ def _people(day: Day, further: Sequence[str]) -> tuple[str, list[Any]]:
 
 def _points(day: Day, people: str, who: list[Any]) -> pd.DataFrame:
     columns = (
-        "contact_point_id, customer_id, kind, value, whatsapp, valid, consent, consent_at, opted_out_at, updated_at"
+        "contact_point_id, customer_id, kind, value, place, party, whatsapp, valid, consent, consent_at,"
+        " opted_out_at, updated_at"
     )
     return _versions_of(day, "contact_points", "contact_point_id", columns, f"customer_id in ({people})", who)
 

@@ -99,7 +99,9 @@ def read_events(
     )
     wrote = contacts[(contacts["direction_code"] == "inbound") & contacts["notes"].notna()]
     return RawEvents(
-        customers=newest(raw.customers, "customer_id").rename(columns={"status": "customer_status_code"}),
+        customers=newest(raw.customers, "customer_id").rename(
+            columns={"status": "customer_status_code", "party": "party_code"}
+        ),
         contact_points=_contact_points(raw.contact_points, contacts, as_of),
         interactions=contacts.drop(columns=["notes", "_load_id", "_source_row", "_is_deleted"]).reset_index(drop=True),
         promises=promises,
@@ -234,6 +236,8 @@ def _contact_points(versions: pd.DataFrame, contacts: pd.DataFrame, as_of: date)
             "customer_id": rows["customer_id"],
             "kind_code": rows["kind"],
             "value": rows["value"],
+            "place_code": rows["place"],
+            "party_code": rows["party"],
             "has_whatsapp": pd.Series(
                 [bool(one) if not pd.isna(one) else False for one in rows["whatsapp"]], dtype=object
             ),

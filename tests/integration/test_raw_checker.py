@@ -97,12 +97,20 @@ def test_raw_tells_of_the_listed_members_what_the_marts_tell(day: Day):
         check_dtype=False,
     )
 
-    keys = ["contact_point_id", "customer_id", "kind_code", "value", "has_whatsapp", "is_valid", "has_consent"]
+    keys = ["contact_point_id", "customer_id", "kind_code", "value", "place_code", "party_code", "has_whatsapp",
+            "is_valid", "has_consent", "consent_at", "opted_out_at"]  # fmt: skip
     points, raw_points = (
         of_them(frame)[keys].sort_values("contact_point_id", ignore_index=True).astype(object)
         for frame in (contact_points(day), mine.contact_points)
     )
     pd.testing.assert_frame_equal(points.where(points.notna(), None), raw_points.where(raw_points.notna(), None))
+
+    keys = ["customer_id", "customer_status_code", "timezone", "province", "party_code", "birth_date"]
+    people, raw_people = (
+        of_them(frame)[keys].sort_values("customer_id", ignore_index=True).astype(object)
+        for frame in (warehouse.read_table("marts.dim_customers"), mine.customers)
+    )
+    pd.testing.assert_frame_equal(people.where(people.notna(), None), raw_people.where(raw_people.notna(), None))
 
 
 @pytest.mark.parametrize(

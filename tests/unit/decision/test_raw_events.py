@@ -37,13 +37,15 @@ def read(
     told = {"customer_id": "ana", "loan_id": None, "channel": "call", "direction": "outbound", "outcome": "no_answer"}
     raw = RawVersions(
         customers=versions(
-            {"customer_id": "ana", "status": "active"}, key="customer_id", columns="status timezone province birth_date"
+            {"customer_id": "ana", "status": "active"},
+            key="customer_id",
+            columns="status timezone province birth_date party",
         ),
         loans=versions({"loan_id": "L1", "customer_id": "ana"}, key="loan_id", columns="customer_id"),
         contact_points=versions(
             *({"contact_point_id": "p", "customer_id": "ana", "kind": "mobile"} | one for one in points),
             key="contact_point_id",
-            columns="customer_id kind value whatsapp valid consent consent_at opted_out_at updated_at",
+            columns="customer_id kind value place party whatsapp valid consent consent_at opted_out_at updated_at",
         ),
         interactions=versions(
             *(told | {"interaction_id": f"i{number}"} | one for number, one in enumerate(contacts)),
