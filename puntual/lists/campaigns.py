@@ -18,7 +18,7 @@ from puntual.campaigns.sms import sms_size
 from puntual.campaigns.templates import examples
 from puntual.campaigns.variables import Manner, values_of
 from puntual.lists.files import keep_private, write_csv
-from puntual.lists.rows import ListSettings
+from puntual.lists.rows import COLLECTOR_CHANNELS, ListSettings
 from puntual.lists.texts import word
 
 FOLDER = "campaigns"
@@ -186,7 +186,9 @@ def _sent(
     mine = plan.members[plan.members["is_sent"].to_numpy(dtype=bool)]
     columns = ["customer_id", "rank", "national_id", "contact_value", "full_name", "past_due_days",
                "suggested_hour_local", "timezone"]  # fmt: skip
-    frame = mine.merge(rows[columns], on="customer_id", how="left").merge(plan.messages, on="customer_id", how="left")
+    # a member with two contacts of the day has two lines, of which a campaign sends the message
+    messages = rows.loc[~rows["channel_code"].isin(COLLECTOR_CHANNELS), columns]
+    frame = mine.merge(messages, on="customer_id", how="left").merge(plan.messages, on="customer_id", how="left")
     templates = data.templates.by_key
     keys = zip(frame["template_id"], frame["language_code"], frame["template_version"], strict=True)
     found = [templates[name, language, int(version)] for name, language, version in keys]

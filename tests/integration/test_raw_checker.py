@@ -16,6 +16,7 @@ import pytest
 from pipelines.day import Day
 from pipelines.steps import publishing
 from pipelines.steps.contact_facts import contact_points
+from pipelines.steps.decided import decided_columns, store_decided
 from pipelines.steps.deciding import decide_day
 from pipelines.steps.judging import evidence
 from pipelines.steps.publishing import publish_day
@@ -193,6 +194,26 @@ def test_what_the_core_tells_after_the_decision_stops_its_publication(day: Day):
     with pytest.raises(PublishError, match=f"{row['customer_id']} by {row['action']} breaks .*complaint"):
         publish_day(day)
     assert published(day) == standing
+
+
+def test_a_second_contact_that_nobody_judged_is_judged_before_it_is_published(day: Day):
+    """Ecuador's strict reading has one contact a day: a message beside the call is written, read and refused."""
+    called = listed(day, "call").set_index("customer_id")
+    also = day.warehouse.read(
+        "select customer_id, contact_point_id from decisions.details where as_of_date = {} and channel_code = 'sms'"
+        " and is_allowed order by customer_id",
+        [day.as_of],
+    ).set_index("customer_id")
+    member = next(name for name in also.index if name in called.index)
+    second = called.loc[[member]].reset_index().assign(action="sms", collector_id=None, rank=1)
+    second["contact_point_id"] = also.loc[member, "contact_point_id"]
+    columns = list(decided_columns("decisions.second_contacts"))
+    store_decided(day.warehouse, "decisions.second_contacts", second[columns], day.as_of)
+    with pytest.raises(PublishError) as stopped:
+        publish_day(day)
+    for way in ("sms", "call"):
+        assert f"{member} by {way} breaks EC-BASE/one_a_day" in str(stopped.value)
+    assert "times" not in str(stopped.value)
 
 
 OVERLOOKED = """

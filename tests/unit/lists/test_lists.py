@@ -258,6 +258,17 @@ def test_a_campaign_writes_what_it_sends_and_what_it_holds_back(day: dict[str, A
     assert named == ["campaigns/rest_sms.csv"]
 
 
+def test_a_member_who_is_called_too_gets_the_message_once_and_to_its_own_number(day: dict[str, Any], tmp_path: Path):
+    plan, rows = campaigns_of(day), rows_of(day, SPANISH)
+    message = rows[rows["channel_code"] == "whatsapp"].iloc[[0]]
+    call = message.assign(channel_code="call", contact_value="+593911111111", rank=99, file="worklists/g0.xlsx")
+    both = with_campaign_files(pd.concat([call, rows], ignore_index=True), plan)
+    write_campaigns(plan, both, day["outcome"].details, tmp_path, SPANISH, CAMPAIGNS, TUESDAY)
+    sent = pd.read_parquet(tmp_path / "campaigns" / "rest_whatsapp.parquet")
+    mine = sent[sent["customer_id"] == message["customer_id"].iloc[0]]
+    assert mine[["contact_value", "rank"]].to_numpy().tolist() == message[["contact_value", "rank"]].to_numpy().tolist()
+
+
 def test_a_preview_shows_a_members_figures_and_nobodys_name(day: dict[str, Any], tmp_path: Path):
     plan = campaigns_of(day)
     people = day["outcome"].decisions.merge(day["frames"]["features"][["customer_id", "collectable_amount"]]).assign(
