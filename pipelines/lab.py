@@ -25,7 +25,7 @@ import pandas as pd
 from scipy import stats
 
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
-from models.lab.baselines import response_scores, risk_scores, taught_the_truth
+from models.lab.baselines import response_scores, risk_scores, taught_gains, taught_the_truth
 from models.lab.contest import BUDGETS, contest
 from models.lab.settings import FAMILIES
 from models.lab.write import write_demo
@@ -181,6 +181,9 @@ def _judge(day: Day, truth_path: Path, budgets: Sequence[float], seed: int) -> p
         response = response_scores(past, outcomes, today, channels, seed=seed, n_jobs=settings.runtime.threads)
     truth = pd.read_parquet(truth_path)
     taught = taught_the_truth(loans, risk, truth, seed=seed, n_jobs=settings.runtime.threads) if len(risk) else {}
+    corrected = None
+    if len(channel):
+        corrected = taught_gains(today, channel, truth, seed=seed, n_jobs=settings.runtime.threads)
     habit_path = truth_path.with_name("truth_habit.parquet")
     return contest(
         channel if len(channel) else None,
@@ -190,6 +193,7 @@ def _judge(day: Day, truth_path: Path, budgets: Sequence[float], seed: int) -> p
         budgets,
         teams=_teams(collectors, channels, day.as_of),
         response_scores=response if response is not None and len(response) else None,
+        taught=corrected,
         risk_baselines={**plain, **taught},
         habit=pd.read_parquet(habit_path) if habit_path.exists() else None,
         seed=seed,

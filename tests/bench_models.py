@@ -150,16 +150,22 @@ def _read_contact_channel(day: Any) -> dict[str, pd.DataFrame]:
 
 
 def _run_contact_channel(frames: dict[str, pd.DataFrame], clock: Clock, as_of: date, folder: Path) -> dict[str, Any]:
-    from models.contact_channel.train import ChannelModelOff, train
+    from models.contact_channel.train import ChannelModelOff, learning, with_card
     from models.registry import ModelRegistry
 
     channels = sorted(set(frames["labels"]["channel_code"]) - {"none"})
-    with clock.part("train: contest of learners, final fit, claims, card"):
-        model = train(frames["learn"], frames["labels"], as_of=as_of, channels=channels)
-    if isinstance(model, ChannelModelOff):
-        sys.exit(f"The channel model is off on these rows: {model.reason}")
+    with clock.part("train: rows encoded and binned"):
+        given = learning(frames["learn"], frames["labels"], as_of=as_of, channels=channels)
+    if isinstance(given, ChannelModelOff):
+        sys.exit(f"The channel model is off on these rows: {given.reason}")
+    with clock.part("judge: ten learners on held-out weeks, claims"):
+        judged = given.judge()
+    with clock.part("train: the model in force"):
+        model = given.fit(judged)
     with clock.part("score everybody"):
         scores = model.predict(frames["today"], channels)
+    with clock.part("card"):
+        model = with_card(model, given, judged)
     with clock.part("registry"):
         ModelRegistry(folder).register(model.name, model)
     return {"learning rows": len(frames["learn"]), "scores": len(scores), "learner": model.card["learner"]}

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
+from models.contact_channel.amounts import AmountModel, fit_amount
 from models.contact_channel.claims import MeasuredScale, measure_scale, trusted_scale
 from models.contact_channel.judge import (
     bootstrap_mean,
@@ -26,7 +26,7 @@ from models.contact_channel.judge import (
     r_gain,
     reach_check,
 )
-from models.contact_channel.learners import ChannelFit, Gains, amount_offset, fit_amount, fit_learner
+from models.contact_channel.learners import ChannelFit, Gains, fit_learner
 from models.contact_channel.nuisance import Nuisance, cross_fit, fit_propensity
 from models.contact_channel.plans import plan_by_week
 from models.contact_channel.rows import NONE, ChannelRows, bin_rows, halves, thin_members
@@ -38,7 +38,7 @@ from models.contact_channel.settings import (
     THROUGH_REACH,
     ContactChannelSettings,
 )
-from models.estimators import BinnedMatrix, BinnedPart, probabilities, raw_score
+from models.estimators import BinnedMatrix, BinnedPart, probabilities
 
 LEAST_TRAIN_WEEKS = 4
 CHOOSING_LEVEL = 0.83
@@ -138,7 +138,7 @@ def compare(
         if final is fits[chosen] or chosen == THROUGH_REACH
         else final.gains(test.matrix, test.collectable, test.installment).gain
     )
-    base = raw_score(through.base, test.matrix, n_jobs=settings.n_jobs)
+    base = through.log_odds_alone(test.matrix)
 
     def believed(there: np.ndarray) -> tuple[MeasuredScale, np.ndarray]:
         found = measure_scale(
@@ -206,7 +206,7 @@ def _fits(
     channels: Sequence[str],
     settings: ContactChannelSettings,
     *,
-    amount: tuple[lgb.Booster, float],
+    amount: AmountModel,
     seed: int,
 ) -> dict[str, ChannelFit]:
     cross = cross_fit(learn, binned, channels, settings, seed=seed)
@@ -233,8 +233,7 @@ def _nuisance(
     new); the probability of what was done is the logged one where the institution recorded it.
     """
     channel_count = response.gain.shape[1]
-    money = raw_score(fit.amount, test.matrix, n_jobs=settings.n_jobs)
-    money = np.exp(money + amount_offset(test.collectable, test.installment, fit.amount_level))
+    money = fit.amount.of(test, n_jobs=settings.n_jobs)
     alone = response.untouched * money
     outcomes = np.column_stack([alone, alone[:, None] + response.gain])
     propensity = np.zeros((len(test), channel_count + 1))

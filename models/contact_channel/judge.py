@@ -17,7 +17,6 @@ from models.contact_channel.learners import ChannelFit
 from models.contact_channel.nuisance import LEAST_PROPENSITY, Nuisance
 from models.contact_channel.rows import NONE, ChannelRows
 from models.contact_channel.settings import BEST_ARM, CANDIDATES
-from models.estimators import raw_score
 
 LEAST_EFFECTIVE_SAMPLE = 100.0
 LEAST_EFFECTIVE_SHARE = 0.002
@@ -150,7 +149,7 @@ def reach_check(rows: ChannelRows, fit: ChannelFit, channels: Sequence[str]) -> 
     A difference far from 0 says that not being reached tells something about paying that the features do not (or that
     an attempt works without a contact), and the split through reach is not to be trusted for that channel.
     """
-    expected = expit(raw_score(fit.base, rows.matrix, n_jobs=fit.n_jobs))
+    expected = expit(fit.log_odds_alone(rows.matrix))
     rest = rows.paid - expected
     alone = rest[rows.treatment == NONE]
     found: dict[str, dict[str, float]] = {}

@@ -15,6 +15,7 @@ import lightgbm as lgb
 import numpy as np
 from scipy.special import expit
 
+from models.contact_channel.amounts import AmountModel
 from models.contact_channel.forest import honest_forest
 from models.contact_channel.nuisance import CrossFit, cross_fit
 from models.contact_channel.outline import EffectOutline, fit_outline
@@ -41,6 +42,7 @@ from models.contact_channel.settings import (
     X_LEARNER,
     ContactChannelSettings,
 )
+from models.contact_channel.times import fit_times
 from models.estimators import BinnedMatrix, BinnedPart, raw_score
 from models.features import CHANNEL_POINTS, CONTACT_CHANNELS, CUSTOMER_FEATURES
 
@@ -78,13 +80,13 @@ class ChannelFit:
     learners by odds, a change of the probability for the others, money per contact for the best arm.
     ``effect_all`` and ``effect_one`` hold what is added to the constant (by odds), the responses (S, T), or the change
     of the probability itself (X, R, DR). ``scale`` is what held-out weeks say of each channel's claims (1 = they held).
+    ``level``: by how much more or less was paid at the end of what was learnt from, in log odds (learners by odds).
     """
 
     learner: str
     channels: tuple[str, ...]
     base: lgb.Booster
-    amount: lgb.Booster
-    amount_level: float
+    amount: AmountModel
     constants: dict[str, float]
     reach: dict[str, lgb.Booster]
     effect_all: lgb.Booster | None
@@ -94,12 +96,13 @@ class ChannelFit:
     outline: EffectOutline | None = None
     points: dict[str, tuple[int, ...]] = field(default_factory=dict)
     tree: PolicyTree | None = None
+    level: float = 0.0
 
     def gains(self, matrix: np.ndarray, collectable: np.ndarray, installment: np.ndarray) -> Gains:
         """Reach, probability when left alone, amount and gain; a channel without a constant gains 0."""
-        base = self._score(self.base, matrix)
+        base = self.log_odds_alone(matrix)
         alone = expit(base)
-        amount = np.exp(self._score(self.amount, matrix) + amount_offset(collectable, installment, self.amount_level))
+        amount = self.amount.expected(matrix, collectable, installment, n_jobs=self.n_jobs)
         shape = (len(matrix), len(self.channels))
         reach, gain, constant_gain = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         # only a booster of all channels reads which channel is meant
@@ -117,6 +120,10 @@ class ChannelFit:
             reach[:, place] *= self._reachable(channel, matrix)
             gain[:, place], constant_gain[:, place] = money * change, money * constant_change
         return Gains(alone, amount, reach, gain, constant_gain, untouched)
+
+    def log_odds_alone(self, matrix: np.ndarray) -> np.ndarray:
+        """Log odds of paying when left alone, at the level of the newest weeks that were learnt from."""
+        return self._score(self.base, matrix) + self.level
 
     def _changes(
         self, channel: str, matrix: np.ndarray, wide: np.ndarray, base: np.ndarray, untouched: np.ndarray
@@ -188,31 +195,6 @@ def _has_any(matrix: np.ndarray, rows: np.ndarray, columns: Sequence[int]) -> np
     return np.asarray(np.any([matrix[rows, column] == 1 for column in columns], axis=0))
 
 
-def amount_offset(collectable: np.ndarray, installment: np.ndarray, level: float) -> np.ndarray:
-    """Log of one instalment (or of what is collectable, if that is less) plus the general level."""
-    scale = np.fmin(collectable, np.where(installment > 0, installment, np.inf))
-    return np.log(np.maximum(scale, 0.01)) + level
-
-
-def fit_amount(
-    rows: ChannelRows, binned: BinnedMatrix | BinnedPart, settings: ContactChannelSettings, *, seed: int
-) -> tuple[lgb.Booster, float]:
-    """Expected amount if something is paid, as a factor on :func:`amount_offset`; right on the sum of money."""
-    paid = draw(np.flatnonzero(rows.paid_amount > 0), settings.booster_rows, seed=seed)
-    money, scale = rows.paid_amount[paid], np.exp(amount_offset(rows.collectable[paid], rows.installment[paid], 0.0))
-    level = float(np.log(money.sum() / scale.sum()))
-    mean = money.mean()
-    booster = binned.grow(
-        money / mean,
-        rows=paid,
-        objective="poisson",
-        offset=np.log(scale / mean) + level,
-        settings=tuned(settings.amount, settings, seed, len(paid)),
-        poisson_max_delta_step=0.3,
-    )
-    return booster, level
-
-
 def constant_effect(offset: np.ndarray, paid: np.ndarray, *, pull: float = CONSTANT_PULL, steps: int = 30) -> float:
     """The one shift of the log odds that fits best, drawn to 0.
 
@@ -236,7 +218,7 @@ def fit_learner(
     channels: Sequence[str],
     settings: ContactChannelSettings,
     *,
-    amount: tuple[lgb.Booster, float],
+    amount: AmountModel,
     seed: int,
     cross: CrossFit | None = None,
 ) -> ChannelFit:
@@ -259,7 +241,7 @@ def _by_odds(
     channels: Sequence[str],
     settings: ContactChannelSettings,
     *,
-    amount: tuple[lgb.Booster, float],
+    amount: AmountModel,
     seed: int,
 ) -> ChannelFit:
     """A learner of the change of the log odds.
@@ -274,11 +256,17 @@ def _by_odds(
     moved = contacted & rows.reached if through_reach else contacted
     still = draw(np.flatnonzero(~moved if through_reach else ~contacted), settings.booster_rows, seed=seed)
     base = binned.grow(rows.paid[still], rows=still, settings=tuned(settings.base, settings, seed, len(still)))
+    followed = draw(np.flatnonzero(~moved if through_reach else ~contacted), settings.claim_rows, seed=seed)
+    times = fit_times(
+        rows.week[followed],
+        raw_score(base, rows.matrix[followed], n_jobs=settings.n_jobs),
+        rows.paid[followed],
+    )
 
     places = np.flatnonzero(contacted)
     tried = rows.take(places)
     changed = tried.reached if through_reach else np.ones(len(tried), dtype=bool)
-    offset = raw_score(base, tried.matrix, n_jobs=settings.n_jobs)
+    offset = raw_score(base, tried.matrix, n_jobs=settings.n_jobs) + times.of(tried.week)
     points = contact_points(rows, channels, settings)
     constants: dict[str, float] = {}
     reach: dict[str, lgb.Booster] = {}
@@ -324,8 +312,7 @@ def _by_odds(
         learner=learner,
         channels=tuple(channels),
         base=base,
-        amount=amount[0],
-        amount_level=amount[1],
+        amount=amount,
         constants=constants,
         reach=reach,
         effect_all=effect_all,
@@ -333,6 +320,7 @@ def _by_odds(
         n_jobs=settings.n_jobs,
         outline=outline,
         points=points,
+        level=times.last,
     )
 
 
@@ -343,7 +331,7 @@ def _by_difference(
     channels: Sequence[str],
     settings: ContactChannelSettings,
     *,
-    amount: tuple[lgb.Booster, float],
+    amount: AmountModel,
     seed: int,
     cross: CrossFit | None,
 ) -> ChannelFit:
@@ -356,10 +344,7 @@ def _by_difference(
     cross = cross or cross_fit(rows, binned, channels, settings, seed=seed)
     places = cross.places
     pseudo = cross.pseudo_outcomes(rows, settings.weight_clip)
-    money = np.exp(
-        raw_score(amount[0], rows.matrix[places], n_jobs=settings.n_jobs)
-        + amount_offset(rows.collectable[places], rows.installment[places], amount[1])
-    )
+    money = amount.of(rows.take(places), n_jobs=settings.n_jobs)
     constants: dict[str, float] = {}
     effect_all: lgb.Booster | None = None
     effect_one: dict[str, lgb.Booster] = {}
@@ -413,8 +398,7 @@ def _by_difference(
         learner=learner,
         channels=tuple(channels),
         base=cross.base,
-        amount=amount[0],
-        amount_level=amount[1],
+        amount=amount,
         constants=constants,
         reach={},
         effect_all=effect_all,

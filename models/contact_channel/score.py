@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from models.artifacts import content_version, json_bytes
+from models.contact_channel.amounts import AmountModel
 from models.contact_channel.learners import ChannelFit
 from models.contact_channel.outline import EffectOutline
 from models.contact_channel.policy_tree import PolicyTree
@@ -23,7 +24,7 @@ from models.estimators import BoosterSettings, booster_from_text, booster_text, 
 from models.features import CUSTOMER_FEATURES, encode, number
 from puntual.errors import ModelError
 
-FORMAT = "contact_channel/3"
+FORMAT = "contact_channel/4"
 
 
 def over_loans(gain: np.ndarray, alone: np.ndarray, amount: np.ndarray, loans: np.ndarray) -> np.ndarray:
@@ -143,7 +144,12 @@ class ContactChannelModel:
     def to_files(self) -> dict[str, bytes]:
         """The model as LightGBM text and JSON; :meth:`from_files` reads it back."""
         fit = self.fit
-        boosters = {"base": fit.base, "amount": fit.amount, "effect_all": fit.effect_all, "propensity": self.propensity}
+        boosters = {
+            "base": fit.base,
+            "amount": fit.amount.booster,
+            "effect_all": fit.effect_all,
+            "propensity": self.propensity,
+        }
         boosters |= {f"reach_{channel}": booster for channel, booster in fit.reach.items()}
         boosters |= {f"effect_{channel}": booster for channel, booster in fit.effect_one.items()}
         head = {
@@ -154,7 +160,8 @@ class ContactChannelModel:
             "categories": self.categories,
             "learner": fit.learner,
             "channels": fit.channels,
-            "amount_level": fit.amount_level,
+            "amount": [fit.amount.of_one, fit.amount.of_more],
+            "level": fit.level,
             "constants": fit.constants,
             "scale": fit.scale,
             "reach": sorted(fit.reach),
@@ -202,8 +209,8 @@ class ContactChannelModel:
             learner=head["learner"],
             channels=tuple(head["channels"]),
             base=must("base"),
-            amount=must("amount"),
-            amount_level=head["amount_level"],
+            amount=AmountModel(must("amount"), *head["amount"]),
+            level=head["level"],
             constants=head["constants"],
             reach={channel: must(f"reach_{channel}") for channel in head["reach"]},
             effect_all=read("effect_all"),

@@ -48,7 +48,7 @@ class ContactChannelSettings:
     support_propensity: float = 0.005
     support_rows: int = 40_000
     evaluation_rows: int = 50_000
-    claim_rows: int = 150_000
+    claim_rows: int = 400_000
     booster_rows: int = 80_000
     contest_rows: int = 20_000
     weight_clip: float = 20.0

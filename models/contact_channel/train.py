@@ -2,24 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from models.contact_channel.amounts import fit_amount
 from models.contact_channel.card import build_card
 from models.contact_channel.evaluate import compare
-from models.contact_channel.learners import fit_amount, fit_learner
+from models.contact_channel.learners import fit_learner
 from models.contact_channel.nuisance import fit_propensity
 from models.contact_channel.rows import NONE, ChannelRows, bin_rows, draw
 from models.contact_channel.score import ChannelModelOff, ContactChannelModel
 from models.contact_channel.settings import THROUGH_REACH, ContactChannelSettings
 from models.datasets import training_rows
+from models.estimators import BinnedMatrix
 from models.features import CUSTOMER_FEATURES, check_spec, encode, learn_categories, number
 
 LEAST_PAYING_ROWS = 50
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What the channel model is learnt from: matured customer-weeks as arrays, binned once for every booster."""
+
+    as_of: date
+    channels: list[str]
+    settings: ContactChannelSettings
+    categories: dict[str, list[str]]
+    rows: ChannelRows
+    binned: BinnedMatrix
+    seed: int
+
+    def judge(self) -> dict[str, Any]:
+        """The contest of the learners on held-out weeks: which is chosen, what it is worth, how far it is believed."""
+        return compare(self.rows, self.channels, self.settings, seed=self.seed, binned=self.binned)
+
+    def fit(self, judged: Mapping[str, Any]) -> ContactChannelModel | ChannelModelOff:
+        """The chosen learner on all weeks, with its limits of support; without a card."""
+        rows, binned, settings, seed = self.rows, self.binned, self.settings, self.seed
+        amount = fit_amount(rows, binned, settings, seed=seed)
+        learner = judged.get("chosen", THROUGH_REACH)
+        found = fit_learner(learner, rows, binned, self.channels, settings, amount=amount, seed=seed)
+        if not found.constants:
+            return ChannelModelOff(
+                f"no channel has {settings.least_attempts} attempts with {settings.least_reached} people reached"
+            )
+        scale = judged.get("scale", {})
+        found = replace(found, scale={channel: scale.get(channel, 1.0) for channel in found.constants})
+        places = newest(rows, settings.support_rows, seed=seed)
+        propensity = None
+        if len(np.unique(rows.treatment[places])) > 1:
+            propensity = fit_propensity(rows, binned, places, len(self.channels) + 1, settings, seed=seed)
+        return ContactChannelModel(self.as_of, settings, self.categories, found, propensity)
 
 
 def train(
@@ -32,6 +70,33 @@ def train(
     seed: int = 0,
 ) -> ContactChannelModel | ChannelModelOff:
     """The channel model trained on everything that has matured by ``as_of``, or why there is none.
+
+    Arguments and errors as in :func:`learning`.
+    """
+    given = learning(features, labels, as_of=as_of, channels=channels, settings=settings, seed=seed)
+    if isinstance(given, ChannelModelOff):
+        return given
+    judged = given.judge()
+    model = given.fit(judged)
+    return model if isinstance(model, ChannelModelOff) else with_card(model, given, judged)
+
+
+def with_card(model: ContactChannelModel, given: Learning, judged: dict[str, Any]) -> ContactChannelModel:
+    """The model with its card, and whether the written rule would promote it."""
+    card = build_card(model, given.rows, judged)
+    return replace(model, card=card, promote=card["decision"]["promote"], decision=card["decision"]["reason"])
+
+
+def learning(
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    as_of: date,
+    channels: Sequence[str],
+    settings: ContactChannelSettings | None = None,
+    seed: int = 0,
+) -> Learning | ChannelModelOff:
+    """The rows that the channel model is learnt from, or why they cannot carry one.
 
     Args:
         features: rows of ``feat_customer__as_of``; those with ``is_channel_training`` and ``is_eligible`` are used.
@@ -55,30 +120,7 @@ def train(
     table = frame.loc[:, list(CUSTOMER_FEATURES.names)]
     categories = learn_categories(CUSTOMER_FEATURES, table)
     rows = channel_rows(frame, encode(CUSTOMER_FEATURES, table, categories), channels)
-    binned = bin_rows(rows.matrix, settings, seed=seed)
-    judged = compare(rows, channels, settings, seed=seed, binned=binned)
-    learner = judged.get("chosen", THROUGH_REACH)
-    fit = fit_learner(
-        learner,
-        rows,
-        binned,
-        channels,
-        settings,
-        amount=fit_amount(rows, binned, settings, seed=seed),
-        seed=seed,
-    )
-    if not fit.constants:
-        return ChannelModelOff(
-            f"no channel has {settings.least_attempts} attempts with {settings.least_reached} people reached"
-        )
-    fit = replace(fit, scale={channel: judged.get("scale", {}).get(channel, 1.0) for channel in fit.constants})
-    places = newest(rows, settings.support_rows, seed=seed)
-    propensity = None
-    if len(np.unique(rows.treatment[places])) > 1:
-        propensity = fit_propensity(rows, binned, places, len(channels) + 1, settings, seed=seed)
-    model = ContactChannelModel(as_of, settings, categories, fit, propensity)
-    card = build_card(model, rows, judged)
-    return replace(model, card=card, promote=card["decision"]["promote"], decision=card["decision"]["reason"])
+    return Learning(as_of, channels, settings, categories, rows, bin_rows(rows.matrix, settings, seed=seed), seed)
 
 
 def training_frame(features: pd.DataFrame, labels: pd.DataFrame, *, as_of: date) -> pd.DataFrame:

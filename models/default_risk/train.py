@@ -16,7 +16,7 @@ from models.default_risk.card import build_card
 from models.default_risk.evaluate import DEFAULT_SEGMENTS, Segments
 from models.default_risk.score import TARGETS, BoostedTarget, CurveTarget, DefaultRiskModel, TargetModel
 from models.default_risk.settings import DefaultRiskSettings
-from models.estimators import BinnedMatrix, BoosterSettings, fit_season, raw_score
+from models.estimators import BinnedMatrix, BoosterSettings, fit_season, raw_score, season_left_over
 from models.features import LOAN_FEATURES, check_spec, encode, learn_categories
 
 PRIOR_PLACES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 1.0)
@@ -221,10 +221,11 @@ def fit_boosted(
     """Trees on all rows of the part, calibrated on its newest dates.
 
     1. The season is learnt when the dates span a year; the trees grow on top of it.
-    2. Two boosters, each on half of the members, score the other half on the newest third of the dates: scores of
-       people whom the trees did not see, at the present level of the economy.
-    3. The calibration is chosen and fitted on them.
-    4. The trees are grown again on everything.
+    2. Two boosters, each on half of the members, score the other half: scores of people whom the trees did not see.
+    3. The season of what these scores leave over is added. Arrears and missed payments tell of the season that has
+       been, the outcome of the one to come: trees on them undo a part of the season, and more than that.
+    4. The calibration is chosen and fitted on the newest third of the dates, at the present level of the economy.
+    5. The trees are grown again on everything, on top of the first season.
     """
     days = np.sort(part.dates.unique())
     newest = days[-max(1, round(len(days) / 3)) :]
@@ -235,18 +236,22 @@ def fit_boosted(
     season = fit_season(part.day_of_year, part.outcome, span_days=span)
     shift = season.log_odds(part.day_of_year)
     score = np.full(len(part.rows), np.nan)
-    recent = part.dates.isin(newest).to_numpy()
     for half in (0, 1):
-        learn = np.flatnonzero(fold != half)
-        judge = np.flatnonzero((fold == half) & recent)
+        learn, judge = np.flatnonzero(fold != half), np.flatnonzero(fold == half)
         if len(judge) and len(learn):
             trees = _grow(part.take(learn), binned, shift[learn], grown, half_size, seed=seed)
             score[judge] = raw_score(trees, binned.matrix[part.rows[judge]], n_jobs=settings.n_jobs) + shift[judge]
     here = np.flatnonzero(~np.isnan(score))
+    left = season_left_over(
+        part.dates.to_numpy()[here], part.day_of_year[here], part.outcome[here], score[here], span_days=span
+    )
+    score += left.log_odds(part.day_of_year)
+    here = np.flatnonzero(~np.isnan(score) & part.dates.isin(newest).to_numpy())
     calibration, losses = choose_calibration(
         score[here], part.outcome[here], member_fold(part.members.iloc[here], 5, salt=2)
     )
     trees = _grow(part, binned, shift, grown, settings, seed=seed)
+    season = season + left
     note = {
         "kind": "boosted",
         "season": season.coefficients,

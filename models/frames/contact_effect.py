@@ -12,9 +12,10 @@ from scipy.special import expit
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from models.contact_channel.amounts import AmountModel, fit_amount
 from models.contact_channel.evaluate import compare
 from models.contact_channel.judge import bootstrap_mean, doubly_robust, overlap, r_gain
-from models.contact_channel.learners import ChannelFit, amount_offset, fit_amount, fit_learner
+from models.contact_channel.learners import ChannelFit, fit_learner
 from models.contact_channel.nuisance import Nuisance, fit_propensity
 from models.contact_channel.plans import plan_by_week
 from models.contact_channel.policy_tree import PolicyTree
@@ -292,8 +293,7 @@ class ContactEffect(FrameEstimator):
 
     def _nuisance(self, rows: ChannelRows, settings: ContactChannelSettings) -> Nuisance:
         """Mean outcomes from the response learnt before; propensities of these rows, each half by the other."""
-        money = raw_score(self.fit_.amount, rows.matrix, n_jobs=self.n_jobs)
-        money = np.exp(money + amount_offset(rows.collectable, rows.installment, self.fit_.amount_level))
+        money = self.fit_.amount.of(rows, n_jobs=self.n_jobs)
         count = len(self.channels_) + 1
         outcomes = np.empty((len(rows), count))
         wide = with_channel(rows.matrix, np.full(len(rows), NONE))
@@ -315,7 +315,7 @@ class ContactEffect(FrameEstimator):
     def _state(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         check_is_fitted(self, "fit_")
         found = self.fit_
-        boosters = {"base": found.base, "amount": found.amount, "effect_all": found.effect_all}
+        boosters = {"base": found.base, "amount": found.amount.booster, "effect_all": found.effect_all}
         boosters |= {"propensity": self.propensity_, "response": self.response_}
         for kind, by_channel in (("reach", found.reach), ("effect", found.effect_one)):
             boosters |= {f"{kind}_{self.channels_.index(name)}": booster for name, booster in by_channel.items()}
@@ -323,7 +323,8 @@ class ContactEffect(FrameEstimator):
             "channels": self.channels_,
             "learner": self.learner_,
             "fitted": found.learner,
-            "amount_level": found.amount_level,
+            "amount": [found.amount.of_one, found.amount.of_more],
+            "level": found.level,
             "constants": found.constants,
             "scale": found.scale,
             "reach": sorted(found.reach),
@@ -346,8 +347,8 @@ class ContactEffect(FrameEstimator):
             learner=state["fitted"],
             channels=tuple(self.channels_),
             base=boosters["base"],
-            amount=boosters["amount"],
-            amount_level=state["amount_level"],
+            amount=AmountModel(boosters["amount"], *state["amount"]),
+            level=state["level"],
             constants=state["constants"],
             reach={name: boosters[f"reach_{place.index(name)}"] for name in state["reach"]},
             effect_all=boosters.get("effect_all"),

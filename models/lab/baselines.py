@@ -13,7 +13,7 @@ import pandas as pd
 from models.datasets import member_fold
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import target_rows, training_frame
-from models.features import LOAN_FEATURES, encode, learn_categories
+from models.features import CUSTOMER_FEATURES, LOAN_FEATURES, encode, learn_categories
 from models.lab.contest import DEFAULT_LIGHTGBM, OBSERVABLE, PAST_DUE, SCORECARD
 from models.scorecard import Scorecard, default_lightgbm, past_due_curve
 
@@ -45,6 +45,7 @@ _TAUGHT: dict[str, Any] = {
     "deterministic": True,
     "verbosity": -1,
 }
+_TAUGHT_GAIN = {**_TAUGHT, "objective": "regression", "num_leaves": 7, "learning_rate": 0.04, "feature_fraction": 0.4}
 
 
 def response_scores(
@@ -187,6 +188,63 @@ def taught_the_truth(
         booster = lgb.train({**_TAUGHT, "seed": seed, "num_threads": n_jobs}, data, _TAUGHT_ROUNDS)
         found[mine] = np.asarray(booster.predict(matrix[mine], num_threads=n_jobs))
     return {OBSERVABLE: pd.DataFrame({"loan_id": known["loan_id"].to_numpy(), "default_probability": found})}
+
+
+def taught_gains(
+    today: pd.DataFrame, scores: pd.DataFrame, truth: pd.DataFrame, *, seed: int = 0, n_jobs: int = 1
+) -> pd.DataFrame:
+    """How near to the true gains what can be observed comes at all: the model's gains, corrected by the truth itself.
+
+    A booster per channel on the columns that the model sees and on what it says of the member, which begins at the
+    model's gain and is taught the true one; every member is scored by one that saw the truth of others only. What is
+    left between its plan and the best one is hidden in the world.
+
+    Args:
+        today: eligible rows of ``feat_customer__as_of`` with their willingness.
+        scores: rows of the model: customer_id, channel_code, gain_amount, reach_probability, pay_probability,
+            expected_amount.
+        truth: one row per loan: customer_id, eligible and ``gain_<channel>``.
+        seed: of the boosters.
+        n_jobs: threads.
+
+    Returns:
+        customer_id, channel_code and gain_amount of every row of ``today`` that is scored, and channel of the scores.
+    """
+    channels = sorted(scores["channel_code"].unique())
+    known = today[today["customer_id"].isin(set(scores["customer_id"]))].reset_index(drop=True)
+    people = known["customer_id"]
+    wide = scores.pivot(index="customer_id", columns="channel_code").reindex(people)
+    exact = truth[truth["eligible"].astype(bool)].groupby("customer_id")[[f"gain_{code}" for code in channels]].sum()
+    exact = exact.reindex(people).fillna(0.0)
+    table = known.loc[:, list(CUSTOMER_FEATURES.names)]
+    amount = np.maximum(wide["expected_amount"].iloc[:, 0].to_numpy(float), 1.0)
+    said = wide["gain_amount"][channels].to_numpy(float) / amount[:, None]
+    matrix = np.column_stack(
+        [
+            encode(CUSTOMER_FEATURES, CUSTOMER_FEATURES.check(table), learn_categories(CUSTOMER_FEATURES, table)),
+            said,
+            wide["reach_probability"][channels].to_numpy(float),
+            wide["pay_probability"].iloc[:, 0].to_numpy(float),
+            np.log(amount),
+        ]
+    )
+    fold = member_fold(people, _FOLDS)
+    weight = np.minimum(amount, np.quantile(amount, 0.99)) if len(amount) else amount
+    found = said.copy()
+    for place, code in enumerate(channels):
+        target = exact[f"gain_{code}"].to_numpy(float) / amount - said[:, place]
+        for number in np.unique(fold):
+            mine = fold == number
+            data = lgb.Dataset(matrix[~mine], target[~mine], weight=weight[~mine])
+            booster = lgb.train({**_TAUGHT_GAIN, "seed": seed, "num_threads": n_jobs}, data, _TAUGHT_ROUNDS)
+            found[mine, place] += np.asarray(booster.predict(matrix[mine], num_threads=n_jobs))
+    return pd.DataFrame(
+        {
+            "customer_id": np.repeat(people.to_numpy(), len(channels)),
+            "channel_code": np.tile(np.array(channels, dtype=object), len(people)),
+            "gain_amount": (found * amount[:, None]).ravel(),
+        }
+    )
 
 
 def _task(matrix: np.ndarray, target: np.ndarray, objective: str, fitted: dict[str, Any]) -> tuple[Any, ...]:

@@ -64,6 +64,7 @@ def contest(
     *,
     teams: Mapping[str, int] | None = None,
     response_scores: pd.DataFrame | None = None,
+    taught: pd.DataFrame | None = None,
     risk_baselines: Mapping[str, pd.DataFrame] | None = None,
     habit: pd.DataFrame | None = None,
     seed: int = 0,
@@ -80,6 +81,8 @@ def contest(
         teams: contacts that people can make on the day, by channel (call, visit); None leaves that scenario out.
         response_scores: customer_id, channel_code, score: the payment predicted given the contact. Without it, the
             response implied by the channel scores, when they have pay_probability and expected_amount.
+        taught: customer_id, channel_code, gain_amount of the model's gains corrected by the truth of other members:
+            no competitor, but how far the columns reach.
         risk_baselines: frames like ``risk_scores`` of other models, by name.
         habit: customer_id, channel_code, probability: how the institution would choose by itself. Without it, the
             columns ``log_<channel>`` of the truth, when it has them.
@@ -100,6 +103,7 @@ def contest(
                 budgets,
                 teams=teams,
                 response_scores=response_scores,
+                taught=taught,
                 habit=habit,
                 seed=seed,
             )
@@ -169,6 +173,7 @@ def channel_contest(
     *,
     teams: Mapping[str, int] | None = None,
     response_scores: pd.DataFrame | None = None,
+    taught: pd.DataFrame | None = None,
     habit: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -203,7 +208,7 @@ def channel_contest(
                 continue
             rooms = [Capacity(code, (code,), None, own.get(code, share)) for code in channels]
             pairs = make_pairs(permitted, truth, rooms, costs)
-            parts.append(_long(CHANNEL, who, budget, _under_budget(pairs, scores, response_scores, seed)))
+            parts.append(_long(CHANNEL, who, budget, _under_budget(pairs, scores, response_scores, taught, seed)))
     if habit is None and f"log_{channels[0]}" in truth.columns:
         habit = _habit_of_truth(truth, channels)
     if habit is not None:
@@ -220,11 +225,13 @@ def table(result: pd.DataFrame) -> pd.DataFrame:
 
 
 def _under_budget(
-    pairs: Pairs, scores: pd.DataFrame, response: pd.DataFrame | None, seed: int
+    pairs: Pairs, scores: pd.DataFrame, response: pd.DataFrame | None, taught: pd.DataFrame | None, seed: int
 ) -> dict[str, dict[str, float]]:
     claimed = _align(pairs, scores, "gain_amount")
     best, _ = best_choice(pairs, pairs.net)
     plans: dict[str, list[np.ndarray]] = {ORACLE: [best], MODEL: [best_choice(pairs, claimed - pairs.cost)[0]]}
+    if taught is not None:
+        plans[OBSERVABLE] = [best_choice(pairs, _align(pairs, taught, "gain_amount") - pairs.cost)[0]]
     if response is not None:
         plans[RESPONSE] = [best_choice(pairs, _align(pairs, response, "score") - pairs.cost)[0]]
     plans[ARREARS] = [largest_arrears_first(pairs)]

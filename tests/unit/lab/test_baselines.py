@@ -8,8 +8,8 @@ import pytest
 
 from models.datasets import risk_training_dates
 from models.default_risk.settings import DefaultRiskSettings
-from models.features import LOAN_FEATURES
-from models.lab.baselines import response_scores, risk_scores, taught_the_truth
+from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
+from models.lab.baselines import response_scores, risk_scores, taught_gains, taught_the_truth
 from models.lab.contest import DEFAULT_LIGHTGBM, OBSERVABLE, PAST_DUE, SCORECARD
 from models.metrics import auc, ece
 
@@ -122,3 +122,38 @@ def test_the_response_model_sees_the_willingness(past):
     seen = features.assign(willingness_level=features["paid_91d_rate"], paid_91d_rate=0.5)
     found = response_scores(seen, labels, seen.head(2), ["call", "sms"]).set_index(["customer_id", "channel_code"])
     assert found.loc[("C0", "call"), "score"] > found.loc[("C1", "call"), "score"] + 40
+
+
+def test_gains_taught_by_the_truth_find_what_is_seen_and_nothing_of_what_is_hidden():
+    # a call brings 10 more to those late, and 20 more by a coin that no column knows; a message brings 3 as was said
+    random = np.random.default_rng(2)
+    count = 3000
+    rows = {
+        column.name: random.choice(["a", "b"], count) if column.type == "category" else random.random(count)
+        for column in CUSTOMER_FEATURES.columns
+    }
+    rows |= {column.name: rows[column.name] < 0.5 for column in CUSTOMER_FEATURES.columns if column.type == "boolean"}
+    people = np.array([f"C{i}" for i in range(count)], dtype=object)
+    late, coin = random.random(count) < 0.5, random.random(count) < 0.5
+    today = pd.DataFrame(rows).assign(
+        customer_id=people, as_of_date=pd.Timestamp(AS_OF), is_eligible=True, past_due_days=np.where(late, 20.0, 0.0)
+    )
+    scores = pd.DataFrame(
+        {
+            "customer_id": np.repeat(people, 2),
+            "channel_code": np.tile(["call", "sms"], count),
+            "gain_amount": np.tile([5.0, 3.0], count),
+            "reach_probability": 0.5,
+            "pay_probability": 0.3,
+            "expected_amount": 100.0,
+        }
+    )
+    truth = pd.DataFrame(
+        {"customer_id": people, "eligible": True, "gain_call": 5.0 + 10.0 * late + 20.0 * coin, "gain_sms": 3.0}
+    )
+    found = taught_gains(today, scores, truth).pivot(index="customer_id", columns="channel_code", values="gain_amount")
+    call, sms = (found.loc[people, code].to_numpy() for code in ("call", "sms"))
+    assert call[late].mean() == pytest.approx(25.0, abs=1.0)
+    assert call[~late].mean() == pytest.approx(15.0, abs=1.0)
+    assert abs(call[coin].mean() - call[~coin].mean()) < 1.0
+    assert sms == pytest.approx(np.full(count, 3.0), abs=0.2)

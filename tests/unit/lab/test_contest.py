@@ -8,6 +8,7 @@ from models.lab.contest import (
     ARREARS,
     HABIT,
     MODEL,
+    OBSERVABLE,
     ORACLE,
     OWN_TEAMS,
     PAST_DUE,
@@ -66,6 +67,14 @@ def test_plans_under_a_quarter_each_by_hand(truth, scores):
     assert found[ARREARS, "net_amount"] == pytest.approx(2.0)
     assert found[RANDOM, "contact_count"] == 2
     assert (RESPONSE, "net_amount") not in found.index
+
+
+def test_who_is_taught_the_truth_stands_beside_the_choosers(truth, scores):
+    # taught that A is worth little and D something: call B 7 - 1 and sms C 3 as the oracle, or call D: 4 - 1 less
+    taught = scores.assign(gain_amount=[2.0, 1.0, 8.0, 6.0, 3.5])
+    found = values(contest(scores, None, truth, COSTS, [0.25], taught=taught), 0.25)
+    assert found[OBSERVABLE, "share_of_best"] == pytest.approx(1.0)
+    assert found[MODEL, "net_amount"] == pytest.approx(7.0)
 
 
 def test_own_teams_bind_the_people_and_the_budget_the_messages(truth, scores):

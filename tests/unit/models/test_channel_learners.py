@@ -10,12 +10,14 @@ import pytest
 import yaml
 from scipy.special import expit
 
+from models.contact_channel.amounts import AmountModel, fit_amount
 from models.contact_channel.forest import honest_forest
 from models.contact_channel.learners import ChannelFit, contact_points
 from models.contact_channel.outline import EffectOutline, basis, fit_outline
 from models.contact_channel.policy_tree import LEAF, PolicyTree, grow_policy_tree
-from models.contact_channel.rows import ChannelRows
+from models.contact_channel.rows import ChannelRows, bin_rows
 from models.contact_channel.settings import ContactChannelSettings
+from models.contact_channel.times import LEAST_ROWS, fit_times
 from models.estimators import BinnedMatrix, BoosterSettings, raw_score
 from models.features import CHANNEL_POINTS, CONTACT_CHANNELS, CUSTOMER_FEATURES
 
@@ -164,8 +166,7 @@ def test_no_member_without_a_contact_point_gains_anything() -> None:
         learner="constant_effect",
         channels=("email",),
         base=flat,
-        amount=flat,
-        amount_level=0.0,
+        amount=AmountModel(flat, 1.0, 0.0),
         constants={"email": 1.0},
         reach={},
         effect_all=None,
@@ -178,3 +179,69 @@ def test_no_member_without_a_contact_point_gains_anything() -> None:
     assert found.gain[0, 0] > 0
     assert found.gain[1, 0] == found.reach[1, 0] == found.constant_gain[1, 0] == 0
     assert replace(fit, points={}).gains(asked, np.full(2, 50.0), np.full(2, 50.0)).gain[1, 0] > 0
+
+
+def weeks_of(level: np.ndarray, rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of so many weeks in which everybody's log odds lie by the week's level above what is known of them."""
+    random = np.random.default_rng(seed)
+    week = np.repeat(np.datetime64("2025-01-06") + 7 * np.arange(len(level)), rows)
+    known = random.normal(-0.5, 1.0, len(week))
+    return week, known, (random.random(len(week)) < expit(known + np.repeat(level, rows))).astype(float)
+
+
+def test_the_level_of_the_times_follows_a_season_and_ends_where_the_newest_weeks_are() -> None:
+    true = 0.25 * np.sin(np.arange(104) / 104 * 4 * np.pi + 1.0)
+    times = fit_times(*weeks_of(true, 2000))
+    assert np.abs(times.level - true).max() < 0.12
+    assert times.last == pytest.approx(true[-1], abs=0.08)
+    # A week alone errs more than its neighbours together let it.
+    alone = np.array([fit_times(*weeks_of(true[at : at + 1], 2000, seed=at)).last for at in range(0, 104, 8)])
+    assert np.abs(times.level[::8] - true[::8]).mean() < np.abs(alone - true[::8]).mean()
+
+
+def test_where_the_times_do_not_change_no_change_is_found() -> None:
+    times = fit_times(*weeks_of(np.zeros(104), 500))
+    assert np.abs(times.level).max() < 0.05
+
+
+def test_a_week_that_nobody_learnt_from_has_the_level_of_the_one_before() -> None:
+    week, known, paid = weeks_of(np.array([-0.2, -0.2, 0.2, 0.2]), 4000)
+    times = fit_times(week, known, paid)
+    day = np.datetime64("2025-01-06")
+    asked = np.array([day - 70, day, day + 3, day + 21, day + 700])
+    found = times.of(asked)
+    assert found[0] == found[1] == found[2] == times.level[0]
+    assert found[3] == found[4] == times.last
+    assert (times.level[0], times.last) == (pytest.approx(-0.2, abs=0.1), pytest.approx(0.2, abs=0.1))
+    assert fit_times(week[:0], known[:0], paid[:0]).last == 0.0
+
+
+def test_a_week_of_few_rows_does_not_move_the_level() -> None:
+    week, known, paid = weeks_of(np.zeros(20), 500)
+    few = np.flatnonzero(week == week[-1])[: LEAST_ROWS - 1]
+    kept = np.concatenate([np.flatnonzero(week < week[-1]), few])
+    moved = paid.copy()
+    moved[few] = 1.0  # all of the few paid
+    assert fit_times(week[kept], known[kept], moved[kept]).last == pytest.approx(0.0, abs=0.05)
+
+
+def test_who_owes_much_pays_more_than_an_instalment_and_the_sum_of_money_is_right() -> None:
+    # Whoever pays brings .9 of the next instalment of 100 and half of what is owed beyond it: 90 alone, 590 of 1,100.
+    random = np.random.default_rng(1)
+    count = 4000
+    collectable = np.where(np.arange(count) % 40 == 0, 1100.0, 100.0)
+    money = (90.0 + 0.5 * (collectable - 100.0)) * random.uniform(0.8, 1.2, count)
+    log = replace(
+        log_of(matrix_of(count), np.full(count, -1), np.zeros(count, dtype=bool)),
+        collectable=collectable,
+        installment=np.full(count, 100.0),
+        paid=np.ones(count),
+        paid_amount=money,
+    )
+    settings = ContactChannelSettings(n_jobs=1)
+    amount = fit_amount(log, bin_rows(log.matrix, settings, seed=0), settings, seed=0)
+    asked = amount.expected(matrix_of(2), np.array([100.0, 1100.0]), np.array([100.0, 100.0]), n_jobs=1)
+    assert asked == pytest.approx([90.0, 590.0], rel=0.03)
+    assert amount.of(log, n_jobs=1).sum() == pytest.approx(money.sum(), rel=0.01)
+    # Without an instalment (all fallen due), all of what is collectable counts as one.
+    assert amount.expected(matrix_of(1), np.array([50.0]), np.array([0.0]), n_jobs=1) == pytest.approx([45.0], rel=0.03)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.contact_channel.amounts import fit_amount
 from models.contact_channel.card import chosen_texts, decision_texts, render
 from models.contact_channel.claims import PRIOR_SCALE, measure_scale, trusted_scale
 from models.contact_channel.judge import (
@@ -18,7 +19,7 @@ from models.contact_channel.judge import (
     overlap,
     r_gain,
 )
-from models.contact_channel.learners import fit_amount, fit_learner
+from models.contact_channel.learners import fit_learner
 from models.contact_channel.nuisance import Nuisance, cross_fit
 from models.contact_channel.plans import plan_within
 from models.contact_channel.rows import NONE, ChannelRows, bin_rows

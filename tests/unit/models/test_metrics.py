@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.estimators import fit_season
+from models.estimators import Season, fit_season, season_left_over
 from models.metrics import auc, brier, calibration_table, ece, log_loss, metrics_with_interval, population_stability
 
 
@@ -75,3 +75,35 @@ def test_a_season_needs_a_year_and_is_found_again() -> None:
     assert found.log_odds(day).tolist() == [0.0] * len(day)
     found = fit_season(day, y, span_days=365)
     assert np.abs(found.log_odds(day) - (wave - 2)).max() < 0.3
+
+
+def dated(shift: np.ndarray, rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Dates every four weeks, their days of the year, outcomes, and scores that know all but the dates' shift."""
+    random = np.random.default_rng(seed)
+    dates = np.repeat(np.datetime64("2024-09-10") + 28 * np.arange(len(shift)), rows)
+    day = (dates - dates.astype("datetime64[Y]").astype("datetime64[D]")) / np.timedelta64(1, "D") + 1
+    score = random.normal(-2.0, 1.0, len(dates))
+    outcome = (random.random(len(dates)) < 1 / (1 + np.exp(-score - np.repeat(shift, rows)))).astype(float)
+    return dates, day, outcome, score
+
+
+def test_the_season_that_scores_leave_over_is_found_and_a_walk_of_the_times_is_not_taken_for_one() -> None:
+    month = np.arange(18)
+    wave = 0.3 * np.sin(2 * np.pi * 28 * month / 365.25)
+    dates, day, outcome, score = dated(wave, 4000)
+    found = season_left_over(dates, day, outcome, score, span_days=476).log_odds(day)
+    assert np.corrcoef(found, np.repeat(wave, 4000))[0, 1] > 0.97
+    assert found.max() - found.min() == pytest.approx(0.6, abs=0.12)
+    # Worse month after month, without a year in it: less than a third of the way is called a season.
+    drift = season_left_over(*dated(0.05 * month, 4000), span_days=476).log_odds(day)
+    assert drift.max() - drift.min() < 0.85 / 3
+    quiet = season_left_over(*dated(0.0 * month, 4000), span_days=476).log_odds(day)
+    assert np.abs(quiet).max() < 0.03
+    assert season_left_over(dates, day, outcome, score, span_days=364) == Season()
+
+
+def test_seasons_add_up_and_none_adds_nothing() -> None:
+    one, other = Season((0.1, 0.2, 0.0, 0.0, 0.0)), Season((0.0, -0.1, 0.3, 0.0, 0.0))
+    day = np.arange(1.0, 366.0)
+    assert (one + other).log_odds(day) == pytest.approx(one.log_odds(day) + other.log_odds(day))
+    assert one + Season() == one == Season() + one
