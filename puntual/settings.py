@@ -85,10 +85,10 @@ ChannelName = Annotated[str, AfterValidator(_known_channel)]
 
 
 class ChannelSettings(Strict):
-    """Cost of one contact in the institution's currency, and what may be sent in a day (None: no limit of its own).
+    """Cost of one contact in the institution's currency, and what may be made in a day (None: no limit of its own).
 
-    ``daily_budget``: what the messages of a day may cost, in money. It is a number of messages, since all of a channel
-    cost alike; the smaller of the two limits holds. Calls and visits are bounded by the people who make them.
+    ``daily_budget``: what the contacts of a day may cost, in money. It is a number of contacts, since all of a channel
+    cost alike; the smaller of the two limits holds. Calls and visits are bounded by the people who make them too.
 
     ``hour_bands``: contacts that can be made in each band of hours of the institution's clock ("08:00-10:00": 120);
     they may not overlap nor be shorter than a contact's least hours, and the channel is used within them only. Empty:
@@ -449,13 +449,7 @@ class Settings(Strict):
 
     @field_validator("channels")
     @classmethod
-    def _no_budget_of_people(cls, value: dict[str, ChannelSettings]) -> dict[str, ChannelSettings]:
-        for name in ("call", "visit"):
-            if name in value and value[name].daily_budget is not None:
-                raise ValueError(
-                    f"{name}.daily_budget: calls and visits are bounded by the collectors; take it away, or set "
-                    "decision.daily_budget for all contacts together"
-                )
+    def _no_bands_of_visits(cls, value: dict[str, ChannelSettings]) -> dict[str, ChannelSettings]:
         if "visit" in value and value["visit"].hour_bands:
             raise ValueError(
                 "visit.hour_bands: the hours of visits come from their routes (visits.day_start, visits.day_end); "
@@ -654,7 +648,7 @@ landing:
   path: landing                    # <table>.parquet, <table>.csv or <table>/... of several files
   max_rejected_share: 0.01         # more bad rows than this in a table stop the run
 
-channels:                          # cost of one contact; calls and visits: capacity comes from collectors
+channels:                          # cost of one contact; calls and visits: by collectors, daily_capacity on top
 {channels}
 #   What can be made in each band of hours of this clock, beside the other limits; outside them the channel rests:
 #   call: {{cost: 0.45, hour_bands: {{"08:00-10:00": 60, "10:00-13:00": 120, "13:00-17:00": 120, "17:00-19:00": 40}}}}

@@ -2,7 +2,9 @@
 
 A change is a key and a value. Keys are those of ``puntual.yaml`` where there is one, and the team's capacity:
 
-    channels.<channel>.capacity      contacts a day: of messages the limit, of calls and visits what the team does
+    channels.<channel>.capacity      contacts a day: of messages the limit, of calls and visits what the team does; it
+                                     takes a limit along, by the same part
+    channels.<channel>.daily_capacity   of calls and visits: their limit beside what the team does, alone
     channels.<channel>.cost          of one contact
     channels.<channel>.hour_bands.<band>   contacts of a channel in a band of hours; the channel's capacity takes its
                                      bands along, by the same part
@@ -224,6 +226,8 @@ def keys(arguments: Mapping[str, Any]) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for channel in given["costs"]:
         found[f"channels.{channel}.capacity"] = _channel_capacity(given, channel)
+        if channel in COLLECTOR_CHANNELS:
+            found[f"channels.{channel}.daily_capacity"] = _limit(given, channel)
         found[f"channels.{channel}.cost"] = float(given["costs"][channel])
         for band, count in in_order(_bands(given, channel)):
             found[f"channels.{channel}.hour_bands.{band}"] = float(count)
@@ -259,6 +263,10 @@ def _channel_capacity(given: Mapping[str, Any], channel: str) -> float | None:
     if channel in COLLECTOR_CHANNELS:
         team = _at_work(given)
         return float(team.loc[[channel in mine for mine in team["channels"]], "daily_capacity"].sum())
+    return _limit(given, channel)
+
+
+def _limit(given: Mapping[str, Any], channel: str) -> float | None:
     limit = given["daily_capacity"].get(channel)
     return None if limit is None else float(limit)
 
@@ -285,17 +293,15 @@ def _apply(given: dict[str, Any], change: Change) -> list[Changed]:
         cost = _required(change, after)
         _in_settings(change, ChannelSettings, {"cost": cost})
         given["costs"] = {**given["costs"], name: cost}
-    elif group == "channels" and name not in COLLECTOR_CHANNELS:
-        limit = None if after is None else _whole(after)
-        _in_settings(change, ChannelSettings, {"cost": 0, "daily_capacity": limit})
-        given["daily_capacity"] = {**given["daily_capacity"], name: limit}
-        after = None if limit is None else float(limit)
-        along = _bands_along(given, change, name, before, after)
+    elif group == "channels" and (name not in COLLECTOR_CHANNELS or what == "daily_capacity"):
+        after = _set_limit(given, change, name, after)
+        along = _bands_along(given, change, name, before, after) if what == "capacity" else []
     elif group in {"channels", "collectors"}:
         after = float(_whole(_required(change, after)))
         given["collectors"] = _with_capacity(given, change, _members(given, group, name), int(after))
         if group == "channels":
-            along = _bands_along(given, change, name, before, after)
+            along = _limit_along(given, change, name, before, after)
+            along += _bands_along(given, change, name, before, after)
     else:
         given[argument] = _checked(change, argument, after)
     return [Changed(change.key, before, after), *along]
@@ -303,6 +309,24 @@ def _apply(given: dict[str, Any], change: Change) -> list[Changed]:
 
 def _whole(value: float) -> int:
     return math.floor(value + 0.5)
+
+
+def _set_limit(given: dict[str, Any], change: Change, channel: str, after: float | None) -> float | None:
+    limit = None if after is None else _whole(after)
+    _in_settings(change, ChannelSettings, {"cost": 0, "daily_capacity": limit})
+    given["daily_capacity"] = {**given["daily_capacity"], channel: limit}
+    return None if limit is None else float(limit)
+
+
+def _limit_along(
+    given: dict[str, Any], change: Change, channel: str, before: float | None, after: float
+) -> list[Changed]:
+    """Change the limit of calls or visits by the part by which the team changed: it would hide that."""
+    limit = _limit(given, channel)
+    if limit is None or not before or after == before:
+        return []
+    scaled = _set_limit(given, change, channel, limit * after / before)
+    return [Changed(f"channels.{channel}.daily_capacity", limit, scaled)]
 
 
 def _bands_along(

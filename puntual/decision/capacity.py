@@ -1,4 +1,4 @@
-"""What can be done in a day: collectors as pools of contacts by channel and zone, messages as daily limits.
+"""What can be done in a day: collectors as pools of contacts by channel and zone, daily limits of channels.
 
 A pool is a group of collectors with the same skills and, for visits, the same zone. A collector who both calls and
 visits is one pool over both kinds of contact, so that nobody's hours are counted twice.
@@ -29,6 +29,9 @@ COLLECTOR_CHANNELS = ("call", "visit")
 """Channels that a named person works; the others are sent."""
 ZONED_CHANNELS = frozenset({"visit"})
 """Channels that reach only the collector's own zone; a call reaches everywhere."""
+
+NOBODY = "collectors:"
+"""Beginning of the names of what collectors can do, and of the limit of 0 where nobody works a channel."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def _words(text: object) -> tuple[str, ...]:
 
 def _pool_name(channels: tuple[str, ...], zone: str | None) -> str:
     place = f"@{zone}" if zone is not None and ZONED_CHANNELS & set(channels) else ""
-    return f"collectors:{'+'.join(channels)}{place}"
+    return f"{NOBODY}{'+'.join(channels)}{place}"
 
 
 def capacities(team: pd.DataFrame, channels: Sequence[str], daily: Mapping[str, int | None]) -> list[Capacity]:
@@ -164,8 +167,8 @@ def capacities(team: pd.DataFrame, channels: Sequence[str], daily: Mapping[str, 
     Args:
         team: :func:`roster`.
         channels: channels offered.
-        daily: contacts a day by channel; None or absent means no limit of its own. A limit on calls or visits, if
-            one is set, is ignored in favour of the collectors: they are who can do it.
+        daily: contacts a day by channel; None or absent means no limit of its own. One of calls or visits
+            (``limit:call``) holds beside the pools, across all of them: a contact needs both.
     """
     result = []
     for name, group in team.groupby("pool", sort=True):
@@ -178,7 +181,9 @@ def capacities(team: pd.DataFrame, channels: Sequence[str], daily: Mapping[str, 
     for channel in channels:
         if channel in COLLECTOR_CHANNELS:
             if channel not in served:
-                result.append(Capacity(f"collectors:{channel}", (Cell(channel),), 0))
+                result.append(Capacity(f"{NOBODY}{channel}", (Cell(channel),), 0))
+            elif daily.get(channel) is not None:
+                result.append(Capacity(f"limit:{channel}", (Cell(channel),), int(daily[channel] or 0)))
         elif daily.get(channel) is not None:
             result.append(Capacity(f"messages:{channel}", (Cell(channel),), int(daily[channel] or 0)))
     return result

@@ -461,7 +461,7 @@ def _check_list(
             found.append(f"collector {who} has {count} contacts and capacity for {room}")
     for channel, count in sorted(sent.items()):
         limit = daily_capacity.get(channel)
-        if channel not in _WORKED_BY_PEOPLE and limit is not None and count > limit:
+        if limit is not None and count > limit:
             found.append(f"{count} contacts by {channel}, {limit} a day are allowed")
     return found
 

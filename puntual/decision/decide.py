@@ -141,7 +141,8 @@ def decide(
         ladder: order of channels by past-due days.
         holidays: calendar of the country.
         costs: cost of one contact by channel; its keys are the channels offered, in order.
-        daily_capacity: contacts a day of channels without collectors; None is no limit.
+        daily_capacity: contacts a day by channel; None is no limit. One of calls or visits holds beside what the
+            collectors can do.
         as_of: contact day.
         timezone: the institution's zone.
         exploration_share: probability with which a member is explored.

@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from puntual.decision.capacity import COLLECTOR_CHANNELS, ZONED_CHANNELS, Capacity, Cell
+from puntual.decision.capacity import COLLECTOR_CHANNELS, NOBODY, ZONED_CHANNELS, Capacity, Cell
 from puntual.decision.stability import undone
 from puntual.errors import RuleError
 from puntual.strict import Strict
@@ -261,9 +261,8 @@ def place(
             found.append(Capacity(str(name), cells, int(group["daily_capacity"].sum()), "pool"))
     served = {channel for one in found for channel in one.channels}
     channels = {channel for one in offered for channel in one.channels if channel in COLLECTOR_CHANNELS}
-    found += [Capacity(f"collectors:{one}", (Cell(one),), 0) for one in sorted(channels - served)]
-    by_person = {one.name for one in offered if one.kind == "pool" or set(one.channels) <= set(COLLECTOR_CHANNELS)}
-    limits = [one for one in offered if one.name not in by_person or one.is_money]
+    found += [Capacity(f"{NOBODY}{one}", (Cell(one),), 0) for one in sorted(channels - served)]
+    limits = [one for one in offered if not one.name.startswith(NOBODY)]
     return Placement(keys, placed, [*found, *limits])
 
 

@@ -47,12 +47,6 @@ default_risk: {past_due_days: 90, horizon_days: 182}
         ),
         pytest.param("America/Guayaquil", "America/Quito", "is not a time zone", id="unknown zone"),
         pytest.param("  call:", "  fax:", "'fax' is not a channel", id="unknown channel"),
-        pytest.param(
-            "call: {cost: 0.45}",
-            "call: {cost: 0.45, daily_budget: 20}",
-            "bounded by the collectors",
-            id="budget of calls",
-        ),
         pytest.param("path: landing", "path: ../elsewhere", "lies outside the home", id="path outside the home"),
         pytest.param("duckdb:///warehouse", "mysql://warehouse", "must start with duckdb:///", id="unknown engine"),
         pytest.param("[fees, interest, principal]", "[fees, fees, principal]", "once each", id="component twice"),
