@@ -293,3 +293,9 @@ def both_formats(what: str, where: str | None, texts: Texts) -> list[Request]:
 def sql_text(value: str) -> str:
     """A text as a constant in a condition."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def why_off(channel_model: Mapping[str, Any], language: str) -> str:
+    """Why the channel model is off, in the language of the page where the snapshot tells it; plain text."""
+    told = channel_model.get("reason_es") if language == "es" else None
+    return plain(str(told or channel_model.get("reason") or "").rstrip(". "))

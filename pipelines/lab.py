@@ -27,7 +27,7 @@ from scipy import stats
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
 from models.lab.baselines import response_scores, risk_scores, taught_gains, taught_the_truth
 from models.lab.contest import BUDGETS, contest
-from models.lab.settings import FAMILIES
+from models.lab.settings import FAMILIES, with_dials
 from models.lab.write import write_demo
 from pipelines.day import Day
 from pipelines.run import run_day
@@ -83,21 +83,26 @@ def play_and_judge(
     as_of: date = AS_OF,
     budgets: Sequence[float] = BUDGETS,
     lives: int | None = None,
+    dials: Sequence[str] = (),
     keep: bool = False,
 ) -> pd.DataFrame:
     """Play one world into ``home``, run the road as far as scores, and hold the contest.
 
     The channel model scores whether or not the written rule would promote it: here the truth judges, not the rule.
     ``lives``: how many lives the true probability of default is counted over; the family's own number when not given.
+    ``dials``: of the family, moved as ``name=value``.
     Without ``keep`` the warehouse, the models and the files are removed again; the truth and the result stay.
 
     Raises:
-        UsageError: the folder holds something that is not a world of the laboratory; nothing in it was touched.
+        UsageError: the folder holds something that is not a world of the laboratory, or a dial is not known; nothing in
+            it was touched.
     """
     quiet_environment()
     begun = time.perf_counter()
+    world = with_dials(FAMILIES[family], dials)
+    if lives is not None:
+        world = replace(world, default_replications=lives)
     _clear(home)
-    world = FAMILIES[family] if lives is None else replace(FAMILIES[family], default_replications=lives)
     summary = write_demo(home, members=members, seed=seed, as_of=as_of, settings=world)
     place = create_home(
         home,
@@ -238,6 +243,7 @@ def play_all(
     budgets: Sequence[float] = BUDGETS,
     jobs: int = 1,
     lives: int | None = None,
+    dials: Sequence[str] = (),
     keep: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every family with every seed; the long results and their summary, also written below ``homes``.
@@ -251,10 +257,12 @@ def play_all(
     unknown = sorted(set(families) - set(FAMILIES))
     if unknown:
         raise UsageError(f"unknown family {', '.join(unknown)}; choose from {', '.join(FAMILIES)}, or all")
+    for family in families:
+        with_dials(FAMILIES[family], dials)
     homes.mkdir(parents=True, exist_ok=True)
     tasks = [
         {"home": homes / f"{family}-{seed}", "family": family, "members": members, "seed": seed, "budgets": budgets}
-        | {"lives": lives, "keep": keep}
+        | {"lives": lives, "dials": tuple(dials), "keep": keep}
         for seed in seeds
         for family in families
     ]
@@ -281,6 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="seeds 1 to N of every family")
     parser.add_argument("--members", type=int, default=MEMBERS)
     parser.add_argument("--lives", type=int, help="lives that the true probability of default is counted over")
+    parser.add_argument("--set", nargs="+", default=[], metavar="DIAL=VALUE", help="move dials of every family")
     parser.add_argument("--jobs", type=int, default=1, help="worlds at a time")
     parser.add_argument("--keep", action="store_true", help="keep warehouses and files of the worlds")
     parser.add_argument("--home", type=Path, help="judge this home, which was run already")
@@ -302,6 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             families = list(FAMILIES) if given.families == ["all"] else given.families
             seeds = range(1, given.seeds + 1)
             options = {"members": given.members, "budgets": given.budget, "jobs": given.jobs, "lives": given.lives}
+            options["dials"] = given.set
             _, summary = play_all(given.homes, families, list(seeds), **options, keep=given.keep)
     except PuntualError as error:
         console.print(f"[red]{error}[/red]")

@@ -146,7 +146,7 @@ components.figures(
         Figure(
             texts("operation.channel_model"),
             texts("operation.channel_on" if is_on else "operation.channel_off"),
-            plain(str(model.get("reason") or "")) or texts("operation.channel_on"),
+            components.why_off(model, language) or texts("operation.channel_on"),
         ),
         Figure(texts("operation.files"), number(len(manifest["files"]), language), texts("operation.verify")),
     ]

@@ -289,7 +289,7 @@ as_of_text = long_date(snapshot.as_of_date, texts.language)
 components.title(texts("today.title"), texts("today.subtitle", date=as_of_text))
 channel_model = snapshot.manifest["channel_model"]
 if channel_model["status"] != "on":
-    st.info(texts("today.channel_off", reason=plain(str(channel_model["reason"]).rstrip(". "))))
+    st.info(texts("today.channel_off", reason=components.why_off(channel_model, texts.language)))
 components.duty_alarms(snapshot, texts)
 components.plan_warnings(snapshot, texts)
 options = queries.contact_options(folder)

@@ -48,9 +48,10 @@ def over_loans(gain: np.ndarray, alone: np.ndarray, amount: np.ndarray, loans: n
 
 @dataclass(frozen=True)
 class ChannelModelOff:
-    """There is no channel model, and why; the written ladder decides instead."""
+    """There is no channel model, and why, in English and in Spanish; the written ladder decides instead."""
 
     reason: str
+    reason_es: str
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,10 @@ class Learning:
         learner = judged.get("chosen", THROUGH_REACH)
         found = fit_learner(learner, rows, binned, self.channels, settings, amount=amount, seed=seed)
         if not found.constants:
+            tried, reached = settings.least_attempts, settings.least_reached
             return ChannelModelOff(
-                f"no channel has {settings.least_attempts} attempts with {settings.least_reached} people reached"
+                f"no channel has {tried} attempts with {reached} people reached",
+                f"ningún canal tiene {tried} intentos con {reached} personas contactadas",
             )
         scale = judged.get("scale", {})
         found = replace(found, scale={channel: scale.get(channel, 1.0) for channel in found.constants})
@@ -114,9 +116,9 @@ def learning(
     channels = sorted(set(channels))
     frame = training_frame(features, labels, as_of=as_of)
     frame = _matured(frame, as_of=as_of, channels=channels, window=settings.response_window_days)
-    reason = why_off(frame, settings)
-    if reason:
-        return ChannelModelOff(reason)
+    off = why_off(frame, settings)
+    if off is not None:
+        return off
     table = frame.loc[:, list(CUSTOMER_FEATURES.names)]
     categories = learn_categories(CUSTOMER_FEATURES, table)
     rows = channel_rows(frame, encode(CUSTOMER_FEATURES, table, categories), channels)
@@ -139,20 +141,35 @@ def training_frame(features: pd.DataFrame, labels: pd.DataFrame, *, as_of: date)
     )
 
 
-def why_off(frame: pd.DataFrame, settings: ContactChannelSettings) -> str:
-    """Why there can be no channel model on these rows, or an empty text."""
+def why_off(frame: pd.DataFrame, settings: ContactChannelSettings) -> ChannelModelOff | None:
+    """Why there can be no channel model on these rows; None when there can be one."""
     if frame.empty:
-        return "no eligible member-week with a matured response window"
-    contacted = frame["channel_code"].ne("none")
+        return ChannelModelOff(
+            "no eligible member-week with a matured response window",
+            "ninguna semana de un socio con deuda tiene ya completos sus días de respuesta",
+        )
+    contacted, least = frame["channel_code"].ne("none"), settings.least_attempts
     if not contacted.any():
-        return "no outbound contact is recorded, so no effect of a contact can be learnt"
-    if contacted.sum() < settings.least_attempts:
-        return f"only {int(contacted.sum())} contacts in the history, fewer than {settings.least_attempts}"
-    if (~contacted).sum() < settings.least_attempts:
-        return "almost everybody was contacted, so there is nothing to compare with"
+        return ChannelModelOff(
+            "no outbound contact is recorded, so no effect of a contact can be learnt",
+            "no hay gestiones registradas, así que no se puede aprender qué cambia un contacto",
+        )
+    if contacted.sum() < least:
+        return ChannelModelOff(
+            f"only {int(contacted.sum())} contacts in the history, fewer than {least}",
+            f"solo {int(contacted.sum())} contactos en la historia, menos de {least}",
+        )
+    if (~contacted).sum() < least:
+        return ChannelModelOff(
+            "almost everybody was contacted, so there is nothing to compare with",
+            "se contactó a casi todos, así que no hay con quién comparar",
+        )
     if frame["paid_7d_amount"].gt(0).sum() < LEAST_PAYING_ROWS:
-        return f"fewer than {LEAST_PAYING_ROWS} member-weeks with a payment"
-    return ""
+        return ChannelModelOff(
+            f"fewer than {LEAST_PAYING_ROWS} member-weeks with a payment",
+            f"menos de {LEAST_PAYING_ROWS} semanas de socios con un pago",
+        )
+    return None
 
 
 def channel_rows(frame: pd.DataFrame, matrix: np.ndarray, channels: Sequence[str]) -> ChannelRows:

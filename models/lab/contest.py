@@ -50,6 +50,7 @@ ORACLE, MODEL, RESPONSE, ARREARS, RANDOM, HABIT = (
 )
 PAST_DUE, SCORECARD, DEFAULT_LIGHTGBM = "past-due days alone", "scorecard", "default lightgbm"
 OBSERVABLE = "taught the truth"
+ABSTAINING = "model where supported"
 SAME_SHARE, OWN_TEAMS = "same share", "own teams"
 RANDOM_DRAWS = 5
 _COLUMNS = ["part", "people", "budget", "chooser", "measure", "value"]
@@ -72,7 +73,8 @@ def contest(
     """All measures of one world, one row per part, people, budget, chooser and measure (column ``value``).
 
     Args:
-        channel_scores: customer_id, channel_code, gain_amount, one row per pair.
+        channel_scores: customer_id, channel_code, gain_amount, one row per pair; with ``is_supported`` the plan that
+            leaves out what the past hardly ever did competes too.
         risk_scores: loan_id, default_probability.
         truth: one row per loan: customer_id, eligible, arrears, gain_<channel>, and for the risk loan_id, dpd, active,
             p_default, default_label.
@@ -230,6 +232,10 @@ def _under_budget(
     claimed = _align(pairs, scores, "gain_amount")
     best, _ = best_choice(pairs, pairs.net)
     plans: dict[str, list[np.ndarray]] = {ORACLE: [best], MODEL: [best_choice(pairs, claimed - pairs.cost)[0]]}
+    if "is_supported" in scores.columns:
+        # a gain of nothing is never worth its cost: the pair is left out, as a day's plan leaves it out
+        known = np.where(_align(pairs, scores, "is_supported") > 0, claimed, 0.0)
+        plans[ABSTAINING] = [best_choice(pairs, known - pairs.cost)[0]]
     if taught is not None:
         plans[OBSERVABLE] = [best_choice(pairs, _align(pairs, taught, "gain_amount") - pairs.cost)[0]]
     if response is not None:

@@ -1,7 +1,8 @@
-"""Rows that should not have been sent: a small share, so that the door and its quarantine have something to do.
+"""Rows that should not have been sent, and those that should have been and were not, or say what did not happen.
 
-Bad rows are added beside the good ones under keys of their own (or as exact duplicates), never in their place, so
-that a door that turns them away is left with exactly the history that was simulated.
+Faulty rows are added beside the good ones under keys of their own (or as exact duplicates), never in their place, so
+that a door that turns them away is left with exactly the history that was simulated. What people forget to write down
+passes every door: calls and visits that are not there, and answers noted as none.
 """
 
 from __future__ import annotations
@@ -19,6 +20,31 @@ _MANY = 10**6
 
 #: Tables with faulty rows, and how many kinds of them; in the order of the draws.
 _KINDS = {"payments": 4, "installments": 4, "interactions": 3, "promises": 2, "contact_points": 2}
+
+
+_BY_PEOPLE = ("call", "visit")
+_ANSWERS = ("right_party", "refusal", "dispute", "callback")
+_LEFT_OPEN = "no_answer"
+
+
+def as_people_note(part: pa.Table, *, lost_share: float, unnoted_share: float, seed: int, start: int) -> pa.Table:
+    """A part of ``interactions`` as people wrote it down; ``start`` is the position of its first row.
+
+    Of the calls and visits a share is lost, but none with a promise, which has a row of its own; of those that reached
+    the member a share is noted as not answered. Messages are told by machines and stay.
+    """
+    if not lost_share and not unnoted_share:
+        return part
+    rng = np.random.default_rng([seed, 6, start])
+    lost, unnoted = rng.random(len(part)) < lost_share, rng.random(len(part)) < unnoted_share
+    by_people = pc.and_(pc.is_in(part["channel"], pa.array(_BY_PEOPLE)), pc.equal(part["direction"], "outbound"))
+    answered = pc.and_(by_people, pc.is_in(part["outcome"], pa.array(_ANSWERS)))
+    outcome = pc.if_else(pc.and_(answered, pa.array(unnoted)), _LEFT_OPEN, part["outcome"])
+    part = part.set_column(
+        part.schema.get_field_index("outcome"), "outcome", outcome.cast(part.schema.field("outcome").type)
+    )
+    gone = pc.and_(pc.and_(by_people, pa.array(lost)), pc.not_equal(part["outcome"], "promise"))
+    return part.filter(pc.invert(gone))
 
 
 class Faults:

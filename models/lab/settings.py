@@ -6,8 +6,12 @@ not another code path. Effects are on the logit scale of paying within one week 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+
+import yaml
+
+from puntual.errors import UsageError
 
 CHANNELS: tuple[str, ...] = ("call", "ivr", "whatsapp", "sms", "email", "visit")
 CALL, IVR, WHATSAPP, SMS, EMAIL, VISIT = range(len(CHANNELS))
@@ -137,8 +141,12 @@ class WorldSettings:
     logged_floor: float = 0.18
     logged_hidden: float = 0.45
 
+    logged_weeks: int = LOGGED_WEEKS  # the newest weeks whose contacts carry their probability; 0: none does
+
     # what goes wrong in the files, and costs
-    error_share: float = 0.0005
+    error_share: float = 0.0005  # bad rows beside the good ones, for the door to turn away
+    lost_share: float = 0.0  # of calls and visits: nobody wrote them down, and no door can tell
+    unnoted_share: float = 0.0  # of calls and visits that reached the member: noted as not answered
     balance_difference_share: float = 0.015
     cost: Mapping[str, float] = field(
         default_factory=lambda: {
@@ -155,6 +163,30 @@ class WorldSettings:
     def with_changes(self, **changes: object) -> WorldSettings:
         """The same world with some dials moved."""
         return replace(self, **changes)  # type: ignore[arg-type]
+
+
+def with_dials(settings: WorldSettings, given: Sequence[str]) -> WorldSettings:
+    """The settings with dials moved as ``name=value``; values are written as in YAML, a list for every channel.
+
+    Raises:
+        UsageError: a dial is not known, or the value is not of its kind.
+    """
+    known = {field.name for field in fields(settings)} - {"name", "law"}
+    moved: dict[str, object] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in known:
+            raise UsageError(f"--set {text}: the laboratory has no dial {name!r}; known are {', '.join(sorted(known))}")
+        before = getattr(settings, name)
+        found = yaml.safe_load(value) if value else None
+        if isinstance(before, tuple) and isinstance(found, list):
+            found = tuple(found)
+        number = isinstance(before, int | float) and isinstance(found, int | float)
+        alike = isinstance(before, tuple) and isinstance(found, tuple) and len(before) == len(found)
+        if isinstance(found, bool) or not (number or alike):
+            raise UsageError(f"--set {text}: {name} is now {before!r}; give a value of that kind")
+        moved[name] = found
+    return settings.with_changes(**moved)
 
 
 #: Named families: three laws, and under the first of them other channels that work, other people they work for, other
@@ -192,6 +224,8 @@ FAMILIES: Mapping[str, WorldSettings] = {
         regime_logit=-0.6,
         regime_effect=_per_channel(1.0, 0.7, 0.4, 0.7, 1.0, 1.2),
     ),
+    "unlogged": WorldSettings(name="unlogged", logged_weeks=0),
+    "careless": WorldSettings(name="careless", lost_share=0.08, unnoted_share=0.08, balance_difference_share=0.05),
     "cashflow": WorldSettings(name="cashflow", law="cashflow", season_amplitude=0.4),
     "types": WorldSettings(name="types", law="types"),
 }

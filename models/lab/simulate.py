@@ -16,7 +16,7 @@ from models.lab.calendar import working_days
 from models.lab.contacts import Records, Week
 from models.lab.laws import sigmoid
 from models.lab.people import day_of, make_people
-from models.lab.settings import LOGGED_WEEKS, WEEKS, WRITE_OFF_DAYS, WorldSettings
+from models.lab.settings import WEEKS, WRITE_OFF_DAYS, WorldSettings
 from models.lab.state import State, cover, oldest_due_day, show_dues
 from models.lab.week import WeekOutcome, step
 from models.lab.world import World
@@ -69,7 +69,7 @@ def simulate(
         state.status[opens] = OPEN
         macro = 0.97 * macro + settings.macro_sd * float(rng.standard_normal())
         state.macro[:] = world.macro_level(macro, number)
-        week = Week(number, t, _contact_offsets(work_day, t), number >= weeks - LOGGED_WEEKS)
+        week = Week(number, t, _contact_offsets(work_day, t), number >= weeks - settings.logged_weeks)
         outcome = step(world, state, week, rng, known=known, records=records)
         done = outcome.pay_rows[outcome.finished]
         closed_day[done] = outcome.pay_day[outcome.finished]

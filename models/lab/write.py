@@ -18,11 +18,12 @@ import pyarrow.parquet as pq
 from models.lab.book import OPEN
 from models.lab.columns import keys
 from models.lab.contacts import Records
-from models.lab.faults import Faults
-from models.lab.settings import CHANNELS, FAMILIES, WorldSettings
+from models.lab.faults import Faults, as_people_note
+from models.lab.settings import CHANNELS, FAMILIES, WorldSettings, with_dials
 from models.lab.simulate import simulate
 from models.lab.tables import BALANCE_TRUTH, ROWS_AT_ONCE, each_table, row_counts
 from models.lab.truth import habit_truth, loan_truth, member_truth
+from puntual.errors import UsageError
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,10 @@ def write_demo(
             pa_csv.write_csv(table, landing / f"{name}.csv", pa_csv.WriteOptions(quoting_style="needed"))
             written[name] = len(table)
         else:
-            written[name] = write_parts(_with_faults(name, parts, faults), landing / f"{name}.parquet")
+            rows = _with_faults(name, parts, faults)
+            if name == "interactions":
+                rows = _as_people_note(rows, settings, seed)
+            written[name] = write_parts(rows, landing / f"{name}.parquet")
     # what was recorded is on disk: the truth needs the last state alone
     history.records = Records()
     loans = loan_truth(history)
@@ -168,6 +172,16 @@ def _with_faults(name: str, parts: Iterator[pa.Table], faults: Faults) -> Iterat
     yield from faults.rows(name)
 
 
+def _as_people_note(parts: Iterator[pa.Table], settings: WorldSettings, seed: int) -> Iterator[pa.Table]:
+    """The contacts without those that nobody wrote down."""
+    start = 0
+    for part in parts:
+        yield as_people_note(
+            part, lost_share=settings.lost_share, unnoted_share=settings.unnoted_share, seed=seed, start=start
+        )
+        start += len(part)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Developer entry: ``python -m models.lab.write HOME --members 16500 --seed 1 --as-of 2026-06-30``."""
     parser = argparse.ArgumentParser(description="Write a simulated cooperative and its truth.")
@@ -176,11 +190,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--as-of", type=date.fromisoformat, default=date(2026, 6, 30))
     parser.add_argument("--family", choices=sorted(FAMILIES), default="cooperative")
+    parser.add_argument("--set", nargs="+", default=[], metavar="DIAL=VALUE", help="move dials of the family")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    summary = write_demo(
-        chosen.home, members=chosen.members, seed=chosen.seed, as_of=chosen.as_of, settings=FAMILIES[chosen.family]
-    )
+    try:
+        settings = with_dials(FAMILIES[chosen.family], chosen.set)
+    except UsageError as error:
+        parser.error(str(error))
+    summary = write_demo(chosen.home, members=chosen.members, seed=chosen.seed, as_of=chosen.as_of, settings=settings)
     for name, count in summary.row_counts.items():
         log.info("%-16s %12s", name, f"{count:,}")
     log.info("%s", summary)

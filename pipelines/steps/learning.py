@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from models.contact_channel.card import decision_texts
 from models.contact_channel.settings import ContactChannelSettings
 from models.contact_channel.train import ChannelModelOff
 from models.contact_channel.train import train as train_contact_channel
@@ -134,12 +135,13 @@ def learn_contact_channel(day: Day) -> dict[str, Any]:
         seed=day.settings.decision.seed,
     )
     if isinstance(model, ChannelModelOff):
-        _note_off(day, CHANNEL_MODEL, model.reason)
+        _note_off(day, CHANNEL_MODEL, model.reason, model.reason_es)
         return {"status": "off", "reason": model.reason}
     card = model.card | {"currency": day.settings.institution.currency}
     model = replace(model, willingness_version=willingness, card=card)
     likely = day.settings.contact_channel.promotion == "likely" and _beats_habit(model.card)
-    return _registered(day, CHANNEL_MODEL, model, promote=model.promote or likely, why=model.decision)
+    why_es = decision_texts(card)[0]
+    return _registered(day, CHANNEL_MODEL, model, promote=model.promote or likely, why=model.decision, why_es=why_es)
 
 
 _WHY_PROMISE = {
@@ -198,22 +200,24 @@ def _beats_habit(card: dict[str, Any]) -> bool:
     return against is not None and against["value"] > 0
 
 
-def _note_off(day: Day, name: str, reason: str | None) -> None:
+def _note_off(day: Day, name: str, reason: str | None, reason_es: str = "") -> None:
     """Why a model is off stays readable on the days on which nothing is trained."""
     reasons = models_off(day)
     reasons.pop(name, None)
     if reason is not None:
-        reasons[name] = reason
-    rows = pd.DataFrame({"model_name": list(reasons), "reason": list(reasons.values())}, dtype=object)
-    day.warehouse.replace_table("ml.models_off", rows)
+        reasons[name] = {"reason": reason, "reason_es": reason_es or reason}
+    rows = pd.DataFrame(reasons.values(), columns=["reason", "reason_es"], dtype=object)
+    day.warehouse.replace_table("ml.models_off", rows.assign(model_name=list(reasons)))
 
 
-def models_off(day: Day) -> dict[str, str]:
-    """Models without a champion, and why."""
+def models_off(day: Day) -> dict[str, dict[str, str]]:
+    """Models without a champion, and why: ``reason`` and, in Spanish where it is told, ``reason_es``."""
     if not day.warehouse.table_exists("ml.models_off"):
         return {}
     rows = day.warehouse.read_table("ml.models_off", order_by=["model_name"])
-    return dict(zip(rows["model_name"], rows["reason"], strict=True))
+    if "reason_es" not in rows:  # of an older release
+        rows = rows.assign(reason_es=rows["reason"])
+    return {row["model_name"]: {name: row[name] for name in ("reason", "reason_es")} for row in rows.to_dict("records")}
 
 
 def _is_planned(day: Day, flag: str) -> bool:
@@ -226,7 +230,7 @@ def _kept(day: Day, name: str) -> dict[str, Any]:
     return {"status": "kept" if row else "off", "version": row["version"] if row else "none"}
 
 
-def _registered(day: Day, name: str, model: Any, *, promote: bool, why: str) -> dict[str, Any]:
+def _registered(day: Day, name: str, model: Any, *, promote: bool, why: str, why_es: str = "") -> dict[str, Any]:
     """Register the model and make it champion when the written rule says so; the champion before it stays otherwise.
 
     Either way the registry says why.
@@ -234,7 +238,7 @@ def _registered(day: Day, name: str, model: Any, *, promote: bool, why: str) -> 
     version = day.registry.register(name, model)
     decide = day.registry.promote if promote else day.registry.decline
     decide(name, version, reason=why, decided_on=day.as_of)
-    _note_off(day, name, None if champion_row(day, name) else why)
+    _note_off(day, name, None if champion_row(day, name) else why, why_es)
     status = "trained and promoted" if promote else "trained, not promoted"
     return {"status": status, "version": version, "reason": why, **_headline(model.card)}
 

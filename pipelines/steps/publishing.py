@@ -232,7 +232,11 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
         "input_digests": loads,
         "models": models,
         "model_versions": {name: entry["version"] for name, entry in models.items()},
-        "channel_model": {"status": models[CHANNEL_MODEL]["status"], "reason": models[CHANNEL_MODEL]["reason"]},
+        "channel_model": {
+            name: models[CHANNEL_MODEL][name]
+            for name in ("status", "reason", "reason_es")
+            if name in models[CHANNEL_MODEL]
+        },
         "model_alarms": alarms,
         "duty_alarms": alarm_lines(decided["duty_alarms"]),
         "plan_warnings": summary.get("warnings", []),
@@ -361,7 +365,8 @@ def _models(day: Day) -> dict[str, dict[str, Any]]:
     for name in (RISK_MODEL, CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL):
         row = champion_row(day, name)
         if row is None:
-            entries[name] = {"status": "off", "version": None, "reason": reasons_off.get(name, "no model was trained")}
+            why = reasons_off.get(name, {"reason": "no model was trained", "reason_es": "no se entrenó ningún modelo"})
+            entries[name] = {"status": "off", "version": None, **why}
         else:
             entries[name] = {
                 "status": "on",

@@ -264,8 +264,16 @@ def test_channel_model_that_is_off_is_said_with_its_reason(open_page, tmp_path):
     frame.assign(expected_gain_amount=float("nan")).to_parquet(worklist, index=False)
     app = open_page(tmp_path, "today")
     assert not app.exception
-    assert "no interactions were delivered" in app.info[0].value
+    assert "no interactions were delivered" in app.info[0].value  # a snapshot of an older release has one language
     assert figures(app)["Recuperación adicional esperada"] == "—"
+
+
+def test_why_the_channel_model_is_off_is_said_in_the_language_of_the_page(open_page, tmp_path):
+    off = {"status": "off", "reason": "only 12 contacts", "reason_es": "solo 12 contactos"}
+    SnapshotFactory(loans=200, channel_model=off).write(tmp_path)
+    app = open_page(tmp_path, "today")
+    assert "El modelo de canal está apagado: solo 12 contactos. " in app.info[0].value
+    assert "only 12" not in app.info[0].value
 
 
 def test_data_is_never_read_as_markup(open_page, tmp_path):

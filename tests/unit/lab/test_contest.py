@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from models.lab.contest import (
+    ABSTAINING,
     ARREARS,
     HABIT,
     MODEL,
@@ -67,6 +68,14 @@ def test_plans_under_a_quarter_each_by_hand(truth, scores):
     assert found[ARREARS, "net_amount"] == pytest.approx(2.0)
     assert found[RANDOM, "contact_count"] == 2
     assert (RESPONSE, "net_amount") not in found.index
+
+
+def test_pairs_that_the_past_hardly_tried_are_left_out_of_the_products_plan(truth, scores):
+    # without the call to A (claimed 9, true 2) the model calls B: 7 - 1, and sends C: 3.5 by the truth
+    known = scores.assign(is_supported=[False, True, True, True, True])
+    found = values(contest(known, None, truth, COSTS, [0.25]), 0.25)
+    assert found[MODEL, "net_amount"] == pytest.approx(7.0)
+    assert found[ABSTAINING, "net_amount"] == pytest.approx(10.5)
 
 
 def test_who_is_taught_the_truth_stands_beside_the_choosers(truth, scores):

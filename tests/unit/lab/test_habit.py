@@ -1,10 +1,13 @@
 """The logged probabilities are those with which the habit really chose, and the habit is confounded."""
 
+from datetime import date
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from models.lab.settings import CHANNELS, LOGGED_WEEKS
+from models.lab.settings import CHANNELS, LOGGED_WEEKS, WorldSettings
+from models.lab.simulate import simulate
 
 
 def test_choices_follow_the_logged_probabilities(history):
@@ -61,3 +64,10 @@ def test_nobody_is_contacted_after_opting_out(history):
         ):
             if not inbound and (int(who), int(which)) in gone_on:
                 assert when <= gone_on[(int(who), int(which))]
+
+
+def test_without_logged_weeks_no_contact_carries_its_probability():
+    history = simulate(members=40, seed=1, as_of=date(2026, 6, 30), settings=WorldSettings(logged_weeks=0))
+    assert history.records.contacts
+    assert history.records.propensities == []
+    assert all(np.isnan(week["propensity"]).all() for week in history.records.contacts)

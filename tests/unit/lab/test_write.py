@@ -9,10 +9,11 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from models.lab.settings import WorldSettings
+from models.lab.settings import FAMILIES, WorldSettings, with_dials
 from models.lab.tables import month_end_before
 from models.lab.write import CSV_TABLES, write_demo
 from puntual.contracts.schema import load_contract
+from puntual.errors import UsageError
 
 AS_OF = date(2026, 6, 30)
 TYPES = {
@@ -201,3 +202,47 @@ def test_every_difference_of_the_balances_is_in_the_truth(clean_home, tmp_path):
         assert (row.arrears_amount != arrears) <= (seen.get(kind) in {"both", "arrears"}), row.loan_id
         assert (row.days_past_due != days) <= (seen.get(kind) in {"both", "days"}), row.loan_id
         assert kind not in {"off_by_one", "unknown"} or (row.days_past_due, row.arrears_amount) != (days, arrears)
+
+
+def test_people_forget_contacts_and_answers_and_nothing_else_changes(tmp_path, clean_home):
+    settings = WorldSettings(
+        error_share=0.0, balance_difference_share=0.0, default_replications=4, lost_share=0.2, unnoted_share=0.3
+    )
+    write_demo(tmp_path, members=500, seed=3, as_of=AS_OF, settings=settings)
+    for table in ("payments", "promises", "message_events"):
+        assert read(tmp_path, table).equals(read(clean_home, table)), table
+    assert (tmp_path / "truth" / "truth.parquet").read_bytes() == (clean_home / "truth" / "truth.parquet").read_bytes()
+    told, happened = (
+        read(home, "interactions").to_pandas().set_index("interaction_id") for home in (tmp_path, clean_home)
+    )
+    assert set(told.index) < set(happened.index)
+    by_people = happened["channel"].isin(["call", "visit"]) & happened["direction"].eq("outbound")
+    lost = ~happened.index.isin(told.index)
+    assert not lost[~by_people].any()
+    assert not lost[happened["outcome"].eq("promise")].any()
+    open_to_loss = by_people & happened["outcome"].ne("promise")
+    assert lost[open_to_loss].mean() == pytest.approx(0.2, abs=0.02)
+    kept = happened.loc[told.index]
+    other = told["outcome"].ne(kept["outcome"])
+    answered = by_people.loc[told.index] & kept["outcome"].isin(["right_party", "refusal", "dispute", "callback"])
+    assert not other[~answered].any()
+    assert set(told.loc[other, "outcome"]) == {"no_answer"}
+    assert other[answered].mean() == pytest.approx(0.3, abs=0.04)
+    assert told.drop(columns="outcome").equals(kept.drop(columns="outcome"))
+
+
+def test_dials_are_moved_by_name_and_a_wrong_one_says_what_is_known():
+    moved = with_dials(FAMILIES["digital"], ["habit_hidden=2", "effect=[1, 1, 1, 1, 1, 2]", "logged_weeks=0"])
+    assert (moved.habit_hidden, moved.effect[-1], moved.logged_weeks, moved.name) == (2, 2, 0, "digital")
+    assert with_dials(FAMILIES["types"], []) == FAMILIES["types"]
+    for wrong in (
+        "habit=2",
+        "habit_hidden",
+        "habit_hidden=much",
+        "effect=[1, 2]",
+        "effect=1",
+        "lost_share=true",
+        "law=types",
+    ):
+        with pytest.raises(UsageError, match=wrong.split("=")[0]):
+            with_dials(FAMILIES["cooperative"], [wrong])

@@ -207,7 +207,9 @@ def test_without_contacts_it_is_off_and_says_why(world) -> None:
 
 def test_without_a_matured_week_it_is_off(world) -> None:
     found = train(world.features, world.labels.assign(is_matured=False), as_of=world.as_of, channels=CHANNELS)
-    assert found == ChannelModelOff("no eligible member-week with a matured response window")
+    assert isinstance(found, ChannelModelOff)
+    assert found.reason == "no eligible member-week with a matured response window"
+    assert found.reason_es.startswith("ninguna semana de un socio con deuda")
 
 
 def test_a_channel_hardly_used_gains_nothing_and_is_not_supported(world) -> None:
