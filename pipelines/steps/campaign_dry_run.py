@@ -7,7 +7,7 @@ from datetime import date
 import pandas as pd
 
 from pipelines.day import Day
-from pipelines.steps.campaigning import campaign_data, group_day, plan_day, sources_of, stored_day
+from pipelines.steps.campaigning import campaign_data, group_day, plan_day, sources_of, stored_day, with_standing
 from pipelines.steps.deciding import rules_of
 from puntual.errors import RuleError, UsageError
 from puntual.paths import Home
@@ -29,9 +29,9 @@ def dry_run(place: Home, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     decisions, details = stored_day(day)
     if decisions.empty:
         raise UsageError(f"{as_of} is not decided yet; run the day first: puntual run {place.root} --as-of {as_of}")
-    data = campaign_data(day)
+    policies = rules_of(day)
+    data, sources = with_standing(day, campaign_data(day), policies), sources_of(policies)
     grouped = group_day(day, data, decisions)
-    sources = sources_of(rules_of(day))
     plan = plan_day(day, data, sources, decisions, details, grouped.membership.members, grouped.escalation).plan
     problems = plan.problems()
     if problems:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
 
 from pipelines.day import Day
+from pipelines.steps.contact_facts import TEMPLATES_FILE, read_templates
 from pipelines.steps.decided import decided_columns, store_decided
 from puntual.campaigns.escalation import History, advance, broken_steps
 from puntual.campaigns.plan import CampaignPlan, Costs, plan_campaigns
 from puntual.campaigns.registry import CampaignData, load_campaigns
+from puntual.campaigns.standing import Standing, rows_in_use
 from puntual.campaigns.variables import Manner
 from puntual.decision.policies import PolicySet
 from puntual.decision.second import with_second_messages
@@ -63,6 +65,24 @@ def campaign_data(day: Day) -> CampaignData:
         institution=institution.name,
         channels=day.settings.channels,
     )
+
+
+def with_standing(day: Day, data: CampaignData, policies: PolicySet) -> CampaignData:
+    """``data`` with what the institution's file says of its templates today.
+
+    Raises:
+        RuleError: the file cannot be read.
+    """
+    told = read_templates(day.home.policies / TEMPLATES_FILE)
+    rules = {
+        channel: entry.rule.id for _, entry in policies.of_kind("service_window") for channel in entry.rule.channels
+    }
+    return replace(data, standing=Standing.of(told, rules))
+
+
+def told_of_templates_in_use(day: Day, told: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Rows of the file of templates that name one which a campaign of the date sends: no other opens a channel."""
+    return None if told is None else rows_in_use(told, campaign_data(day).templates_in_use(day.as_of))
 
 
 def manner_of(day: Day) -> Manner:
@@ -170,7 +190,7 @@ def campaign_day(day: Day, policies: PolicySet) -> dict[str, str]:
     Raises:
         CampaignDataError: a file of the institution is not valid, or a set of segments is to stop the run.
     """
-    data, sources = campaign_data(day), sources_of(policies)
+    data, sources = with_standing(day, campaign_data(day), policies), sources_of(policies)
     decisions, details = stored_day(day)
     grouped = group_day(day, data, decisions)
     now = grouped.membership.members

@@ -137,10 +137,18 @@ def read_statuses(file: Path) -> pd.DataFrame | None:
 def read_templates(file: Path) -> pd.DataFrame | None:
     """Message templates: channel_code, template_id, status_code, quality_code; None without the file.
 
+    Channel, status and quality in small letters, whatever the platform's export writes; no spaces around any cell.
+
     Raises:
         RuleError: columns are missing.
     """
-    return _read(file, ["channel_code", "template_id", "status_code", "quality_code"])
+    table = _read(file, ["channel_code", "template_id", "status_code", "quality_code"])
+    if table is None:
+        return None
+    for column in table.columns:
+        cells = table[column].str.strip()
+        table[column] = cells if column == "template_id" else cells.str.lower()
+    return table
 
 
 def _read(file: Path, columns: list[str]) -> pd.DataFrame | None:

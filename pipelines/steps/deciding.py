@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -127,6 +127,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         )
         taking_part = take_part(day, features)
         facts = contact_facts(day, policies, interactions)
+        facts = replace(facts, templates=campaigning.told_of_templates_in_use(day, facts.templates))
         at_stake = _at_stake(day, payments, interactions, policies)
         reach_hours = None
         if any(channel.hour_bands for channel in settings.channels.values()):

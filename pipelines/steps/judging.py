@@ -132,7 +132,14 @@ def judge_written(day: Day, folder: Path, decided: Mapping[str, pd.DataFrame], s
     expected = [
         Contact._make((*key, text(point))) for key, point in zip(contact_keys(contacts, _WRITTEN), points, strict=True)
     ]
-    lists = read_lists(folder, expected, list_settings(day), campaign_channels(day))
+    lists = read_lists(
+        folder,
+        expected,
+        list_settings(day),
+        campaign_channels(day),
+        templates=read_templates(day.home.policies / TEMPLATES_FILE),
+        approval_channels=rules.channels_of("service_window", day.as_of),
+    )
     problems += lists.problems
     further = list((Counter(lists.contacts) - Counter(expected)).elements())
     is_judged = judged_digest(day, contacts, rules) == summary.get("judged_sha256")

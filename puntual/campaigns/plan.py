@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from puntual.campaigns.registry import MESSAGE_CHANNELS, Campaign, CampaignData
+from puntual.campaigns.standing import SOURCE, Standing
 from puntual.campaigns.templates import LANGUAGES, Template
 from puntual.campaigns.variables import Manner, values_of
 from puntual.decision.policies import as_json
@@ -107,9 +108,11 @@ def plan_campaigns(
        one of its channel with the smallest priority; else the one with the smallest priority.
     2. Suppressed where the decision did not choose the campaign's channel: by the rules that forbid the channel today;
        else by the decision (``decision/capacity``, …, ``decision/other_channel``).
-    3. A chosen message is held back by an exclusion, by a step without template, by hours that do not meet those of
-       the rules, by a variable that the member does not have, by a text message that would be too long, by the limit.
+    3. A chosen message is held back by an exclusion, by a step without template, by a template that may not be sent
+       (``data.standing``), by hours that do not meet those of the rules, by a variable that the member does not have,
+       by a text message that would be too long, by the limit.
     4. The text is in the member's language where the template has it, else in the institution's, else in Spanish.
+       Where that text may not be sent, the next version or language of the same template that may is taken.
 
     Args:
         members: one row per decision: customer_id, loan_id, action, blocked_by, rank, window_start, window_end (UTC),
@@ -173,7 +176,7 @@ class _Sources:
         if rule in self._of_rule:
             return self._of_rule[rule]
         kind = rule.partition("/")[0]
-        return {"campaign": _CAMPAIGNS, "template": "templates.yaml"}.get(kind, DECISION)
+        return {"campaign": _CAMPAIGNS, "template": "templates.yaml", "template_quality": SOURCE}.get(kind, DECISION)
 
 
 class _Kept:
@@ -193,9 +196,9 @@ class _Kept:
         self.segments = np.zeros(size, dtype="int64")
         self.cost = np.zeros(size, dtype=float)
 
-    def hold(self, row: int, rule: str) -> None:
-        """Hold back the message of a row."""
-        self.rules[row], self.named[row] = [rule], []
+    def hold(self, row: int, *rules: str) -> None:
+        """Hold back the message of a row; the first of the rules counts it."""
+        self.rules[row], self.named[row] = list(rules), []
         self.open[row] = False
         self.message[row] = self.subject[row] = None
         self.segments[row], self.cost[row] = 0, 0.0
@@ -324,15 +327,21 @@ def _render(
 ) -> None:
     chosen = np.flatnonzero(kept.open)
     rows = kept.people.iloc[chosen].to_dict("records")
+    may_be_sent: dict[tuple[str | None, tuple[str, ...]], tuple[Template, str | None]] = {}
     for row, member in zip(chosen, rows, strict=True):
         campaign = running[member["place"]]
         name = campaign.templates.get(member["step_code"])
-        template = None
-        if name is not None:
-            template = data.templates.choose(name, _languages(member["language_code"], language), as_of)
-        if name is None or template is None:
+        languages = _languages(member["language_code"], language)
+        versions = () if name is None else data.templates.in_order(name, languages, as_of)
+        if not versions:
             what = f"no_template_for_{member['step_code']}" if name is None else f"{name}_not_in_force"
             kept.hold(int(row), f"campaign/{campaign.id}/{what}")
+            continue
+        if (name, languages) not in may_be_sent:
+            may_be_sent[name, languages] = _may_be_sent(data.standing, versions)
+        template, why_not = may_be_sent[name, languages]
+        if data.standing is not None and why_not is not None:
+            kept.hold(int(row), *data.standing.holds(template, why_not))
             continue
         kept.template[row] = template
         values = values_of(member, template.language, manner, as_of)
@@ -348,6 +357,15 @@ def _render(
         kept.message[row], kept.subject[row] = message, template.render_subject(values)
         kept.amount[row] = values["amount"]
         kept.segments[row], kept.cost[row] = segments, costs.of(template.channel, segments)
+
+
+def _may_be_sent(standing: Standing | None, versions: Sequence[Template]) -> tuple[Template, str | None]:
+    """The first of the versions that may be sent; if none may, the first and why not."""
+    if standing is None:
+        return versions[0], None
+    reasons = [standing.why_not(one) for one in versions]
+    found = reasons.index(None) if None in reasons else 0
+    return versions[found], reasons[found]
 
 
 def _limit(kept: _Kept, running: tuple[Campaign, ...]) -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from puntual.campaigns.escalation import Escalation, load_escalation
+from puntual.campaigns.standing import Standing
 from puntual.campaigns.templates import Template, Templates, examples, load_templates
 from puntual.segments.data import CODE, CampaignDataError, digest_of, files_of, read_data
 from puntual.segments.registry import Segments, SegmentSet, load_segments
@@ -109,7 +110,10 @@ class CampaignFile(Strict):
 
 @dataclass(frozen=True)
 class CampaignData:
-    """Everything that people write about campaigns, held against each other; campaigns by priority, then id."""
+    """Everything that people write about campaigns, held against each other; campaigns by priority, then id.
+
+    ``standing``: which templates may be sent; None: nobody keeps account of them.
+    """
 
     segments: Segments
     templates: Templates
@@ -118,6 +122,7 @@ class CampaignData:
     exclusions: tuple[Exclusion, ...]
     scripts: Mapping[str, Mapping[str, str]]
     version: int
+    standing: Standing | None = None
 
     def running(self, day: date) -> tuple[Campaign, ...]:
         """The campaigns of ``day``, by priority."""
@@ -139,6 +144,7 @@ class CampaignData:
             "exclusions": [one.model_dump(mode="json") for one in self.exclusions],
             "scripts": self.scripts,
             "version": self.version,
+            "standing": self.standing.dump() if self.standing else None,
         }
         return json.dumps(content, ensure_ascii=False, sort_keys=True)
 
@@ -161,7 +167,13 @@ class CampaignData:
             exclusions=tuple(Exclusion.model_validate(one) for one in content["exclusions"]),
             scripts=content["scripts"],
             version=content["version"],
+            standing=Standing.parse(content.get("standing")),
         )
+
+    def templates_in_use(self, day: date) -> tuple[Template, ...]:
+        """Every version, in every language, of the templates of the campaigns of ``day``."""
+        used = {name for one in self.running(day) for name in one.templates.values()}
+        return tuple(one for (name, _, _), one in sorted(self.templates.by_key.items()) if name in used)
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what each file says, with its version in the name: for the manifest."""

@@ -166,15 +166,17 @@ class Templates:
     @lru_cache(maxsize=1024)  # noqa: B019 - asked for every message; there is one of these in a run
     def choose(self, name: str, languages: tuple[str, ...], as_of: date) -> Template | None:
         """The newest version of ``name`` in force on ``as_of``, in the first of ``languages`` that has one."""
-        for language in languages:
-            mine = [
-                one
-                for (code, spoken, _), one in self.by_key.items()
-                if code == name and spoken == language and (one.effective_from is None or one.effective_from <= as_of)
-            ]
-            if mine:
-                return max(mine, key=lambda one: one.version)
-        return None
+        return next(iter(self.in_order(name, languages, as_of)), None)
+
+    @lru_cache(maxsize=1024)  # noqa: B019 - as above
+    def in_order(self, name: str, languages: tuple[str, ...], as_of: date) -> tuple[Template, ...]:
+        """Every version of ``name`` in force on ``as_of``: by language as in ``languages``, then the newest first."""
+        mine = [
+            one
+            for (code, spoken, _), one in self.by_key.items()
+            if code == name and spoken in languages and (one.effective_from is None or one.effective_from <= as_of)
+        ]
+        return tuple(sorted(mine, key=lambda one: (languages.index(one.language), -one.version)))
 
 
 def load_templates(shipped_dir: Path, institution_dir: Path | None, country: str) -> Templates:

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 _SHORTEST_MEMORY = 7
+_EVERY_CHANNEL = ("call", "ivr", "whatsapp", "sms", "email", "visit", "letter", "web_chat")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,17 @@ class RuleFiles:
     digests: Mapping[str, str]
     memory_days: int
     repeated: tuple[str, ...]
+
+    def channels_of(self, kind: str, day: date) -> frozenset[str]:
+        """Channels that a rule of ``kind`` in force on ``day`` names, in whatever reading of the law."""
+        found: set[str] = set()
+        for file in self.files:
+            for rule in yaml.safe_load(file.read_text(encoding="utf-8"))["rules"]:
+                start, end = rule.get("effective_from"), rule.get("effective_to")
+                holds = (start is None or start <= day) and (end is None or day <= end)
+                if rule["kind"] == kind and holds:
+                    found |= set(_EVERY_CHANNEL if rule["channels"] == "all" else rule["channels"])
+        return frozenset(found)
 
 
 def find_rule_files(folders: Iterable[Path | None], country: str, as_of: date) -> RuleFiles:

@@ -7,8 +7,9 @@ decision itself; every work list in each of its forms, every campaign and every 
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from puntual.snapshot import SCREEN_LIST, SCREEN_ROUTES, SCREEN_STOPS
 
 ALL = "worklists/all.parquet"
 _ROUTES = "worklists/routes"
+_VERSION = re.compile(r"_[a-z]{2}_v[0-9]+$")
 _TABLES = {".csv", ".parquet", ".xlsx"}
 _OF_A_LINE = ("customer_id", "loan_id", "channel", "contact_value", "window_start_local", "window_end_local", "row_id")
 
@@ -50,7 +52,12 @@ class Lists(NamedTuple):
 
 
 def read_lists(
-    folder: Path, decided: Iterable[Contact], settings: ListSettings, campaign_channels: Mapping[str, str]
+    folder: Path,
+    decided: Iterable[Contact],
+    settings: ListSettings,
+    campaign_channels: Mapping[str, str],
+    templates: pd.DataFrame | None = None,
+    approval_channels: Collection[str] = (),
 ) -> Lists:
     """The contacts that the files of ``folder`` tell, and where these are not exactly ``decided``.
 
@@ -58,13 +65,17 @@ def read_lists(
     2. The lists of each collector (workbook, CSV and Parquet) have their lines of the list of everybody, and its CSV
        has all; no file is there for anybody else.
     3. A campaign sends only messages that were decided, by its own channel, within their hours, to the same number or
-       mailbox, none twice; CSV and Parquet alike. A route stops only where a visit of its collector was decided.
+       mailbox, none twice; CSV and Parquet alike; and with no template that ``templates`` says is not approved or red,
+       nor, through ``approval_channels``, with one of which it says nothing.
+       A route stops only where a visit of its collector was decided.
 
     Args:
         folder: the snapshot that is being made.
         decided: every contact of the decision.
         settings: how the lists are written.
         campaign_channels: channel of every campaign that runs on the day.
+        templates: the institution's file: channel_code, template_id, status_code, quality_code; None: there is none.
+        approval_channels: those of which a rule asks for an approved template.
     """
     table = pq.read_table(folder / ALL).to_pandas()
     contacts = _contacts(table)
@@ -73,6 +84,7 @@ def read_lists(
     problems += _hours_told(table)
     problems += _work_lists(folder, table, settings)
     problems += _campaigns(folder, table, settings, campaign_channels)
+    problems += _templates(folder, campaign_channels, templates, approval_channels)
     problems += _routes(folder, table, settings)
     screen = pq.read_table(folder / SCREEN_LIST, columns=["customer_id", "channel_code"]).to_pandas()
     shown = zip(screen["customer_id"], screen["channel_code"], strict=True)
@@ -194,6 +206,33 @@ def _campaigns(folder: Path, table: pd.DataFrame, settings: ListSettings, channe
         for (who, channel), count in sorted(sent.items())
         if count > 1
     ]
+
+
+def _templates(
+    folder: Path, channels: Mapping[str, str], told: pd.DataFrame | None, approval_channels: Collection[str]
+) -> list[str]:
+    """Templates in the campaigns' files that may not be sent, a sentence for each campaign and template."""
+    if told is None:
+        return []
+    said: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for row in told.itertuples(index=False):
+        said.setdefault((text(row.channel_code), text(row.template_id)), []).append(
+            (text(row.status_code), text(row.quality_code))
+        )
+    problems = []
+    for campaign, channel in sorted(channels.items()):
+        file = f"{CAMPAIGNS}/{campaign}.parquet"
+        rows = pq.read_table(folder / file, columns=["template", "approved_name"]).to_pandas()
+        for (template, approved_name), mine in rows.groupby(["template", "approved_name"], dropna=False, sort=True):
+            names = {text(template), _VERSION.sub("", text(template)), text(approved_name)} - {""}
+            found = [one for name in names for one in said.get((channel, name), [])]
+            wrong = sorted({status or "without a status" for status, _ in found if status != "approved"})
+            wrong += ["of red quality"] if any(quality == "red" for _, quality in found) else []
+            if not found and channel in approval_channels:
+                wrong = ["not among the templates of template_quality.csv"]
+            if wrong:
+                problems.append(f"{file}: {len(mine)} messages are sent with {template}, which is {', '.join(wrong)}")
+    return problems
 
 
 def _end(line: Any) -> str:

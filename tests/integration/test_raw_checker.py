@@ -196,6 +196,41 @@ def test_what_the_core_tells_after_the_decision_stops_its_publication(day: Day):
     assert published(day) == standing
 
 
+def templates(day: Day, *rows: str) -> None:
+    text = "\n".join(["channel_code,template_id,status_code,quality_code", *rows])
+    (day.home.policies / "template_quality.csv").write_text(text, encoding="utf-8")
+
+
+def test_a_paused_template_goes_out_to_nobody_and_stops_what_was_written_with_it(day: Day):
+    steps = ("friendly", "firm", "formal")
+    good = [f"whatsapp,whatsapp_{step},APPROVED,GREEN" for step in steps]
+    templates(day, *good)
+    assert not any(decide_day(day).checks.values())
+    sent = {"as_of_date": day.as_of, "channel_code": "whatsapp", "is_sent": True}
+    before = day.warehouse.read_table("decisions.campaign_members", where=sent)
+    used = before["template_id"].value_counts().index[0]
+    assert len(before)
+
+    # paused after the decision: the written files are not published
+    templates(day, *(row for row in good if used not in row), f"whatsapp,{used},PAUSED,RED")
+    with pytest.raises(PublishError, match=f"messages are sent with {used}_es_v1, which is paused, of red quality"):
+        publish_day(day)
+
+    assert not any(decide_day(day).checks.values())
+    members = day.warehouse.read_table("decisions.campaign_members", where={"as_of_date": day.as_of})
+    assert used not in set(members["template_id"])
+    held = members[members["blocked_by"].str.contains(f"template_quality/{used}/paused")]
+    assert set(held["suppressed_by"]) == {"CH-WHATSAPP/service_window"} and held["suppressed_source"].notna().all()
+    folder = Path(publish_day(day)["folder"])
+    written = pd.concat(pd.read_parquet(file) for file in (folder / "campaigns").glob("*whatsapp.parquet"))
+    assert not written["template"].str.startswith(used).any()
+
+    # with none that a campaign sends, the channel is closed: an approved one of nobody opens nothing
+    templates(day, "whatsapp,welcome,approved,green")
+    decide_day(day)
+    assert listed(day, "whatsapp").empty
+
+
 def test_a_second_contact_that_nobody_judged_is_judged_before_it_is_published(day: Day):
     """Ecuador's strict reading has one contact a day: a message beside the call is written, read and refused."""
     called = listed(day, "call").set_index("customer_id")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from puntual.campaigns.plan import CampaignPlan, Costs, plan_campaigns
 from puntual.campaigns.registry import MESSAGE_CHANNELS, CampaignData, load_campaigns
+from puntual.campaigns.standing import Standing
 from puntual.campaigns.variables import Manner
 from puntual.paths import POLICIES
 from puntual.segments.data import CampaignDataError
@@ -23,7 +25,7 @@ from tests.unit.decision.worlds import QUITO, TUESDAY, at
 CHANNELS = ("call", "ivr", "whatsapp", "sms", "email", "visit")
 COSTS = Costs({"sms": 0.03, "whatsapp": 0.06, "email": 0.004, "ivr": 0.04})
 SHIPPED = load_campaigns(POLICIES, None, country="EC", institution="Coop Andina", channels=CHANNELS)
-SOURCES = {"EC-BASE/hours": ["S2-3", "S2-4"], "CH-SMS/opt_out": ["M"]}
+SOURCES = {"EC-BASE/hours": ["S2-3", "S2-4"], "CH-SMS/opt_out": ["M"], "CH-WHATSAPP/service_window": ["S-54"]}
 
 
 def loaded(tmp_path, **content: Any) -> CampaignData:
@@ -156,6 +158,79 @@ def test_what_holds_a_chosen_message_back(tmp_path):
     ]
     assert row_of(plan, "m004")["suppressed_source"] == "board"
     assert plan.problems() == [] and plan.messages["customer_id"].tolist() == ["m003"]
+
+
+def standing(*rows: tuple[str, ...], rules: dict[str, str] | None = None) -> Standing:
+    names = ["channel_code", "template_id", "status_code", "quality_code"]
+    told = Standing.of(pd.DataFrame(rows, columns=names), APPROVAL if rules is None else rules)
+    assert told is not None
+    return told
+
+
+APPROVAL = {"whatsapp": "CH-WHATSAPP/service_window"}
+WHATSAPP = {"action": "whatsapp"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ([("whatsapp", "whatsapp_friendly", "paused", "red"), ("whatsapp", "whatsapp_firm", "approved", "")], "paused"),
+        ([("whatsapp", "whatsapp_friendly", "approved", "red")], "red"),
+        ([("whatsapp", "whatsapp_friendly", "", "green")], "without_status"),
+        ([("whatsapp", "whatsapp_firm", "approved", "green")], "not_listed"),
+        ([("sms", "whatsapp_friendly", "approved", "green")], "not_listed"),
+        # of two rows about one template both must let it through
+        ([("whatsapp", "whatsapp_friendly", "approved", ""), ("whatsapp", "whatsapp_friendly", "disabled", "")], "disabled"),
+        ([], "not_listed"),
+    ],
+)  # fmt: skip
+def test_a_template_that_may_not_be_sent_is_held_back_by_the_rule_and_its_source(rows: list, why: str):
+    data = replace(SHIPPED, standing=standing(*rows))
+    plan = planned(WHATSAPP, {}, data=data)
+    held = row_of(plan)
+    assert not held["is_sent"] and held["template_id"] is None
+    assert (held["suppressed_by"], held["suppressed_source"]) == ("CH-WHATSAPP/service_window", "S-54")
+    assert json.loads(held["blocked_by"]) == [
+        "CH-WHATSAPP/service_window", f"template_quality/whatsapp_friendly/{why}",
+    ]  # fmt: skip
+    # a text message has no such rule: a template that the file does not name goes out
+    assert row_of(plan, "m001")["is_sent"]
+    assert plan.problems() == []
+
+
+def test_a_template_of_another_channel_is_held_back_where_the_file_says_so():
+    data = replace(SHIPPED, standing=standing(("sms", "sms_friendly", "rejected", "")))
+    held = row_of(planned({}, data=data))
+    assert (held["suppressed_by"], held["suppressed_source"]) == (
+        "template_quality/sms_friendly/rejected",
+        "template_quality.csv",
+    )
+
+
+def test_a_usable_version_or_language_of_the_template_is_sent_instead(tmp_path):
+    text = next(
+        one for one in SHIPPED.templates.by_key.values() if one.id == "whatsapp_friendly" and one.language == "es"
+    )
+    newer = text.model_copy(update={"version": 2, "approved_name": "newer_reminder"}).model_dump(
+        mode="json", exclude_none=True
+    )
+    (tmp_path / "templates.yaml").write_text(
+        yaml.safe_dump({"id": "TEMPLATES", "templates": [newer]}, allow_unicode=True), encoding="utf-8"
+    )
+    data = loaded(tmp_path)
+
+    def sent(*rows: tuple[str, ...]) -> list[Any]:
+        row = row_of(planned(WHATSAPP, data=replace(data, standing=standing(*rows))))
+        return [row["is_sent"], row["language_code"], row["template_version"]]
+
+    older, english = text.approved_name, "puntual_friendly_reminder"
+    assert sent(("whatsapp", "whatsapp_friendly", "approved", "yellow")) == [True, "es", 2]
+    paused = ("whatsapp", "newer_reminder", "paused", "")
+    assert sent(paused, ("whatsapp", older, "approved", "")) == [True, "es", 1]
+    assert sent(paused, ("whatsapp", "whatsapp_friendly_es_v1", "approved", "")) == [True, "es", 1]
+    assert sent(paused, ("whatsapp", english, "approved", "")) == [True, "en", 1]
+    stored = CampaignData.parse(replace(data, standing=standing(paused)).dump())
+    assert not row_of(planned(WHATSAPP, data=stored))["is_sent"], "the day's own record forgets the templates"
 
 
 def test_a_variable_that_the_member_lacks_holds_the_message_back(tmp_path):
