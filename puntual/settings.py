@@ -131,6 +131,16 @@ class ChannelSettings(Strict):
         return paid if self.daily_capacity is None else min(paid, self.daily_capacity)
 
 
+class TeamSettings(Strict):
+    """A team of collectors, named as ``collectors.team`` names it.
+
+    ``daily_capacity``: calls and visits that the team makes in a day at most, whatever its people could; None: what
+    they can. What is over is taken from each of them by the same part.
+    """
+
+    daily_capacity: Count | None = None
+
+
 class DecisionSettings(Strict):
     """How today's contacts are chosen.
 
@@ -427,6 +437,7 @@ class Settings(Strict):
     warehouse: WarehouseSettings = WarehouseSettings()
     landing: LandingSettings = LandingSettings()
     channels: dict[ChannelName, ChannelSettings] = Field(default_factory=lambda: dict(DEFAULT_CHANNELS), min_length=1)
+    teams: dict[str, TeamSettings] = Field(default_factory=dict)
     decision: DecisionSettings = DecisionSettings()
     default_risk: DefaultRiskSettings = DefaultRiskSettings()
     contact_channel: ContactChannelSettings = ContactChannelSettings()
@@ -446,6 +457,12 @@ class Settings(Strict):
     def landing_path(self, home: Home) -> Path:
         """The folder of the institution's files, absolute."""
         return home.root / self.landing.path
+
+    @property
+    def team_capacity(self) -> dict[str, int] | None:
+        """Calls and visits a day by team, of those that have a limit; None: none has."""
+        limits = {name: one.daily_capacity for name, one in self.teams.items() if one.daily_capacity is not None}
+        return limits or None
 
     @field_validator("channels")
     @classmethod
@@ -652,6 +669,8 @@ channels:                          # cost of one contact; calls and visits: by c
 {channels}
 #   What can be made in each band of hours of this clock, beside the other limits; outside them the channel rests:
 #   call: {{cost: 0.45, hour_bands: {{"08:00-10:00": 60, "10:00-13:00": 120, "13:00-17:00": 120, "17:00-19:00": 40}}}}
+#   What a whole team does in a day at most, by its name in collectors.team:
+#   teams: {{"Sierra norte": {{daily_capacity: 80}}}}
 decision:
   response_window_days: 7          # the gain of a contact is the extra money within this window
   exploration_share: 0.05          # share of members whose action is drawn, so that the next model can learn

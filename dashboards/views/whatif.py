@@ -43,7 +43,7 @@ def capacity_sliders(today: dict[str, float | None], channels: list[str], texts:
 
 
 def other_sliders(today: dict[str, float | None], channels: list[str], texts: Texts) -> list[str]:
-    """Share of exploration and cost of each channel."""
+    """Share of exploration, cost of each channel, capacity of each team."""
     changes = []
     with st.expander(texts("whatif.more")):
         share = today["decision.exploration_share"] or 0.0
@@ -63,6 +63,28 @@ def other_sliders(today: dict[str, float | None], channels: list[str], texts: Te
                 )  # fmt: skip
             if not math.isclose(cost, now, abs_tol=5e-4):
                 changes.append(f"{key}={cost:.4f}")
+        changes += team_sliders(today, texts)
+    return changes
+
+
+def team_sliders(today: dict[str, float | None], texts: Texts) -> list[str]:
+    """What the people of each team do in a day, where the collectors have teams."""
+    names = [key.split(".", 2)[2].removesuffix(".capacity") for key in today if key.startswith("collectors.team.")]
+    if not names:
+        return []
+    st.caption(texts("whatif.teams"))
+    changes = []
+    columns = st.columns(3, gap="medium")
+    for position, name in enumerate(names):
+        key = f"collectors.team.{name}.capacity"
+        now = int(today[key] or 0)
+        with columns[position % 3]:
+            chosen = st.slider(name, 0, max(math.ceil(now * _WIDEST), _LEAST_RANGE), now, key=f"team {name}")
+            limit = today.get(f"teams.{name}.daily_capacity")
+            if limit is not None:
+                st.caption(texts("whatif.team_limit", value=number(limit, texts.language)))
+        if chosen != now:
+            changes.append(f"{key}={chosen}")
     return changes
 
 

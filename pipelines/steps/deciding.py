@@ -151,6 +151,7 @@ def decide_day(day: Day) -> DecidingOutcome:
             as_of=day.as_of,
             timezone=settings.institution.timezone,
         ),
+        "team_capacity": settings.team_capacity,
         "as_of": day.as_of,
         "timezone": settings.institution.timezone,
         "promise_grace_days": settings.arrears.promise_grace_days,

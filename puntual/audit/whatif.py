@@ -8,9 +8,11 @@ A change is a key and a value. Keys are those of ``puntual.yaml`` where there is
     channels.<channel>.cost          of one contact
     channels.<channel>.hour_bands.<band>   contacts of a channel in a band of hours; the channel's capacity takes its
                                      bands along, by the same part
-    collectors.capacity              of the whole team
-    collectors.team.<team>.capacity  of one team
+    collectors.capacity              of all collectors; a limit of a team goes along by the part of its people, as with
+                                     every key that changes what people do
+    collectors.team.<team>.capacity  of the people of one team
     collectors.<id>.capacity         of one collector
+    teams.<team>.daily_capacity      what a team does at most, alone
     decision.<name>                  any other figure that the decision takes: exploration_share, seed, …
     arrears.promise_grace_days       days before a promise counts as broken
 
@@ -39,7 +41,7 @@ from puntual.decision.capacity import COLLECTOR_CHANNELS, roster
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.errors import UsageError
 from puntual.hour_bands import in_order
-from puntual.settings import ChannelSettings, Settings
+from puntual.settings import ChannelSettings, Settings, TeamSettings
 
 _VALUE = re.compile(r"^(?P<sign>[+-]?)(?P<figure>\d+(?:\.\d+)?)(?P<percent>%?)$")
 _NO_LIMIT = {"none", "null"}
@@ -233,9 +235,11 @@ def keys(arguments: Mapping[str, Any]) -> dict[str, float | None]:
             found[f"channels.{channel}.hour_bands.{band}"] = float(count)
     team = _at_work(given)
     found["collectors.capacity"] = float(team["daily_capacity"].sum())
-    if "team" in team:
-        for name, group in team[team["team"].notna()].groupby("team", sort=True):
-            found[f"collectors.team.{name}.capacity"] = float(group["daily_capacity"].sum())
+    for name, group in team[team["team"].notna()].groupby("team", sort=True):
+        found[f"collectors.team.{name}.capacity"] = float(group["daily_capacity"].sum())
+        found[f"teams.{name}.daily_capacity"] = None
+    for name, limit in (given["team_capacity"] or {}).items():
+        found[f"teams.{name}.daily_capacity"] = float(limit)
     for row in team.itertuples():
         found[f"collectors.{row.collector_id}.capacity"] = float(row.daily_capacity)
     hints = typing.get_type_hints(decide)
@@ -252,11 +256,8 @@ def _is_figure(hint: Any) -> bool:
 
 
 def _at_work(given: Mapping[str, Any]) -> pd.DataFrame:
-    """Collectors of the day with their capacity, by collector_id."""
-    team = roster(given["collectors"], list(given["costs"]), given["as_of"])
-    extra = [name for name in ("team",) if name in given["collectors"]]
-    own = given["collectors"][["collector_id", *extra]].drop_duplicates("collector_id")
-    return team.merge(own, on="collector_id", how="left")
+    """Collectors of the day with their own capacity, whatever the limit of their team, by collector_id."""
+    return roster(given["collectors"], list(given["costs"]), given["as_of"])
 
 
 def _channel_capacity(given: Mapping[str, Any], channel: str) -> float | None:
@@ -296,11 +297,15 @@ def _apply(given: dict[str, Any], change: Change) -> list[Changed]:
     elif group == "channels" and (name not in COLLECTOR_CHANNELS or what == "daily_capacity"):
         after = _set_limit(given, change, name, after)
         along = _bands_along(given, change, name, before, after) if what == "capacity" else []
+    elif group == "teams":
+        after = _set_team_limit(given, change, name, after)
     elif group in {"channels", "collectors"}:
         after = float(_whole(_required(change, after)))
+        could = _at_work(given).groupby("team")["daily_capacity"].sum()
         given["collectors"] = _with_capacity(given, change, _members(given, group, name), int(after))
+        along = _team_limits_along(given, change, could)
         if group == "channels":
-            along = _limit_along(given, change, name, before, after)
+            along += _limit_along(given, change, name, before, after)
             along += _bands_along(given, change, name, before, after)
     else:
         given[argument] = _checked(change, argument, after)
@@ -316,6 +321,26 @@ def _set_limit(given: dict[str, Any], change: Change, channel: str, after: float
     _in_settings(change, ChannelSettings, {"cost": 0, "daily_capacity": limit})
     given["daily_capacity"] = {**given["daily_capacity"], channel: limit}
     return None if limit is None else float(limit)
+
+
+def _set_team_limit(given: dict[str, Any], change: Change, team: str, after: float | None) -> float | None:
+    limit = None if after is None else _whole(after)
+    _in_settings(change, TeamSettings, {"daily_capacity": limit})
+    limits = {name: count for name, count in (given["team_capacity"] or {}).items() if name != team}
+    given["team_capacity"] = limits if limit is None else {**limits, team: limit}
+    return None if limit is None else float(limit)
+
+
+def _team_limits_along(given: dict[str, Any], change: Change, before: pd.Series) -> list[Changed]:
+    """Change the limits of teams by the part by which what their people do has changed."""
+    after = _at_work(given).groupby("team")["daily_capacity"].sum()
+    done = []
+    for name, limit in (given["team_capacity"] or {}).items():
+        was, now = int(before.get(name, 0)), int(after.get(name, 0))
+        if was and was != now:
+            scaled = _set_team_limit(given, change, name, limit * now / was)
+            done.append(Changed(f"teams.{name}.daily_capacity", float(limit), scaled))
+    return done
 
 
 def _limit_along(

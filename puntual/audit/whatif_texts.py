@@ -52,7 +52,10 @@ def capacity_name(name: str, zone: str, language: str) -> str:
 
     >>> capacity_name("collectors:call+visit@azuay", "azuay", "en"), capacity_name("hours:call@08:00-10:00", "", "en")
     ('Collectors: Call + Visit · azuay', 'Hours 08:00-10:00: Call')
+    >>> capacity_name("collectors:call [north]", "", "en")
+    'Collectors: Call · north'
     """
+    name, _, team = name.removesuffix("]").partition(" [") if name.endswith("]") else (name, "", "")
     kind, _, rest = name.partition(":")
     if not known("what_if", f"capacity_{kind}"):
         return name
@@ -60,7 +63,7 @@ def capacity_name(name: str, zone: str, language: str) -> str:
     channels, _, place = rest.partition("@")
     said = " + ".join(channel_name(one, language) for one in channels.split("+")) if kind != "budget" else ""
     text = say("what_if", f"capacity_{kind}", language, channels=said, band=place)
-    where = [owner, (place or zone) if kind == "collectors" else zone]
+    where = [team, owner, (place or zone) if kind == "collectors" else zone]
     return " · ".join([text, *(one for one in where if one)])
 
 

@@ -110,12 +110,20 @@ def zone_keys(names: pd.Series) -> npt.NDArray[np.object_]:
     return np.array([*(zone_key(name) for name in found), None], dtype=object)[codes]
 
 
-def roster(collectors: pd.DataFrame, channels: Sequence[str], as_of: date) -> pd.DataFrame:
+def roster(
+    collectors: pd.DataFrame, channels: Sequence[str], as_of: date, team_capacity: Mapping[str, int] | None = None
+) -> pd.DataFrame:
     """Collectors at work on ``as_of``, by collector_id, with what they can take on.
 
-    Columns: collector_id, channels (tuple of those offered), zone (key or None), languages (tuple, empty: any),
-    daily_capacity, pool (name of the group they belong to). Collectors without capacity or without an offered channel
-    are left out; a missing capacity counts as none.
+    Columns: collector_id, channels (tuple of those offered), zone (key or None), languages (tuple, empty: any), team
+    (name or None), daily_capacity, pool (name of the group they belong to). Collectors without capacity or without an
+    offered channel are left out; a missing capacity counts as none.
+
+    ``team_capacity``: contacts a day of whole teams, calls and visits together. Where the people of one can do more,
+    each is cut by the same part, in whole contacts, those of the largest remainder first.
+
+    Raises:
+        RuleError: a collector appears twice, or a limit names a team that no collector is of.
     """
     today = pd.Timestamp(as_of)
     begun = ~(pd.to_datetime(collectors["active_from"]) > today)
@@ -136,18 +144,68 @@ def roster(collectors: pd.DataFrame, channels: Sequence[str], as_of: date) -> pd
                 "channels": mine,
                 "zone": zone,
                 "languages": _words(person.languages),
+                "team": _name(getattr(person, "team", None)),
                 "daily_capacity": int(person.daily_capacity),
                 "pool": _pool_name(mine, zone),
             }
         )
-    names = ["collector_id", "channels", "zone", "languages", "daily_capacity", "pool"]
+    names = ["collector_id", "channels", "zone", "languages", "team", "daily_capacity", "pool"]
     frame = pd.DataFrame(rows, columns=names)
     # None, not NaN: a collector without a zone serves all of them
-    frame["zone"] = pd.Series([row["zone"] for row in rows], dtype=object)
+    for name in ("zone", "team"):
+        frame[name] = pd.Series([row[name] for row in rows], dtype=object)
     if frame["collector_id"].duplicated().any():
         repeated = frame.loc[frame["collector_id"].duplicated(), "collector_id"].iloc[0]
         raise RuleError(f"The collector {repeated} appears twice among the active collectors; one row each is needed.")
-    return frame
+    return _within_limits(frame, collectors, team_capacity or {})
+
+
+def _within_limits(team: pd.DataFrame, collectors: pd.DataFrame, limits: Mapping[str, int]) -> pd.DataFrame:
+    there = {_name(name) for name in collectors["team"]} - {None} if "team" in collectors.columns else set()
+    if strange := sorted(set(limits) - there):
+        said = ", ".join(sorted(str(name) for name in there)) or "none"
+        raise RuleError(
+            f"teams.{strange[0]} of the settings is the team of no collector; teams of the collectors: {said}. Write "
+            "the name as collectors.team has it, or take the limit away."
+        )
+    capacity = team["daily_capacity"].to_numpy(dtype=np.int64, copy=True)
+    for name, room in limits.items():
+        mine = np.flatnonzero((team["team"] == name).to_numpy(dtype=bool))
+        capacity[mine] = cut_to(capacity[mine], room)
+    return team.assign(daily_capacity=capacity)[capacity > 0].reset_index(drop=True)
+
+
+def cut_to(capacity: Ints, room: int) -> Ints:
+    """Capacities cut in proportion to ``room`` together, in whole contacts, the largest remainders first.
+
+    >>> cut_to(np.array([4, 4, 2]), 5).tolist(), cut_to(np.array([1, 2]), 9).tolist()
+    ([2, 2, 1], [1, 2])
+    """
+    have = int(capacity.sum())
+    if have <= room:
+        return capacity
+    exact = capacity * (room / have)
+    cut = np.floor(exact + 1e-9).astype(np.int64)
+    order = np.lexsort((np.arange(len(cut)), -(exact - cut)))
+    cut[order[: room - int(cut.sum())]] += 1
+    return cut
+
+
+def _name(value: object) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def use_by_team(team: pd.DataFrame, worked_by: pd.Series) -> pd.DataFrame:
+    """What each pool and team can do and has: pool, team (None: without one), capacity_count, used_count.
+
+    Args:
+        team: :func:`roster`, with the pools of the day.
+        worked_by: collector_id of every call and visit, first and second ones.
+    """
+    count = team["collector_id"].map(worked_by.value_counts()).fillna(0).astype("int64")
+    table = team[["pool", "team"]].assign(capacity_count=team["daily_capacity"], used_count=count)
+    found = table.groupby(["pool", "team"], sort=True, dropna=False).sum().reset_index()
+    return found.assign(team=found["team"].astype(object).where(found["team"].notna(), None))
 
 
 def _words(text: object) -> tuple[str, ...]:

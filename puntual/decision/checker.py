@@ -116,22 +116,25 @@ def check(
     second_contacts: pd.DataFrame | None = None,
     second_after: str = "reached",
     segments: pd.DataFrame | None = None,
+    team_capacity: Mapping[str, int] | None = None,
 ) -> list[str]:
     """Violations in a finished list, one sentence each; empty when there are none.
 
     Judged: every contact against every rule in force, its hours, its contact point (any, or the one in
-    ``contact_point_ids`` by member), one decision a member, collectors' skills, zones and capacities, daily limits, the
-    limits of the rules on a whole list, the bands of hours by channel (``hour_bands``: each contact within one, none
-    with more than it has), second contacts (``second_contacts``: another channel, permitted after the first as the
-    first is after them, the other one taken as ``second_after``, counted in every capacity), and the rules of owners:
-    whom each may get, who is placed out, and shares. Languages and familiar faces are preferences of the assignment,
-    which no list breaks; probabilities are no rule, see :func:`evidence_problems`.
+    ``contact_point_ids`` by member), one decision a member, collectors' skills, zones and capacities, limits of teams
+    (``team_capacity``) and of channels, the limits of the rules on a whole list, the bands of hours by channel
+    (``hour_bands``: each contact within one, none with more than it has), second contacts (``second_contacts``: another
+    channel, permitted after the first as the first is after them, the other one taken as ``second_after``, counted in
+    every capacity), and the rules of owners: whom each may get, who is placed out, and shares. Languages and familiar
+    faces are preferences of the assignment, which no list breaks; probabilities are no rule, see
+    :func:`evidence_problems`.
     """
     chosen = decisions[decisions["action"] != "none"]
     second = decisions.iloc[:0] if second_contacts is None else second_contacts
     every = pd.concat([chosen, second[list(chosen.columns)]]) if len(second) else chosen
     found = _check_list(decisions, every, customers, collectors, daily_capacity, as_of)
     found += _check_bands(every, hour_bands or {}, timezone, as_of)
+    found += _check_teams(every, collectors, team_capacity or {})
     if owners_file is not None:
         found += _check_owners(owners_file, every, features, collectors, segments, set(daily_capacity), as_of)
     found += _check_second(chosen, second)
@@ -464,6 +467,23 @@ def _check_list(
         if limit is not None and count > limit:
             found.append(f"{count} contacts by {channel}, {limit} a day are allowed")
     return found
+
+
+def _check_teams(chosen: pd.DataFrame, collectors: pd.DataFrame, limits: Mapping[str, int]) -> list[str]:
+    """Teams with more calls and visits than the settings let them have."""
+    if not limits:
+        return []
+    team = dict(zip(collectors["collector_id"], collectors["team"], strict=True))
+    made = Counter(
+        str(team.get(row.collector_id)).strip()
+        for row in chosen.itertuples(index=False)
+        if row.action in _WORKED_BY_PEOPLE
+    )
+    return [
+        f"the team {name} has {made[name]} calls and visits, {most} a day are allowed"
+        for name, most in sorted(limits.items())
+        if made[name] > most
+    ]
 
 
 def _check_bands(

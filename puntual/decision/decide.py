@@ -16,7 +16,7 @@ import pandas as pd
 from puntual.decision import assign as assignment
 from puntual.decision.arms import Arms
 from puntual.decision.bands import Bands
-from puntual.decision.capacity import COLLECTOR_CHANNELS, budget, capacities, roster, zone_keys
+from puntual.decision.capacity import COLLECTOR_CHANNELS, budget, capacities, roster, use_by_team, zone_keys
 from puntual.decision.duty_alarms import OVERDUE, alarms_of, duties_of_members, standing
 from puntual.decision.facts import ContactFacts
 from puntual.decision.fees import free_of_charge
@@ -97,6 +97,7 @@ def decide(
     actions_per_person: int = 1,
     second_action_share: float = 0.0,
     second_after: Literal["reached", "attempted"] = "reached",
+    team_capacity: Mapping[str, int] | None = None,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
@@ -179,6 +180,7 @@ def decide(
             :mod:`puntual.decision.second`. Only with a channel model.
         second_action_share: part of its benefit that a second contact is taken to have.
         second_after: whether the rules judge a second contact as if the first had reached the member, or as an attempt.
+        team_capacity: calls and visits a day of whole teams by ``collectors.team``; None: no limit but the people's.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -222,7 +224,7 @@ def decide(
         fee_weight=fee_weight,
         free=free_of_charge(people["customer_id"], duties, policies=policies, channels=channels),
     )
-    team = roster(collectors, channels, as_of)
+    team = roster(collectors, channels, as_of, team_capacity)
     offered = capacities(team, channels, daily_capacity)
     by_place = None
     if owners is not None and owners.owners and len(team) and len(people):
@@ -324,7 +326,8 @@ def decide(
             reached=second_after == "reached",
         )
         plan = replace(plan, used=plan.used + second.used)
-    prices = price_rows(offered, plan, scores, as_of)
+    worked_by = pd.concat([decisions["collector_id"], second.contacts["collector_id"]]).dropna()
+    prices = price_rows(offered, plan, scores, use_by_team(team, worked_by), as_of)
     prices["zone"] = pd.Series([zone_of_place(key) for key in prices["zone"]], index=prices.index, dtype=object)
     summary = summary_of(
         people, plan, scores, channels, policies, team, int(chosen.sum()), exploration_share, told(contact_points)

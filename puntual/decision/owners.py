@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from puntual.decision.capacity import COLLECTOR_CHANNELS, NOBODY, ZONED_CHANNELS, Capacity, Cell
+from puntual.decision.capacity import COLLECTOR_CHANNELS, NOBODY, ZONED_CHANNELS, Capacity, Cell, cut_to
 from puntual.decision.stability import undone
 from puntual.errors import RuleError
 from puntual.strict import Strict
@@ -290,12 +290,5 @@ def _within_shares(capacity: npt.NDArray[np.int64], owner: npt.NDArray, rules: O
         mine = np.flatnonzero(owner == name)
         if rule is None or rule.max_share is None:
             continue
-        room = int(np.floor(rule.max_share * total + 1e-9))
-        have = int(capacity[mine].sum())
-        if have > room:
-            exact = capacity[mine] * (room / have)
-            cut = np.floor(exact).astype(np.int64)
-            order = np.lexsort((np.arange(len(mine)), -(exact - cut)))
-            cut[order[: room - int(cut.sum())]] += 1
-            result[mine] = cut
+        result[mine] = cut_to(capacity[mine], int(np.floor(rule.max_share * total + 1e-9)))
     return result

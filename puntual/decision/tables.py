@@ -75,6 +75,7 @@ PRICE_COLUMNS = (
     "capacity_name",
     "channels",
     "zone",
+    "team",
     "capacity_count",
     "used_count",
     "price_amount",
@@ -208,27 +209,40 @@ def detail_rows(
     )
 
 
-def price_rows(offered: Sequence[Capacity], plan: Plan, scores: Scores, as_of: date) -> pd.DataFrame:
-    """One row per capacity: :data:`PRICE_COLUMNS`; prices are NULL on the ladder."""
-    rows = [
-        {
-            "as_of_date": as_of,
-            "capacity_name": capacity.name,
-            "channels": as_json(capacity.channels),
-            "zone": capacity.zone,
-            # of a budget: whole units of money, the price that of one more of them
-            "capacity_count": capacity.count // (MONEY_UNITS if capacity.is_money else 1),
-            "used_count": int(plan.used[position]) // (MONEY_UNITS if capacity.is_money else 1),
-            "price_amount": float(plan.allocation.prices[position]) * (MONEY_UNITS if capacity.is_money else 1)
-            if scores.is_model
-            else np.nan,
-        }
-        for position, capacity in enumerate(offered)
-    ]
+def price_rows(
+    offered: Sequence[Capacity], plan: Plan, scores: Scores, by_team: pd.DataFrame, as_of: date
+) -> pd.DataFrame:
+    """One row per capacity, of a pool one per team: :data:`PRICE_COLUMNS`; prices are NULL on the ladder.
+
+    Teams of one pool can do the same contacts, so one more of either is worth the same; where the day has several
+    teams each is named behind its pool (``collectors:call [north]``). ``by_team``:
+    :func:`puntual.decision.capacity.use_by_team`.
+    """
+    several = len(by_team["team"].unique()) > 1
+    rows = []
+    for position, capacity in enumerate(offered):
+        unit = MONEY_UNITS if capacity.is_money else 1
+        mine = by_team[by_team["pool"] == capacity.name] if capacity.kind == "pool" else by_team.iloc[:0]
+        # of a budget: whole units of money, the price that of one more of them
+        parts = [(None, capacity.count // unit, int(plan.used[position]) // unit)]
+        if len(mine):
+            parts = list(mine[["team", "capacity_count", "used_count"]].itertuples(index=False, name=None))
+        for team, count, used in parts:
+            rows.append(
+                {
+                    "as_of_date": as_of,
+                    "capacity_name": f"{capacity.name} [{team}]" if several and team is not None else capacity.name,
+                    "channels": as_json(capacity.channels),
+                    "zone": capacity.zone,
+                    "team": team,
+                    "capacity_count": count,
+                    "used_count": used,
+                    "price_amount": float(plan.allocation.prices[position]) * unit if scores.is_model else np.nan,
+                }
+            )
     frame = pd.DataFrame(rows, columns=list(PRICE_COLUMNS))
-    return frame.astype(
-        {"capacity_name": object, "zone": object, "channels": object, "capacity_count": "int64", "used_count": "int64"}
-    ).assign(price_amount=frame["price_amount"].astype("float64"))
+    texts = dict.fromkeys(("capacity_name", "zone", "team", "channels"), object)
+    return frame.astype({**texts, "capacity_count": "int64", "used_count": "int64", "price_amount": "float64"})
 
 
 def summary_of(

@@ -52,10 +52,11 @@ def test_the_roster_has_only_who_is_at_work_and_can_do_something():
     assert roster(people, CHANNELS, date(2026, 7, 1))["collector_id"].tolist() == ["g0", "g1"]
 
 
-def test_capacities_of_messages_are_limits_and_missing_collectors_are_zero():
+def test_capacities_of_channels_are_limits_and_missing_collectors_are_zero():
     found = capacities(roster(team({}), CHANNELS, TUESDAY), CHANNELS, {"sms": 100, "call": 9999})
     assert [(one.name, one.count, one.kind) for one in found] == [
         ("collectors:call", 4, "pool"),
+        ("limit:call", 9999, "limit"),
         ("messages:sms", 100, "limit"),
         ("collectors:visit", 0, "limit"),
     ]
