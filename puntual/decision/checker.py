@@ -218,6 +218,8 @@ def _check_second(chosen: pd.DataFrame, second: pd.DataFrame) -> list[str]:
             found.append(f"{row.customer_id}: a second contact without a first one of the plan")
         elif before.action == row.action or not {before.action, row.action} & _WORKED_BY_PEOPLE:
             found.append(f"{row.customer_id}: {row.action} beside {before.action} on one day")
+        elif {before.action, row.action} <= _WORKED_BY_PEOPLE and before.collector_id != row.collector_id:
+            found.append(f"{row.customer_id} is on two lists, of {before.collector_id} and {row.collector_id}")
     return found
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 from puntual.decision import assign as assignment
 from puntual.decision.allocate import Allocation, allocate
 from puntual.decision.bands import Bands
-from puntual.decision.capacity import COLLECTOR_CHANNELS, Capacity, Layout
+from puntual.decision.capacity import COLLECTOR_CHANNELS, ZONED_CHANNELS, Capacity, Layout
 from puntual.decision.plan import Plan
 from puntual.decision.policies import as_json
 from puntual.decision.scores import Scores
@@ -93,7 +93,9 @@ def second_contacts(
        first, and the first after the second, for nobody knows which comes first: with ``reached`` as if the other had
        reached the member, else as an attempt, and then the second is a person's, who sees whether the first was
        answered.
-    3. Worth ``share`` of its gain and of the provision that it avoids, less its whole cost, without a fee; only
+    3. A member stands in one list: after a call or visit, another visit or call is the same collector's, who must do
+       it, be of the zone and have room left, or it is not made.
+    4. Worth ``share`` of its gain and of the provision that it avoids, less its whole cost, without a fee; only
        positive values, only from what capacity is left.
 
     Args:
@@ -120,9 +122,11 @@ def second_contacts(
     verdicts = judge(mine, attempts(decisions.iloc[rows], reached))
     width = len(channels)
     others = _other_channel(first, channels, reached)
-    allowed = verdicts["is_allowed"].to_numpy(dtype=bool).reshape(-1, width) & others
+    by_rules = verdicts["is_allowed"].to_numpy(dtype=bool).reshape(-1, width) & others
     discounted = _discounted(scores, rows, share)
     spent, rest = _left(offered, team, assigned, plan.used)
+    had = assigned["collector_id"].iloc[rows].reset_index(drop=True)
+    allowed = by_rules & _by_the_same(had, mine, spent, channels)
 
     def solved(open_to: Flags, counts: Ints) -> tuple[Allocation, Bands | None]:
         part = [replace(one, count=int(count)) for one, count in zip(offered, counts, strict=True)]
@@ -145,7 +149,7 @@ def second_contacts(
     found = np.flatnonzero(choice >= 0)
     most = _most(people, plan, scores, offered, channels, share)
     if not found.size:
-        ruled = () if allowed.any() else _set_against(judge(mine, None), verdicts, others.reshape(-1))
+        ruled = () if by_rules.any() else _set_against(judge(mine, None), verdicts, others.reshape(-1))
         return replace(nobody(len(offered)), most_lost=most, ruled_out=ruled)
     rowed = _rows(decisions.iloc[rows[found]], found, choice[found], timed, discounted, channels)
     # the first must be allowed after the second as well
@@ -159,7 +163,11 @@ def second_contacts(
         return replace(nobody(len(offered)), most_lost=most, ruled_out=ruled)
     found, rowed = found[still], rowed[still].reset_index(drop=True)
     kinds = None if hours is None else hours.action_of(action[found])
-    rowed["collector_id"] = _collectors(rowed, mine.iloc[found], spent, familiar, kinds)
+    rowed["collector_id"] = _collectors(
+        rowed, mine.iloc[found], had.iloc[found], offered, channels, spent, familiar, kinds
+    )
+    listed = (~rowed["action"].isin(COLLECTOR_CHANNELS) | rowed["collector_id"].notna()).to_numpy(dtype=bool)
+    found, rowed, kinds = found[listed], rowed[listed].reset_index(drop=True), None if kinds is None else kinds[listed]
     rowed["rank"] = _ranks(rowed, decisions)
     value = float(rowed["value_amount"].sum())
     used = _used(rowed, mine.iloc[found], offered, team, channels, kinds)
@@ -271,15 +279,58 @@ def _rows(
     ).reset_index(drop=True)
 
 
+def _by_the_same(had: pd.Series, people: pd.DataFrame, team: pd.DataFrame, channels: Sequence[str]) -> Flags:
+    """Whether each channel can be the second, for who works the first: the collector's own other one, or a message.
+
+    ``had``: collector_id of the first contact, row by row with ``people``; empty after a message, when anybody may.
+    """
+    allowed = np.ones((len(people), len(channels)), dtype=bool)
+    person = pd.Index(team["collector_id"]).get_indexer(pd.Index(had))
+    worked = had.notna().to_numpy(dtype=bool)
+    does = np.zeros((len(team) + 1, len(channels)), dtype=bool)  # the last row: nobody with room left
+    for position, skills in enumerate(team["channels"]):
+        does[position] = [channel in skills for channel in channels]
+    home = np.array([*team["zone"], None], dtype=object)[person]
+    is_near = pd.isna(home) | (home == people["own_zone"].to_numpy(dtype=object))
+    for column, channel in enumerate(channels):
+        if channel in COLLECTOR_CHANNELS:
+            able = does[person, column] & (is_near | (channel not in ZONED_CHANNELS))
+            if "places" in team.columns:
+                places = [set(mine) for mine in team["places"]] + [set()]
+                at = people["zone"].to_numpy(dtype=object)
+                able &= [(channel, key) in places[who] for who, key in zip(person, at, strict=True)]
+            allowed[:, column] = ~worked | able
+    return allowed
+
+
 def _collectors(
     rows: pd.DataFrame,
     people: pd.DataFrame,
+    had: pd.Series,
+    offered: Sequence[Capacity],
+    channels: Sequence[str],
     team: pd.DataFrame,
     familiar: pd.Series,
     kinds: npt.NDArray[np.object_] | None,
 ) -> pd.Series:
-    """Collectors of the second contacts; who has the member's first contact today before all others."""
+    """Collectors of the second contacts; empty for messages, and for calls and visits that nobody may take on.
+
+    First those of who has the member's first contact today, by value as long as there is room; then the others, as
+    many as fit what the people still can do.
+    """
     by_person = rows["action"].isin(COLLECTOR_CHANNELS).to_numpy(dtype=bool)
+    again = by_person & had.notna().to_numpy(dtype=bool)
+    owner = pd.Series(np.where(again, had.to_numpy(dtype=object), None), index=rows.index, dtype=object)
+    table = pd.DataFrame({"who": owner, "value": -rows["value_amount"], "customer_id": rows["customer_id"]})[again]
+    place = table.sort_values(["value", "customer_id"]).groupby("who").cumcount().reindex(rows.index)
+    room = owner.map(team.set_index("collector_id")["daily_capacity"])
+    owner = owner.where((place < room).to_numpy(dtype=bool), None)
+    load = team["collector_id"].map(owner.value_counts()).fillna(0).astype("int64")
+    rest = team.assign(daily_capacity=team["daily_capacity"] - load)
+    rest = rest[rest["daily_capacity"] > 0].reset_index(drop=True)
+    others = by_person & ~again
+    if others.any():
+        others = others & _fitting(rows, people, others, offered, channels, rest)
     contacts = pd.DataFrame(
         {
             "customer_id": rows["customer_id"],
@@ -293,9 +344,27 @@ def _collectors(
         contacts["place"] = people["zone"].to_numpy(dtype=object)
     if kinds is not None:
         contacts["action"] = kinds
-    today = rows.loc[rows["collector_id"].notna()].set_index("customer_id")["collector_id"]
-    done = assignment.assign(contacts[by_person], team, today.combine_first(familiar).astype(object))
-    return done.collector_id.reindex(rows.index)
+    done = assignment.assign(contacts[others], rest, familiar)
+    return owner.where(~others, done.collector_id.reindex(rows.index)).astype(object)
+
+
+def _fitting(
+    rows: pd.DataFrame,
+    people: pd.DataFrame,
+    which: Flags,
+    offered: Sequence[Capacity],
+    channels: Sequence[str],
+    team: pd.DataFrame,
+) -> Flags:
+    """The most valuable of the calls and visits ``which`` that the people of ``team`` can do together."""
+    units = team.groupby("pool")["daily_capacity"].sum()
+    pools = [replace(one, count=int(units.get(one.name, 0))) for one in offered if one.kind == "pool"]
+    column = pd.Index(channels).get_indexer(pd.Index(rows["action"]))
+    mine = np.zeros((len(rows), len(channels)), dtype=bool)
+    mine[np.flatnonzero(which), column[which]] = True
+    worth = np.where(mine, rows["value_amount"].to_numpy(dtype=float)[:, None], -np.inf)
+    zones = people["zone"].to_numpy(dtype=object)
+    return np.asarray(allocate(worth, mine, pools, channels=channels, zones=zones).choice >= 0, dtype=bool)
 
 
 def _ranks(rows: pd.DataFrame, decisions: pd.DataFrame) -> pd.Series:

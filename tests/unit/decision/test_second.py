@@ -287,3 +287,28 @@ def test_two_contacts_a_day_that_are_possible_or_not_asked_for_give_no_warning()
     assert run(inputs, **(TRIED | {"second_action_share": 0.0})).summary["warnings"] == []
     (line,) = run(inputs | {"channel_scores": None}, **TWO).summary["warnings"]
     assert line["code"] == "second_without_model"
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("options", [{}, {"second_after": "attempted"}, {"hour_bands": {"call": {"08:00-13:00": 30}}}])
+def test_a_call_and_a_visit_of_a_member_are_one_persons(seed: int, options: dict[str, Any]):
+    people = TEAM.assign(daily_capacity=[12, 9, 45])
+    inputs = book(50, seed=seed) | {"collectors": people}
+    # nothing else is open, so that most second contacts are worked by people
+    limits = {"daily_capacity": dict.fromkeys(COSTS, 0) | {"call": None, "visit": None, "sms": 6}}
+    found = run(inputs, **(TWO | {"second_action_share": 0.9} | options | limits))
+    second = found.second_contacts[found.second_contacts["action"].isin(PEOPLE)].set_index("customer_id")
+    first = found.decisions.set_index("customer_id").loc[second.index]
+    worked = first["collector_id"].notna()
+    assert worked.any() and (first.loc[worked, "collector_id"] == second.loc[worked, "collector_id"]).all()
+    # only who both calls and visits can have a member twice
+    assert set(second.loc[worked, "collector_id"]) == {"g2"}
+    load = pd.concat([found.decisions["collector_id"], found.second_contacts["collector_id"]]).value_counts()
+    assert (load <= people.set_index("collector_id")["daily_capacity"].reindex(load.index)).all()
+    after = options.get("second_after", "reached")
+    rows = {"second_after": after, "hour_bands": options.get("hour_bands")}
+    assert not [line for line in judged(found, inputs, **rows) if "two lists" in line]
+    other = found.second_contacts.copy()
+    at = other["customer_id"].isin(second.index[worked])
+    other.loc[at, "collector_id"] = other.loc[at, "action"].map({"call": "g0", "visit": "g1"})
+    assert [line for line in judged(found, inputs, second_contacts=other, **rows) if "two lists" in line]
