@@ -210,10 +210,12 @@ class ContactChannelSettings(Strict):
     """How the effect of contacts is learnt, and what it takes to be believed.
 
     ``promotion``: ``certain`` wants the lower bound of the plan's value on later weeks above the institution's habit;
-    ``likely`` its estimate alone, for a small book whose intervals will always be wide.
+    ``likely`` its estimate alone, for a small book whose intervals will always be wide. ``least_effective_sample``: how
+    many observed contacts those of the plan must be worth for either; with fewer the log cannot tell.
     """
 
     promotion: Literal["certain", "likely"] = "certain"
+    least_effective_sample: float = Field(default=100, ge=30)
     retrain_after_days: int = Field(default=30, ge=1)
     training_weeks: int = Field(default=78, ge=8)
     training_rows: int = Field(default=1_500_000, ge=1_000)
@@ -699,6 +701,7 @@ willingness:
 contact_channel:
   retrain_after_days: 30
   promotion: certain               # certain: surely better than the habit; likely: better by estimate (small books)
+  least_effective_sample: 100      # of observed contacts that the plan's must be worth for either
 
 expected_recovery:
   horizon_days: 30                 # what members should pay within so many days, with an interval

@@ -10,7 +10,7 @@ import pandas as pd
 
 from models import cards
 from models.charts import bar_chart, interval_chart
-from models.contact_channel.judge import decide_promotion, why_refused
+from models.contact_channel.judge import LEAST_EFFECTIVE_SAMPLE, decide_promotion, why_refused
 from models.contact_channel.rows import NONE, ChannelRows
 from models.contact_channel.score import ContactChannelModel
 from models.contact_channel.settings import BEST_ARM, CANDIDATES
@@ -145,11 +145,10 @@ def render(card: dict[str, Any]) -> str:
     _render_channels(page, card)
     page.heading("Evaluación en semanas posteriores", "Evaluation on later weeks")
     if found.get("split") is None:
-        why = next((es for en, es in NOT_JUDGED_ES.items() if en in found["reason"]), found["reason"])
-        page.note(f"No se midió: {why}.", f"Not judged: {found['reason']}.")
+        page.note(f"No se midió: {_not_judged_es(found['reason'])}.", f"Not judged: {found['reason']}.")
         return page.html()
     _render_values(page, found)
-    _render_overlap(page, found["overlap"])
+    _render_overlap(page, found["overlap"], _least_sample(card))
     _render_claims(page, found)
     for es, limit in zip(LIMITS_ES, card["limits"], strict=True):
         page.note(es, limit)
@@ -161,14 +160,17 @@ def decision_texts(card: dict[str, Any]) -> tuple[str, str]:
     found = card["evaluation"]
     if found.get("split") is None:
         return (
-            "No reemplaza: no hay semanas apartadas con que medirlo.",
-            "Does not replace it: nothing to measure it by.",
+            f"No reemplaza: no hay con qué medirlo; {_not_judged_es(found['reason'])}.",
+            f"Does not replace it: nothing to measure it by; {found['reason']}.",
         )
-    if why_refused(found["overlap"]):
+    worth = found["overlap"]
+    if why_refused(worth, _least_sample(card)):
+        planned, observed = worth["planned_count"], worth["effective_sample"]
         return (
-            "No reemplaza: el registro dice muy poco sobre lo planeado; conviene contactar al azar a una parte de los "
-            "socios.",
-            "Does not replace it: the log says too little about the plan; contact a share of the members at random.",
+            f"No reemplaza: el registro dice muy poco sobre lo planeado: sus {_n(planned)} contactos equivalen a "
+            f"{_n(observed)} observados; conviene contactar al azar a una parte de los socios.",
+            f"Does not replace it: the log says too little about the plan: its {_n(planned, 0, 'en')} contacts are "
+            f"worth {_n(observed, 0, 'en')} observed ones; contact a share of the members at random.",
         )
     against = found["against_habit"][found["chosen"]]
     es, en = (_range(against, language, card.get("currency", "")) for language in ("es", "en"))
@@ -177,11 +179,26 @@ def decision_texts(card: dict[str, Any]) -> tuple[str, str]:
             f"Mejor que el modo actual sin duda: {es} más por socio y semana.",
             f"Surely better than the present policy: {en} more per member and week.",
         )
-    verb = ("Reemplaza", "Replaces it") if card["decision"]["promote"] else ("No reemplaza", "Does not replace it")
+    if card["decision"]["promote"]:
+        return (
+            "Reemplaza solo por la estimación (contact_channel.promotion: likely): no es seguro que sea mejor que el "
+            f"modo actual; {es} por socio y semana.",
+            "Replaces it by the estimate alone (contact_channel.promotion: likely): not surely better than the present "
+            f"policy; {en} per member and week.",
+        )
     return (
-        f"{verb[0]}: no es seguro que sea mejor que el modo actual; {es} por socio y semana.",
-        f"{verb[1]}: not surely better than the present policy; {en} per member and week.",
+        f"No reemplaza: no es seguro que sea mejor que el modo actual; {es} por socio y semana.",
+        f"Does not replace it: not surely better than the present policy; {en} per member and week.",
     )
+
+
+def _least_sample(card: dict[str, Any]) -> float:
+    """What the plan's contacts must be worth; a card of a release before held them against the shipped limit."""
+    return float(card["decision"].get("least_effective_sample", LEAST_EFFECTIVE_SAMPLE))
+
+
+def _not_judged_es(reason: str) -> str:
+    return next((es for en, es in NOT_JUDGED_ES.items() if en in reason), reason)
 
 
 def chosen_texts(found: dict[str, Any]) -> tuple[str, str]:
@@ -389,10 +406,10 @@ def _render_claims(page: cards.Page, found: dict[str, Any]) -> None:
     )
 
 
-def _render_overlap(page: cards.Page, found: dict[str, Any]) -> None:
+def _render_overlap(page: cards.Page, found: dict[str, Any], least: float) -> None:
     """What the log is worth for the planned contacts; a refusal says so."""
     page.heading("Cuánto dice el registro del plan", "How much the log says about the plan")
-    refused = why_refused(found)
+    refused = why_refused(found, least)
     page.note(
         f"Los {_n(found['planned_count'])} contactos del plan equivalen a {_n(found['effective_sample'])} observados"
         + ("; es muy poco: no se decide con esto." if refused else "."),

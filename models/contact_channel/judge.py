@@ -7,7 +7,7 @@ plan would have brought; the effective sample says whether the log can tell at a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -63,9 +63,9 @@ def _effective(weight: np.ndarray) -> float:
     return float(weight.sum() ** 2 / max((weight**2).sum(), 1e-12))
 
 
-def why_refused(found: dict[str, Any]) -> str:
+def why_refused(found: dict[str, Any], least_effective_sample: float = LEAST_EFFECTIVE_SAMPLE) -> str:
     """Why the log cannot tell anything about the plan, or an empty text."""
-    if found["effective_sample"] >= LEAST_EFFECTIVE_SAMPLE and found["share"] >= LEAST_EFFECTIVE_SHARE:
+    if found["effective_sample"] >= least_effective_sample and found["share"] >= LEAST_EFFECTIVE_SHARE:
         return ""
     return (
         f"the log says too little about the plan: of {found['planned_count']:,} planned contacts it is worth "
@@ -163,16 +163,40 @@ def reach_check(rows: ChannelRows, fit: ChannelFit, channels: Sequence[str]) -> 
     return found
 
 
-def decide_promotion(judged: dict[str, Any]) -> dict[str, Any]:
-    """Whether the chosen learner's plan may replace the present policy: only if it is better beyond doubt."""
+def decide_promotion(
+    judged: dict[str, Any],
+    *,
+    proof: Literal["certain", "likely"] = "certain",
+    least_effective_sample: float = LEAST_EFFECTIVE_SAMPLE,
+) -> dict[str, Any]:
+    """Whether the chosen learner's plan may replace the present policy, and why.
+
+    ``certain`` asks for the whole interval of its value above the habit's, ``likely`` for the estimate alone. Whatever
+    is asked for, a plan that was not judged, or about which the log says too little, never replaces it: an estimate
+    that rests on a handful of contacts is no estimate.
+
+    Returns ``promote``, ``reason`` (English), and ``proof`` and ``least_effective_sample`` as given.
+    """
+    promote, reason = _decided(judged, proof, least_effective_sample)
+    return {
+        "promote": promote,
+        "reason": reason,
+        "proof": proof,
+        "least_effective_sample": least_effective_sample,
+    }
+
+
+def _decided(judged: dict[str, Any], proof: str, least: float) -> tuple[bool, str]:
     if judged.get("split") is None:
-        return {"promote": False, "reason": f"not judged: {judged.get('reason', 'no held-out weeks')}"}
-    refused = why_refused(judged["overlap"])
+        return False, f"not judged: {judged.get('reason', 'no held-out weeks')}"
+    refused = why_refused(judged["overlap"], least)
     if refused:
-        return {"promote": False, "reason": refused}
+        return False, refused
     against = judged["against_habit"][judged["chosen"]]
     bounds = f"({against['low']:.3f} to {against['high']:.3f})"
     text = f"{against['value']:.3f} per member and week against the present habit {bounds}"
     if against["low"] > 0:
-        return {"promote": True, "reason": f"{judged['chosen']}: {text}"}
-    return {"promote": False, "reason": f"{judged['chosen']}: not surely better, {text}"}
+        return True, f"{judged['chosen']}: {text}"
+    if proof == "likely" and against["value"] > 0:
+        return True, f"{judged['chosen']}: better by the estimate alone (promotion: likely), not surely, {text}"
+    return False, f"{judged['chosen']}: not surely better, {text}"

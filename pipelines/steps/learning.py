@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from models.contact_channel.card import decision_texts
+from models.contact_channel.judge import decide_promotion
 from models.contact_channel.settings import ContactChannelSettings
 from models.contact_channel.train import ChannelModelOff
 from models.contact_channel.train import train as train_contact_channel
@@ -137,11 +138,20 @@ def learn_contact_channel(day: Day) -> dict[str, Any]:
     if isinstance(model, ChannelModelOff):
         _note_off(day, CHANNEL_MODEL, model.reason, model.reason_es)
         return {"status": "off", "reason": model.reason}
-    card = model.card | {"currency": day.settings.institution.currency}
-    model = replace(model, willingness_version=willingness, card=card)
-    likely = day.settings.contact_channel.promotion == "likely" and _beats_habit(model.card)
-    why_es = decision_texts(card)[0]
-    return _registered(day, CHANNEL_MODEL, model, promote=model.promote or likely, why=model.decision, why_es=why_es)
+    chosen = day.settings.contact_channel
+    decision = decide_promotion(
+        model.card["evaluation"], proof=chosen.promotion, least_effective_sample=chosen.least_effective_sample
+    )
+    card = model.card | {"currency": day.settings.institution.currency, "decision": decision}
+    model = replace(
+        model,
+        willingness_version=willingness,
+        card=card,
+        promote=decision["promote"],
+        decision=decision["reason"],
+    )
+    why_es, why = decision_texts(card)
+    return _registered(day, CHANNEL_MODEL, model, promote=model.promote, why=why, why_es=why_es)
 
 
 _WHY_PROMISE = {
@@ -194,12 +204,6 @@ def learn_recovery(day: Day) -> dict[str, Any]:
     return _registered(day, RECOVERY_MODEL, model, promote=True, why=why)
 
 
-def _beats_habit(card: dict[str, Any]) -> bool:
-    """Whether the plan's estimated value on later weeks is above the habit's, its interval aside."""
-    against = card.get("evaluation", {}).get("against_habit", {}).get(card.get("learner"))
-    return against is not None and against["value"] > 0
-
-
 def _note_off(day: Day, name: str, reason: str | None, reason_es: str = "") -> None:
     """Why a model is off stays readable on the days on which nothing is trained."""
     reasons = models_off(day)
@@ -237,7 +241,7 @@ def _registered(day: Day, name: str, model: Any, *, promote: bool, why: str, why
     """
     version = day.registry.register(name, model)
     decide = day.registry.promote if promote else day.registry.decline
-    decide(name, version, reason=why, decided_on=day.as_of)
+    decide(name, version, reason=f"{why_es} · {why}" if why_es else why, decided_on=day.as_of)
     _note_off(day, name, None if champion_row(day, name) else why, why_es)
     status = "trained and promoted" if promote else "trained, not promoted"
     return {"status": status, "version": version, "reason": why, **_headline(model.card)}

@@ -41,6 +41,7 @@ def homes(tmp_path_factory, postgres_url) -> Iterator[dict[str, Path]]:
     # A book this small cannot be certain of anything; the effect of contacts is to be compared at work.
     file = homes["duckdb"] / "puntual.yaml"
     text = file.read_text(encoding="utf-8").replace("promotion: certain", "promotion: likely")
+    text = text.replace("least_effective_sample: 100", "least_effective_sample: 30")
     file.write_text(text, encoding="utf-8")
     shutil.copytree(homes["duckdb"], homes["postgres"])
     file = homes["postgres"] / "puntual.yaml"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -140,7 +141,9 @@ def test_the_card_gives_every_reason_in_both_languages(model: ContactChannelMode
         model.card | {"evaluation": found | {"overlap": found["overlap"] | {"effective_sample": 3.0, "share": 0.0}}}
     )
     assert "dice muy poco" in es
+    assert "equivalen a 3 observados" in es
     assert "too little" in en
+    assert "worth 3 observed ones" in en
     best = {"chosen": BEST_ARM, "smallest_r_loss": "x_learner"}
     assert chosen_texts(best)[0].startswith("«Efectos cruzados (X)» no es mejor sin duda")
     assert "mejor sin duda que «Efecto a través" in chosen_texts({"chosen": "x_learner"})[0]
@@ -148,6 +151,59 @@ def test_the_card_gives_every_reason_in_both_languages(model: ContactChannelMode
         page = render(model.card | {"evaluation": {"split": None, "reason": reason}})
         assert "No se midió: " in page
         assert f"No se midió: {reason}" not in page
+
+
+def _judged(value: float, low: float, worth: float, planned: int) -> dict:
+    """What ``compare`` says of a plan whose worth in the log is given."""
+    return {
+        "split": "time_with_gap",
+        "chosen": "x_learner",
+        "overlap": {"effective_sample": worth, "planned_count": planned, "share": worth / planned, "by_channel": {}},
+        "against_habit": {"x_learner": {"value": value, "low": low, "high": 2 * value - low}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("proof", "judged", "promote", "says"),
+    [
+        ("certain", _judged(1.0, 0.1, 500.0, 10_000), True, ("Mejor que el modo actual sin duda", "Surely better")),
+        ("certain", _judged(1.0, -0.1, 500.0, 10_000), False, ("No reemplaza: no es seguro", "Does not replace it")),
+        ("likely", _judged(1.0, -0.1, 500.0, 10_000), True, ("solo por la estimación", "by the estimate alone")),
+        ("likely", _judged(1.0, 0.1, 500.0, 10_000), True, ("Mejor que el modo actual sin duda", "Surely better")),
+        ("likely", _judged(-1.0, -2.0, 500.0, 10_000), False, ("No reemplaza: no es seguro", "Does not replace it")),
+        # Three observed contacts among ten thousand planned ones: whatever they paid, nothing is decided by them.
+        ("likely", _judged(1.0, -0.1, 3.0, 10_000), False, ("10.000 contactos equivalen a 3", "10,000 contacts")),
+        ("likely", _judged(1.0, 0.1, 3.0, 10_000), False, ("dice muy poco", "too little")),
+        ("likely", _judged(1.0, -0.1, 99.0, 10_000), False, ("dice muy poco", "too little")),
+        ("likely", _judged(1.0, -0.1, 150.0, 100_000), False, ("dice muy poco", "too little")),
+        (
+            "likely",
+            {"split": None, "reason": "5 weeks of history are too few to hold any out"},
+            False,
+            ("hay muy pocas semanas", "5 weeks of history"),
+        ),
+    ],
+)
+def test_an_estimate_promotes_only_where_the_log_says_enough(
+    proof: Literal["certain", "likely"], judged: dict, promote: bool, says: tuple[str, str]
+) -> None:
+    decision = decide_promotion(judged, proof=proof)
+    assert (decision["promote"], decision["proof"]) == (promote, proof)
+    es, en = decision_texts({"decision": decision, "evaluation": judged})
+    assert says[0] in es
+    assert says[1] in en
+    # No reason for staying is ever given for a promotion, nor the other way round.
+    for text, stays in ((es, "No reemplaza"), (en, "Does not replace it")):
+        assert text.startswith(stays) != promote
+
+
+def test_what_a_plan_must_be_worth_is_a_setting() -> None:
+    judged = _judged(1.0, 0.1, 60.0, 600)
+    assert not decide_promotion(judged)["promote"]
+    found = decide_promotion(judged, least_effective_sample=50)
+    assert found["promote"]
+    assert decide_promotion(judged, least_effective_sample=61)["reason"].startswith("the log says too little")
+    assert decision_texts({"decision": found, "evaluation": judged})[1].startswith("Surely better")
 
 
 def test_every_learner_ends_in_the_same_shape_and_finds_the_best_channel(world) -> None:

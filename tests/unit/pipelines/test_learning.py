@@ -1,0 +1,97 @@
+"""What the registry is told of a channel model: promoted only where the log says enough, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipelines.steps import learning
+
+
+@dataclass
+class Registry:
+    """Remembers what was decided."""
+
+    decided: list[tuple[str, str]] = field(default_factory=list)
+
+    def register(self, name: str, model: Any) -> str:
+        self.card = model.card
+        return "1"
+
+    def promote(self, name: str, version: str, *, reason: str, decided_on: date) -> None:
+        self.decided.append(("promoted", reason))
+
+    def decline(self, name: str, version: str, *, reason: str, decided_on: date) -> None:
+        self.decided.append(("declined", reason))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model, as far as the step reads it."""
+
+    card: dict[str, Any]
+    promote: bool = False
+    decision: str = ""
+    willingness_version: str = ""
+
+
+def _learnt(monkeypatch: pytest.MonkeyPatch, proof: str, *, worth: float, low: float) -> Registry:
+    judged = {
+        "split": "time_with_gap",
+        "chosen": "x_learner",
+        "overlap": {"effective_sample": worth, "planned_count": 10_000, "share": worth / 10_000, "by_channel": {}},
+        "against_habit": {"x_learner": {"value": 1.0, "low": low, "high": 2.0}},
+    }
+    model = Model({"learner": "x_learner", "evaluation": judged, "decision": {"promote": low > 0, "reason": "before"}})
+    for name, result in (
+        ("_is_planned", True),
+        ("training_version", ""),
+        ("feature_rows", None),
+        ("keep_training_rows", None),
+        ("train_contact_channel", model),
+        ("champion_row", None),
+        ("_note_off", None),
+    ):
+        monkeypatch.setattr(learning, name, lambda *args, _result=result, **kwargs: _result)
+    registry = Registry()
+    day: Any = SimpleNamespace(
+        as_of=date(2026, 6, 30),
+        registry=registry,
+        warehouse=SimpleNamespace(read_table=lambda *args, **kwargs: None),
+        settings=SimpleNamespace(
+            channels={"call": None},
+            runtime=SimpleNamespace(threads=1),
+            decision=SimpleNamespace(seed=0),
+            institution=SimpleNamespace(currency="USD"),
+            contact_channel=SimpleNamespace(promotion=proof, least_effective_sample=100),
+        ),
+    )
+    learning.learn_contact_channel(day)
+    return registry
+
+
+@pytest.mark.parametrize(
+    ("proof", "worth", "low", "what", "says"),
+    [
+        ("certain", 500.0, 0.1, "promoted", ("Mejor que el modo actual sin duda", "Surely better")),
+        ("certain", 500.0, -0.1, "declined", ("No reemplaza: no es seguro", "not surely better")),
+        ("likely", 500.0, -0.1, "promoted", ("solo por la estimación", "by the estimate alone")),
+        ("likely", 3.0, -0.1, "declined", ("10.000 contactos equivalen a 3 observados", "worth 3 observed ones")),
+        ("likely", 3.0, 0.1, "declined", ("10.000 contactos equivalen a 3 observados", "worth 3 observed ones")),
+    ],
+)
+def test_the_registry_is_told_the_decision_and_its_reason(
+    monkeypatch: pytest.MonkeyPatch, proof: str, worth: float, low: float, what: str, says: tuple[str, str]
+) -> None:
+    registry = _learnt(monkeypatch, proof, worth=worth, low=low)
+    ((decided, reason),) = registry.decided
+    assert decided == what
+    for text in says:
+        assert text in reason
+    assert ("No reemplaza" in reason) == (what == "declined")
+    assert registry.card["decision"]["promote"] == (what == "promoted")
+    assert registry.card["decision"]["proof"] == proof
