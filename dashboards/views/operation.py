@@ -128,6 +128,28 @@ def duties(snapshot: Snapshot, texts: Texts) -> None:
     )
 
 
+def fairness(assignment: dict[str, Any], texts: Texts) -> None:
+    """How evenly calls and visits are spread over the people of each team."""
+    language = texts.language
+    rows = pd.DataFrame(assignment["teams"])
+    for name in ("least_use_rate", "greatest_use_rate"):
+        rows[name] = [percent(value, language) for value in rows[name]]
+    rows["team"] = rows["team"].replace("", texts("operation.no_team"))
+    columns = ["team", "collector_count", "contact_count", "capacity_count", "least_use_rate", "greatest_use_rate",
+               "load_jain", "value_jain"]  # fmt: skip
+    jain = {name: lambda value: number(value, language, 2) for name in ("load_jain", "value_jain")}
+    names = {name: texts(f"fairness_column.{name}") for name in columns}
+    section(texts("operation.fairness"), rows, names, texts, jain)
+    st.caption(
+        texts(
+            "operation.fairness_caption",
+            count=number(assignment["contact_count"], language),
+            familiar=number(assignment["familiar_count"], language),
+            kept=number(assignment["kept_collector_count"], language),
+        )
+    )
+
+
 texts = components.chosen_language()
 snapshot = components.published()
 manifest, language = snapshot.manifest, texts.language
@@ -175,6 +197,9 @@ if not alarms.empty:
 
 if manifest.get("duty_alarms"):
     duties(snapshot, texts)
+
+if (manifest["summary"].get("assignment") or {}).get("teams"):
+    fairness(manifest["summary"]["assignment"], texts)
 
 experiments(str(snapshot.folder), components.currency_of(snapshot), texts)
 left, right = st.columns(2, gap="large")

@@ -77,6 +77,7 @@ class _Person:
     debt: Any = None
     party: Any = None
     born: date | None = None
+    ages_told: bool = False
     late_days: float | None = None
     attempts: list[_Attempt] = field(default_factory=list)
     planned: list[tuple[date, str, Any]] = field(default_factory=list)
@@ -631,8 +632,11 @@ def _gather(
     lookback: int,
 ) -> dict[str, _Person]:
     people: dict[str, _Person] = defaultdict(_Person)
+    # of one whom the source gives no birth date, while it gives others theirs, the age is not known
+    ages_told = "birth_date" in customers.columns and bool(customers["birth_date"].notna().any())
     for row in _of(customers, names).itertuples(index=False):
         person = people[row.customer_id]
+        person.ages_told = ages_told
         person.status, person.zone_name, person.place = row.customer_status_code, row.timezone, row.province
         person.party = _known(getattr(row, "party_code", None))
         born = _known(getattr(row, "birth_date", None))
@@ -779,7 +783,7 @@ def _break_person(rule: Mapping[str, Any], case: _Case) -> str | None:
     person, kind = case.person, rule["kind"]
     if kind == "min_age":
         if person.born is None:
-            return None
+            return "the age is not known" if person.ages_told else None
         birthday = (case.as_of.month, case.as_of.day) < (person.born.month, person.born.day)
         age = case.as_of.year - person.born.year - birthday
         return f"{age} years old" if age < rule["years"] else None

@@ -330,7 +330,15 @@ def decide(
     prices = price_rows(offered, plan, scores, use_by_team(team, worked_by), as_of)
     prices["zone"] = pd.Series([zone_of_place(key) for key in prices["zone"]], index=prices.index, dtype=object)
     summary = summary_of(
-        people, plan, scores, channels, policies, team, int(chosen.sum()), exploration_share, told(contact_points)
+        people,
+        plan,
+        scores,
+        channels,
+        policies,
+        team,
+        int(chosen.sum()),
+        exploration_share,
+        told(contact_points, customers),
     )
     summary["assignment"] = evenness
     summary["warnings"] = idle_bands(bands)
@@ -349,7 +357,9 @@ def _people(features: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
     """Eligible members by customer_id, with what the rules and the lists need of them."""
     eligible = features[features["is_eligible"].to_numpy(dtype=bool)].sort_values("customer_id")
     needed = ["customer_id", "customer_status_code", "timezone", "province", "language_code"]
-    known = customers[needed + [name for name in ("birth_date", "party_code") if name in customers.columns]]
+    # a birth date that nobody has was not delivered; of one that only some have, the others' age is not known
+    optional = [name for name in ("birth_date", "party_code") if name in customers and customers[name].notna().any()]
+    known = customers[needed + optional]
     if eligible["customer_id"].duplicated().any() or known["customer_id"].duplicated().any():
         raise RuleError("A member appears twice among the eligible members or the customers; rebuild the marts.")
     shared = [name for name in known.columns if name in eligible.columns and name != "customer_id"]

@@ -62,8 +62,8 @@ OTHER_FILES = frozenset({"ladder", "reasons", "owners", "segments", "templates",
 _NO_END = 10**9
 
 
-Told = Literal["place", "party"]
-"""What a source may tell of its contact points, and a rule about it judges once it does (``reachable.told``)."""
+Told = Literal["place", "party", "member_party", "birth_date"]
+"""What a source may tell of contact points and members; a rule about it judges once it does (``reachable.told``)."""
 
 
 class Obligation(Strict):
@@ -296,6 +296,16 @@ def load_policies(
                     )
                 )
                 continue
+            if isinstance(rule, MinAgeRule):
+                not_enforced.append(
+                    NotEnforced(
+                        id=rule.id,
+                        text=f"Nobody under {rule.years} years is contacted.",
+                        reason="No birth date was delivered (customers.birth_date); the rule judges once some are, and "
+                        "then blocks those without.",
+                        until_told="birth_date",
+                    )
+                )
             sources = rule.sources or policy.sources
             ends = [day for day in (policy.effective_to, rule.effective_to) if day is not None]
             rules.append(

@@ -125,13 +125,18 @@ def block_contact_points(
     return chosen
 
 
-def told(contact_points: pd.DataFrame) -> frozenset[Told]:
-    """What the source tells of its contact points, so that the rules about it judge.
+def told(contact_points: pd.DataFrame, customers: pd.DataFrame) -> frozenset[Told]:
+    """What the source tells of its contact points and members, so that the rules about it judge.
 
     ``place``: every address says what place it is. ``party``: some point says whose it is, and those that do not are
-    the member's own.
+    the member's own. ``member_party``: some member says what part they have in the debt, and those that do not are
+    debtors. ``birth_date``: some member has one, and those that have none may be of any age.
     """
     found: set[Told] = set()
+    if _told(customers, "party_code").notna().any():
+        found.add("member_party")
+    if _told(customers, "birth_date").notna().any():
+        found.add("birth_date")
     addresses = contact_points[contact_points["kind_code"].eq("address").to_numpy(dtype=bool)]
     if len(addresses) and _told(addresses, "place_code").notna().all():
         found.add("place")
@@ -141,7 +146,7 @@ def told(contact_points: pd.DataFrame) -> frozenset[Told]:
 
 
 def _told(points: pd.DataFrame, name: str) -> pd.Series:
-    """An optional column of the contact points; nothing of any of them where a frame does not have it."""
+    """An optional column of points or members; nothing of any of them where a frame does not have it."""
     return points[name] if name in points.columns else pd.Series(None, index=points.index, dtype=object)
 
 

@@ -99,7 +99,9 @@ def evaluate(
 
     Args:
         customers: customer_id (once each), customer_status_code, timezone, collectable_amount; and what some rules look
-            at: province, loan_id (of the day's contact), past_due_days, birth_date, party_code.
+            at: province, loan_id (of the day's contact), past_due_days, birth_date, party_code. Without the column
+            ``birth_date`` no rule of age judges, without ``party_code`` everybody is a debtor: the source tells
+            neither, and the caller says so (``policies.PolicySet.not_judged``). A birth date that is missing blocks.
         contact_points: rows of dim_contact_points; ``consent_at`` (UTC), if there, lifts an earlier opt-out;
             ``place_code``, if there, says what an address is.
         interactions: rows of fct_interactions; occurred_at in UTC.
@@ -219,7 +221,8 @@ def _block_people(board: Board, customers: pd.DataFrame) -> None:
             month = born.astype("datetime64[M]")
             # a birthday of February 29 falls on March 1 of other years
             coming = (month + 12 * rule.years).astype("datetime64[D]") + (born - month.astype("datetime64[D]"))
-            release = np.where(np.isnat(born), FREE, coming.astype(np.int64))
+            # whose birth date is missing may be a minor: unknown is blocked
+            release = np.where(np.isnat(born), NEVER, coming.astype(np.int64))
         elif isinstance(rule, PastDueRule):
             days = pd.to_numeric(_column(customers, "past_due_days", rule.id)).to_numpy(dtype=float)
             most = np.inf if rule.max_days is None else rule.max_days

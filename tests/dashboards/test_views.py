@@ -359,6 +359,30 @@ def test_duties_that_nobody_met_are_named_on_the_list_and_on_the_operation_page(
         assert "no capacity was left today" in app.warning[0].value
 
 
+def test_how_evenly_the_work_is_shared_is_on_the_operation_page(open_page, own_home):
+    folder = next((own_home / "published").glob("2*"))
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    row = {
+        "collector_count": 4, "contact_count": 30, "capacity_count": 40, "least_use_rate": 0.5,
+        "greatest_use_rate": 1.0, "load_jain": 0.931, "value_jain": 0.72,
+    }  # fmt: skip
+    empty = row | {"contact_count": 0, "load_jain": None, "value_jain": None}
+    given = {"contact_count": 30, "familiar_count": 9, "kept_collector_count": 4, "unassigned_count": 0}
+    given["teams"] = [row | {"team": "Sierra"}, empty | {"team": ""}]
+    manifest["summary"]["assignment"] = given
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    app = open_page(own_home, "operation")
+    assert not app.exception
+    assert "Reparto del trabajo entre gestores" in [heading.value for heading in app.subheader]
+    shown = next(frame.value for frame in app.dataframe if "load_jain" in frame.value)
+    assert shown["team"].tolist() == ["Sierra", "Sin equipo"]
+    assert shown["load_jain"].iloc[0] == pytest.approx(0.931) or shown["load_jain"].iloc[0] == "0,93"
+    assert any("9 son de quien ya conoce" in one.value for one in app.caption)
+    assert "How the work is shared among collectors" in [
+        heading.value for heading in open_page(own_home, "operation", language="en").subheader
+    ]
+
+
 def test_a_setting_that_did_nothing_today_is_said_on_the_list(open_page, own_home):
     folder = next((own_home / "published").glob("2*"))
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))

@@ -179,6 +179,7 @@ def _around(world: Rich, rule: Any) -> None:
             for shift in (0, 1):
                 born = world.as_of.replace(year=world.as_of.year - years) + timedelta(days=shift)
                 world.person(birth_date=pd.Timestamp(born))
+        world.person(birth_date=pd.NaT)
     elif rule.kind == "past_due_days":
         for days in (rule.min_days - 1, rule.min_days, rule.max_days or 10_000, (rule.max_days or 10_000) + 1):
             world.person(past_due_days=days)

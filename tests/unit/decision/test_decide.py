@@ -126,19 +126,19 @@ def run(inputs: dict[str, Any], **options: Any) -> DecisionOutcome:
 
 def judged(outcome: DecisionOutcome, inputs: dict[str, Any], decisions: pd.DataFrame | None = None) -> list[str]:
     contacts = outcome.details[outcome.details["is_chosen"]]
-    return check(
-        outcome.decisions if decisions is None else decisions,
-        **{name: inputs[name] for name in inputs if name != "channel_scores"},
-        policy_files=worlds.policies().files,
-        holidays=worlds.calendar(),
-        daily_capacity=LIMITS,
-        country="EC",
-        currency="USD",
-        timezone=QUITO,
-        reading="strict_default",
-        as_of=TUESDAY,
-        contact_point_ids=dict(zip(contacts["customer_id"], contacts["contact_point_id"], strict=True)),
-    )
+    given: dict[str, Any] = {
+        "policy_files": worlds.policies().files,
+        "holidays": worlds.calendar(),
+        "daily_capacity": LIMITS,
+        "country": "EC",
+        "currency": "USD",
+        "timezone": QUITO,
+        "reading": "strict_default",
+        "as_of": TUESDAY,
+        "contact_point_ids": dict(zip(contacts["customer_id"], contacts["contact_point_id"], strict=True)),
+    }
+    given |= {name: inputs[name] for name in inputs if name != "channel_scores"}
+    return check(outcome.decisions if decisions is None else decisions, **given)
 
 
 @pytest.fixture(scope="module")
@@ -618,6 +618,40 @@ def test_a_member_with_two_arms_is_refused():
     inputs = book(3)
     with pytest.raises(RuleError, match="two arms"):
         run(inputs, arms=in_arms(("m00000", "hold_out"), ("m00000", "puntual")))
+
+
+def test_a_birth_date_that_only_some_have_is_unknown_and_one_that_nobody_has_is_said():
+    inputs = book(40, seed=3)
+    people, mexico = inputs["customers"].assign(timezone="America/Mexico_City"), worlds.policies("MX")
+    born = pd.Series(pd.Timestamp("1980-01-01"), index=people.index)
+    for name, dates, open_rows in (
+        ("some", born.where(people.index % 2 == 0), people.index % 2 == 0),
+        ("nobody", pd.Series(pd.NaT, index=people.index), people.index >= 0),
+        ("no column", None, people.index >= 0),
+        ("a child", born.where(people.index > 0, pd.Timestamp("2015-05-05")), people.index > 0),
+    ):
+        given = inputs | {"customers": people if dates is None else people.assign(birth_date=dates)}
+        found = run(given, policies=mexico)
+        allowed = found.details.groupby("customer_id")["is_allowed"].any().reindex(people["customer_id"]).to_numpy()
+        assert (allowed == open_rows).all(), name
+        shut = found.details[
+            ~found.details["customer_id"].map(dict(zip(people["customer_id"], open_rows, strict=True)))
+        ]
+        assert all("MX-REDECO/of_age" in json.loads(text) for text in shut["blocked_by"])
+        assert shut["is_never"].all() == (name == "some" or shut.empty)
+        listed = {entry["id"] for entry in found.summary["rules_not_enforced"]}
+        assert ("MX-REDECO/of_age" in listed) == (name in {"nobody", "no column"}), name
+        assert "PERSON-STATUS/role" in listed
+        broken = {
+            line.split(" by ")[0]
+            for line in judged(run(given), given | {"policy_files": mexico.files, "country": "MX"})
+            if "MX-REDECO/of_age" in line
+        }
+        chosen = run(given).decisions
+        assert broken == set(chosen.loc[chosen["action"] != "none", "customer_id"]) & set(shut["customer_id"]), name
+    parts = people.assign(party_code=np.where(people.index, None, "guarantor"))
+    told = run(inputs | {"customers": parts}, policies=mexico).summary["rules_not_enforced"]
+    assert "PERSON-STATUS/role" not in {entry["id"] for entry in told}
 
 
 def test_what_a_source_tells_of_parties_and_places_is_decided_by_and_leaves_the_obligations():
