@@ -13,7 +13,7 @@ from models.charts import bar_chart, interval_chart
 from models.contact_channel.judge import LEAST_EFFECTIVE_SAMPLE, decide_promotion, why_refused
 from models.contact_channel.rows import NONE, ChannelRows
 from models.contact_channel.score import ContactChannelModel
-from models.contact_channel.settings import BEST_ARM, CANDIDATES
+from models.contact_channel.settings import BEST_ARM, CANDIDATES, CONSTANT
 from models.features import CUSTOMER_FEATURES
 from models.monitoring import reference_of
 
@@ -204,7 +204,7 @@ def _not_judged_es(reason: str) -> str:
 def chosen_texts(found: dict[str, Any]) -> tuple[str, str]:
     """Why the learner was chosen, in Spanish and in English."""
     chosen, first = found["chosen"], CANDIDATES[0]
-    if chosen == BEST_ARM:
+    if chosen == CONSTANT and found["smallest_r_loss"] != CONSTANT:
         es, en = LEARNERS[found["smallest_r_loss"]]
         return (
             f"«{es}» no es mejor sin duda que un solo número por canal",

@@ -21,7 +21,7 @@ from models.contact_channel.judge import (
     bootstrap_mean,
     choose_learner,
     doubly_robust,
-    or_best_arm,
+    or_constant,
     overlap,
     r_gain,
     reach_check,
@@ -119,7 +119,7 @@ def compare(
     values = {name: worth(steady, plan) for name, plan in plans.items()}
     by_value = intervals({winner: (values[winner] - values[BEST_ARM])[choosing]}, choosing, CHOOSING_LEVEL)
     by_loss = intervals({winner: losses[winner] - losses[BEST_ARM]}, choosing, CHOOSING_LEVEL)
-    chosen, why = or_best_arm(winner, why, by_value, by_loss)
+    chosen, why = or_constant(winner, why, by_value, by_loss)
 
     # --- what is put in force: the chosen one, learnt on more of the weeks before, its claims scaled
     final = fits[chosen]
@@ -215,7 +215,7 @@ def _fits(
         for name in (*CANDIDATES, BEST_ARM)
         if name != CONSTANT and (name in settings.candidates or name in ALWAYS)
     }
-    return fits if CONSTANT not in settings.candidates else fits | {CONSTANT: fits[THROUGH_REACH].only_constants()}
+    return fits | {CONSTANT: fits[THROUGH_REACH].only_constants()}
 
 
 def _nuisance(

@@ -16,7 +16,7 @@ from scipy.special import expit
 from models.contact_channel.learners import ChannelFit
 from models.contact_channel.nuisance import LEAST_PROPENSITY, Nuisance
 from models.contact_channel.rows import NONE, ChannelRows
-from models.contact_channel.settings import BEST_ARM, CANDIDATES
+from models.contact_channel.settings import CANDIDATES, CONSTANT
 
 LEAST_EFFECTIVE_SAMPLE = 100.0
 LEAST_EFFECTIVE_SHARE = 0.002
@@ -107,22 +107,24 @@ def choose_learner(r_gains: Mapping[str, np.ndarray], members: np.ndarray, *, dr
     return first, "no other learner has a smaller R-loss beyond doubt"
 
 
-def or_best_arm(
+def or_constant(
     chosen: str,
     why: str,
     by_value: Mapping[str, Mapping[str, float]],
     by_loss: Mapping[str, Mapping[str, float]],
 ) -> tuple[str, str]:
-    """The chosen learner, or the best arm when nothing shows beyond doubt that telling members apart is worth it.
+    """The chosen learner, or one effect per channel when nothing shows that it beats even one number per channel.
 
     Either of two paired intervals may show it: of the doubly robust value of the plans, or of the R-loss, which is the
-    sharper one (a plan's value counts only the rows that happened to be contacted as planned).
+    sharper one (a plan's value counts only the rows that happened to be contacted as planned). What is fallen back to
+    is one shift of the odds per channel, under which members still differ by whether they are reached, by what they
+    would pay alone and by how much; the best arm itself, the same money for everybody, would choose among them by lot.
     """
     value, loss = by_value[chosen], by_loss[chosen]
-    if value["low"] > 0 or loss["low"] > 0:
+    if chosen == CONSTANT or value["low"] > 0 or loss["low"] > 0:
         return chosen, why
     bounds = f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
-    return BEST_ARM, f"{chosen} is not surely better than one number per channel: {bounds} per member and week"
+    return CONSTANT, f"{chosen} is not surely better than one number per channel: {bounds} per member and week"
 
 
 def bootstrap_mean(

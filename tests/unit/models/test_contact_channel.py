@@ -97,7 +97,7 @@ def test_the_card_tells_the_comparison_and_the_decision(model: ContactChannelMod
     assert (min(judged["test_weeks"]) - max(judged["train_weeks"])).days >= 7
     assert judged["r_gain"]["effect_through_reach"]["value"] > judged["r_gain"]["response_score"]["value"]
     assert model.promote == model.card["decision"]["promote"]
-    assert set(judged["r_gain"]) == {*FAST.candidates, BEST_ARM, "response_score"}
+    assert set(judged["r_gain"]) == {*FAST.candidates, CONSTANT, BEST_ARM, "response_score"}
     # What chose the learner does not value it: the earlier held-out weeks choose, the later ones value.
     assert judged["valuing_weeks"] == judged["test_weeks"][-len(judged["valuing_weeks"]) :]
     assert 0 < len(judged["valuing_weeks"]) < len(judged["test_weeks"])
@@ -144,7 +144,7 @@ def test_the_card_gives_every_reason_in_both_languages(model: ContactChannelMode
     assert "equivalen a 3 observados" in es
     assert "too little" in en
     assert "worth 3 observed ones" in en
-    best = {"chosen": BEST_ARM, "smallest_r_loss": "x_learner"}
+    best = {"chosen": CONSTANT, "smallest_r_loss": "x_learner"}
     assert chosen_texts(best)[0].startswith("«Efectos cruzados (X)» no es mejor sin duda")
     assert "mejor sin duda que «Efecto a través" in chosen_texts({"chosen": "x_learner"})[0]
     for reason in ("5 weeks of history are too few to hold any out", "no payment before the held-out weeks, or"):

@@ -13,14 +13,14 @@ from models.contact_channel.judge import (
     decide_promotion,
     doubly_robust,
     importance,
-    or_best_arm,
+    or_constant,
     overlap,
     why_refused,
 )
 from models.contact_channel.nuisance import Nuisance
 from models.contact_channel.plans import plan_within
 from models.contact_channel.rows import NONE, ChannelRows, halves
-from models.contact_channel.settings import BEST_ARM, THROUGH_REACH
+from models.contact_channel.settings import CONSTANT, THROUGH_REACH
 
 LOGS, MEMBERS, WEEKS, CELLS, CLIP = 200, 500, 6, 8, 20.0
 AMOUNT = np.array([40.0, 60.0, 80.0, 100.0, 120.0, 160.0, 200.0, 240.0])
@@ -171,7 +171,8 @@ def test_a_log_that_says_nothing_about_the_plan_is_refused_with_a_reason() -> No
         "against_habit": {"a": {"value": 5.0, "low": 4.0, "high": 6.0}},
     }
     # Its interval looks excellent; nothing supports it.
-    assert decide_promotion(judged) == {"promote": False, "reason": reason}
+    decided = decide_promotion(judged)
+    assert (decided["promote"], decided["reason"]) == (False, reason)
 
 
 def test_a_log_with_overlap_is_not_refused_and_counts_by_channel() -> None:
@@ -198,12 +199,12 @@ def test_weights_by_hand() -> None:
         pytest.param(-0.5, -0.1, False, id="by neither"),
     ],
 )
-def test_the_best_arm_takes_over_unless_something_is_sure(value: float, loss: float, stays: bool) -> None:
+def test_one_effect_per_channel_takes_over_unless_something_is_sure(value: float, loss: float, stays: bool) -> None:
     def interval(low: float) -> dict[str, dict[str, float]]:
         return {THROUGH_REACH: {"value": 1.0, "low": low, "high": 2.0}}
 
-    chosen, why = or_best_arm(THROUGH_REACH, "why", interval(value), interval(loss))
-    assert chosen == (THROUGH_REACH if stays else BEST_ARM)
+    chosen, why = or_constant(THROUGH_REACH, "why", interval(value), interval(loss))
+    assert chosen == (THROUGH_REACH if stays else CONSTANT)
     assert (why == "why") is stays
 
 
