@@ -245,6 +245,12 @@ def campaign_channels(day: Day) -> dict[str, str]:
     return {one.id: one.channel for one in CampaignData.parse(stored["definition"]).running(day.as_of)}
 
 
+def held_back(day: Day) -> pd.DataFrame:
+    """customer_id and channel_code of what the campaigns of the date hold back, be it a chosen message or not."""
+    where = {"as_of_date": day.as_of, "is_sent": False}
+    return day.warehouse.read_table("decisions.campaign_members", ["customer_id", "channel_code"], where=where)
+
+
 def sources_of(policies: PolicySet) -> dict[str, list[str]]:
     """Sources by contact rule."""
     return {entry.rule.id: list(entry.sources) for entry in policies.rules}

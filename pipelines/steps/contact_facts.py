@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pandas as pd
 
 from pipelines.day import Day
 from pipelines.steps.decided import ensure_decided
+from puntual.decision.capacity import COLLECTOR_CHANNELS
 from puntual.decision.facts import ContactFacts
+from puntual.decision.owners import INTERNAL, owner_of
 from puntual.decision.policies import PolicySet
 from puntual.errors import RuleError
 
@@ -18,6 +21,7 @@ TEMPLATES_FILE = "template_quality.csv"
 PHONE_KINDS = ("mobile", "landline")
 _MET = ("right_party", "promise", "refusal", "dispute", "callback")
 """Outcomes that only the member gives; a stranger may reply, complain or opt out too."""
+_OF_AGENCY = " of "
 _PLAN_DAYS = 7
 """A list that is older has been answered or never will be."""
 
@@ -36,21 +40,40 @@ def contact_facts(day: Day, policies: PolicySet, interactions: pd.DataFrame) -> 
     )
 
 
-def unconfirmed(plans: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame:
-    """Those of ``plans`` whose outcome may still arrive: on or after the last day of which the channel's file tells.
+def unconfirmed(
+    plans: pd.DataFrame, interactions: pd.DataFrame, collectors: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Those of ``plans`` whose outcome may still arrive: on or after the last day of which their maker's file tells.
 
-    A day of a channel is settled once a contact of a later day has come in through it; what was planned for it and is
-    not there did not happen.
+    A day is settled once a contact of a later day has come in through the channel, for calls and visits from the same
+    maker: each agency hands over its own file, and the institution's own people are one. What was planned for that day
+    and is not there did not happen. A contact that names no collector, or one who is not known, is of the own people.
 
     Args:
-        plans: customer_id, loan_id, channel_code, planned_for (datetime).
+        plans: customer_id, loan_id, channel_code, collector_id, planned_for (datetime).
         interactions: fct_interactions.
+        collectors: collector_id, kind_code, agency; None: all are the institution's own.
     """
     made = interactions[interactions["direction_code"].eq("outbound").to_numpy(dtype=bool)]
-    newest = pd.to_datetime(made["occurred_date"]).groupby(made["channel_code"].astype(object)).max()
-    told = newest.reindex(plans["channel_code"].astype(object)).reset_index(drop=True)  # a book may have no contacts
+    agencies: dict[str, str] = {}
+    if collectors is not None:
+        owners = owner_of(collectors)
+        agencies = owners[owners != INTERNAL].to_dict()
+    newest = pd.to_datetime(made["occurred_date"]).groupby(_makers(made, agencies)).max()
+    # a book may have no contacts
+    told = newest.reindex(_makers(plans, agencies)).reset_index(drop=True)
     open_still = told.isna() | (pd.to_datetime(plans["planned_for"]).reset_index(drop=True) >= told)
     return plans[open_still.to_numpy(dtype=bool)].reset_index(drop=True)
+
+
+def _makers(contacts: pd.DataFrame, agencies: Mapping[str, str]) -> pd.Series:
+    """Channel of each contact, and for those that people make their agency; of the own people none."""
+    channel = contacts["channel_code"].astype(object)
+    if "collector_id" not in contacts.columns:
+        return channel
+    agency = contacts["collector_id"].astype(object).map(agencies)
+    is_agency = agency.notna() & channel.isin(COLLECTOR_CHANNELS)
+    return channel.where(~is_agency, channel.astype(str) + _OF_AGENCY + agency.astype(str)).astype(object)
 
 
 def without_wrong_numbers(points: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
@@ -89,17 +112,23 @@ def contact_points(day: Day) -> pd.DataFrame:
 
 
 def _planned(day: Day, interactions: pd.DataFrame) -> pd.DataFrame:
-    for table in ("decisions.decisions", "decisions.second_contacts"):
+    """What recent lists planned and nothing confirms; a message that its campaign held back was not to be sent."""
+    for table in ("decisions.decisions", "decisions.second_contacts", "decisions.campaign_members"):
         ensure_decided(day.warehouse, table)
     plans = day.warehouse.read(
-        "select customer_id, loan_id, action as channel_code, as_of_date as planned_for from ("
-        "select customer_id, loan_id, action, as_of_date, 1 as place from decisions.decisions where action <> 'none'"
-        " union all select customer_id, loan_id, action, as_of_date, 2 as place from decisions.second_contacts)"
+        "select customer_id, loan_id, action as channel_code, collector_id, as_of_date as planned_for from ("
+        "select customer_id, loan_id, action, collector_id, as_of_date, 1 as place from decisions.decisions"
+        " where action <> 'none' union all"
+        " select customer_id, loan_id, action, collector_id, as_of_date, 2 as place from decisions.second_contacts)"
         " as plans"
-        " where as_of_date < {} and as_of_date >= {} order by as_of_date, customer_id, place",
+        " where as_of_date < {} and as_of_date >= {}"
+        " and not exists (select 1 from decisions.campaign_members as held where held.as_of_date = plans.as_of_date"
+        " and held.customer_id = plans.customer_id and held.channel_code = plans.action and not held.is_sent)"
+        " order by as_of_date, customer_id, place",
         [day.as_of, day.as_of - timedelta(days=_PLAN_DAYS)],
     )
-    return unconfirmed(plans, interactions)
+    collectors = day.warehouse.read_table("marts.dim_collectors", ["collector_id", "kind_code", "agency"])
+    return unconfirmed(plans, interactions, collectors)
 
 
 def _texts(day: Day, policies: PolicySet) -> pd.DataFrame | None:

@@ -150,6 +150,7 @@ def decide_day(day: Day) -> DecidingOutcome:
             policies=policies,
             as_of=day.as_of,
             timezone=settings.institution.timezone,
+            planned=facts.planned,
         ),
         "team_capacity": settings.team_capacity,
         "as_of": day.as_of,

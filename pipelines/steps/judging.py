@@ -25,7 +25,15 @@ from pipelines.steps.lists import list_settings
 from puntual.decision.checker import contact_violations, violations
 from puntual.decision.facts import ContactFacts
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
-from puntual.decision.raw_events import HELD_FOR_EVER, RawEvents, RawVersions, newest, read_events, still_awaited
+from puntual.decision.raw_events import (
+    HELD_FOR_EVER,
+    RawEvents,
+    RawVersions,
+    agencies_of,
+    newest,
+    read_events,
+    still_awaited,
+)
 from puntual.decision.raw_rules import RuleFiles, differing_rule_files, find_rule_files
 from puntual.errors import PublishError
 from puntual.lists.read_back import Contact, read_lists, text
@@ -94,7 +102,7 @@ def evidence(day: Day, further: Iterable[str] = ()) -> Evidence:
         promise_tolerance_share=settings.kpis.promise_tolerance_share,
     )
     facts = ContactFacts(
-        planned=still_awaited(_plans(day), events.interactions),
+        planned=still_awaited(_plans(day), events.interactions, _agencies(day)),
         statuses=read_statuses(day.home.policies / STATUSES_FILE),
         texts=events.texts,
         templates=read_templates(day.home.policies / TEMPLATES_FILE),
@@ -249,16 +257,38 @@ def _holidays(day: Day) -> HolidayCalendar:
 
 
 def _plans(day: Day) -> pd.DataFrame:
+    """Contacts of the lists of the last days, but for messages that no campaign was to send."""
     parts = []
     for table in ("decisions.decisions", "decisions.second_contacts"):
         rows = day.warehouse.read(
-            f"select customer_id, loan_id, action, as_of_date from {table}"
+            f"select customer_id, loan_id, action, collector_id, as_of_date from {table}"
             " where as_of_date < {} and as_of_date >= {}",
             [day.as_of, day.as_of - timedelta(days=_PLAN_DAYS)],
         )
         parts.append(rows[rows["action"] != "none"])
     plans = pd.concat(parts, ignore_index=True)
+    members = day.warehouse.read(
+        "select customer_id, channel_code, as_of_date, is_sent from decisions.campaign_members"
+        " where as_of_date < {} and as_of_date >= {}",
+        [day.as_of, day.as_of - timedelta(days=_PLAN_DAYS)],
+    )
+    names = ["as_of_date", "customer_id", "channel_code", "is_sent"]
+    not_sent = {
+        (pd.Timestamp(when), who, channel)
+        for when, who, channel, sent in zip(*(members[name] for name in names), strict=True)
+        if not sent
+    }
+    lines = zip(plans["as_of_date"], plans["customer_id"], plans["action"], strict=True)
+    was_to_be_made = [(pd.Timestamp(when), who, channel) not in not_sent for when, who, channel in lines]
+    plans = plans[pd.Series(was_to_be_made, index=plans.index, dtype=bool)].reset_index(drop=True)
     return plans.rename(columns={"action": "channel_code", "as_of_date": "planned_for"})
+
+
+def _agencies(day: Day) -> dict[str, str]:
+    rows = day.warehouse.read(
+        f"select people.collector_id, people.kind, people.agency, {_LINEAGE} from raw.collectors as people"
+    )
+    return agencies_of(rows)
 
 
 def _versions(day: Day, memory_days: int, further: list[str]) -> RawVersions:

@@ -14,7 +14,7 @@ from pipelines.day import Day
 from pipelines.steps.campaigning import manner_of, planned_again
 from pipelines.steps.routes import routes_of
 from puntual.decision.second import with_second_contacts, with_second_messages
-from puntual.lists.campaigns import with_campaign_files, write_campaigns, write_previews
+from puntual.lists.campaigns import going_out, write_campaigns, write_previews
 from puntual.lists.routes import with_routes, write_routes
 from puntual.lists.rows import ListSettings, contact_rows, masked_worklist
 from puntual.lists.texts import LANGUAGES, load_reason_texts
@@ -86,7 +86,7 @@ def write_lists(
         contact_points=contact_points,
         collectors=collectors,
     )
-    rows = with_campaign_files(with_routes(rows, routes.plan, settings), planned.plan)
+    rows = going_out(with_routes(rows, routes.plan, settings), planned.plan)
     write_worklists(rows, folder, settings, day.as_of)
     write_campaigns(planned.plan, rows, details, folder, settings, planned.data, day.as_of)
     write_previews(folder, planned.plan, planned.members, planned.data, manner_of(day), day.as_of)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from models.hours.card import render as reach_page
 from pipelines.day import Day
 from pipelines.dbt import Dbt
-from pipelines.steps.campaigning import published_campaigns
+from pipelines.steps.campaigning import held_back, published_campaigns
 from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL, champion_row
 from pipelines.steps.decided import read_outcome
 from pipelines.steps.judging import judge_written
@@ -247,7 +247,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
         "row_counts": counts,
         "summary": {
             **figures,
-            **_decision_figures(day, decisions, channel_scores, summary),
+            **_decision_figures(day, decisions, decided["second_contacts"], channel_scores, summary),
             "assignment": summary.get("assignment"),
             "routes": route_figures(folder),
         },
@@ -326,17 +326,32 @@ _PARTS_OF_THE_PLAN = (
 
 
 def _decision_figures(
-    day: Day, decisions: pd.DataFrame, channel_scores: pd.DataFrame, summary: dict[str, Any]
+    day: Day,
+    decisions: pd.DataFrame,
+    second: pd.DataFrame,
+    channel_scores: pd.DataFrame,
+    summary: dict[str, Any],
 ) -> dict[str, Any]:
     """What the day should bring, and how far the plan may be from the best one.
 
+    ``contacts_by_channel`` and the amounts are of the contacts that go out; messages that were chosen and that a
+    campaign holds back are in ``held_back_by_channel`` and ``held_back_cost_amount``, second ones in
+    ``second_held_back_count`` (and still in the ``second_…`` figures, which are the plan's).
+
     Expected recovery is what members would pay when left alone, plus what the chosen contacts should add.
-    ``chosen_net_amount`` is the gain of every chosen contact less its cost, drawn ones included; a contact whose gain
-    nobody estimated only costs. ``planned_value_amount``, ``dual_bound_amount`` and ``gap_rate`` are about the plan
-    alone: the members who were not drawn for exploration, served with the capacity that the drawn ones left. No plan
-    for those members is worth more than the bound; the net amount of all contacts can be.
+    ``chosen_net_amount`` is the gain of every contact that goes out less its cost, drawn ones included; a contact whose
+    gain nobody estimated only costs. ``planned_value_amount``, ``dual_bound_amount`` and ``gap_rate`` are about the
+    plan alone: the members who were not drawn for exploration, served with the capacity that the drawn ones left. No
+    plan for those members is worth more than the bound; the net amount of all contacts can be.
     """
+    kept = pd.MultiIndex.from_frame(held_back(day).astype(object))
+
+    def is_held(contacts: pd.DataFrame) -> pd.Series:
+        keys = pd.MultiIndex.from_frame(contacts[["customer_id", "action"]].astype(object))
+        return pd.Series(keys.isin(kept), index=contacts.index)
+
     chosen = decisions[decisions["action"] != "none"]
+    held, chosen = chosen[is_held(chosen)], chosen[~is_held(chosen)]
     cost = float(chosen["contact_cost_amount"].sum())
     recovery = gain = net = None
     if not channel_scores.empty:
@@ -348,6 +363,9 @@ def _decision_figures(
         "members_considered": len(decisions),
         "contacts_by_channel": {name: int((chosen["action"] == name).sum()) for name in day.settings.channels},
         "contact_cost_amount": round(cost, 2),
+        "held_back_by_channel": {name: int(count) for name, count in sorted(held["action"].value_counts().items())},
+        "held_back_cost_amount": round(float(held["contact_cost_amount"].sum()), 2),
+        "second_held_back_count": int(is_held(second).sum()) if len(second) else 0,
         "expected_gain_amount": gain,
         "expected_recovery_amount": recovery,
         "chosen_net_amount": net,

@@ -332,13 +332,21 @@ def violations(
         if not _has_point(needed, case):
             ids = " with ".join(rule["id"] for rule in needed)
             found.append(Violation(who, action, ids, "no contact point passes them together"))
-    return found + _over_their_limits(rules, chosen, interactions, timezone, as_of)
+    return found + _over_their_limits(rules, chosen, interactions, facts.planned, timezone, as_of)
 
 
 def _over_their_limits(
-    rules: Sequence[Mapping[str, Any]], chosen: pd.DataFrame, interactions: pd.DataFrame, timezone: str, as_of: date
+    rules: Sequence[Mapping[str, Any]],
+    chosen: pd.DataFrame,
+    interactions: pd.DataFrame,
+    planned: pd.DataFrame | None,
+    timezone: str,
+    as_of: date,
 ) -> list[Violation]:
-    """Limits on the different members that a channel may reach in 24 hours: those of the list with those before it."""
+    """Limits on the different members that a channel may reach in 24 hours: those of the list with those before it.
+
+    Lists of days before that may have been carried out within those hours, unknown to us, count as carried out.
+    """
     found = []
     midnight = datetime.combine(as_of, datetime.min.time(), tzinfo=ZoneInfo(timezone)).astimezone(UTC)
     for rule in rules:
@@ -362,6 +370,11 @@ def _over_their_limits(
             for who, channel in zip(sent["customer_id"], sent["channel_code"], strict=True)
             if _applies(rule, channel)
         }
+        for row in planned.itertuples(index=False) if planned is not None else ():
+            day = pd.Timestamp(row.planned_for).date()
+            its_end = datetime.combine(day + timedelta(days=1), datetime.min.time(), tzinfo=ZoneInfo(timezone))
+            if day < as_of and its_end > since and _applies(rule, row.channel_code):
+                before.add(str(row.customer_id))
         if len(before | set(mine)) > rule["n"]:
             found.append(
                 Violation(

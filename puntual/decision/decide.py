@@ -232,7 +232,14 @@ def decide(
         team, offered = by_place.team, by_place.capacities
     offered = [
         *offered,
-        *shared_limits(interactions, policies=policies, channels=channels, as_of=as_of, timezone=timezone),
+        *shared_limits(
+            interactions,
+            policies=policies,
+            channels=channels,
+            as_of=as_of,
+            timezone=timezone,
+            planned=None if facts is None else facts.planned,
+        ),
     ]
     placed = people if by_place is None else people.assign(zone=by_place.place)
     bands = None
@@ -338,7 +345,7 @@ def decide(
         team,
         int(chosen.sum()),
         exploration_share,
-        told(contact_points, customers),
+        told(contact_points, customers, facts),
     )
     summary["assignment"] = evenness
     summary["warnings"] = idle_bands(bands)

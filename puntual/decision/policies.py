@@ -62,8 +62,9 @@ OTHER_FILES = frozenset({"ladder", "reasons", "owners", "segments", "templates",
 _NO_END = 10**9
 
 
-Told = Literal["place", "party", "member_party", "birth_date"]
-"""What a source may tell of contact points and members; a rule about it judges once it does (``reachable.told``)."""
+Told = Literal["place", "party", "member_party", "birth_date", "templates"]
+"""What a source may tell of contact points and members, or a file of its templates; a rule about it judges once it does
+(``reachable.told``)."""
 
 
 class Obligation(Strict):

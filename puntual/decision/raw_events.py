@@ -7,7 +7,7 @@ lose is still here. The definitions are those of docs/contact_rules.md, section 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ _FROM_A_LIST = "puntual-worklist:"
 _NOT_MADE = "puntual-worklist:withdrawn"
 _TELEPHONE = frozenset({"call", "ivr", "whatsapp", "sms"})
 _NUMBERS = frozenset({"mobile", "landline"})
+_BY_PEOPLE = frozenset({"call", "visit"})
 _MEMBER_SPOKE = frozenset({"right_party", "promise", "refusal", "dispute", "callback"})
 
 HELD_FOR_EVER = tuple(sorted({"opt_out", "wrong_number", *_MEMBER_SPOKE}))
@@ -110,21 +111,45 @@ def read_events(
     )
 
 
-def still_awaited(plans: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame:
+def still_awaited(plans: pd.DataFrame, interactions: pd.DataFrame, agencies: Mapping[str, str]) -> pd.DataFrame:
     """Plans whose outcome may still come: no contact of a later day has come in through their channel.
 
+    Of calls and visits a contact of the same agency, or of anybody who is of none: an agency's file says nothing of
+    what others did, nor theirs of the agency.
+
     Args:
-        plans: customer_id, loan_id, channel_code, planned_for.
+        plans: customer_id, loan_id, channel_code, collector_id, planned_for.
         interactions: of :class:`RawEvents`, with every contact of the whole book since the first of the plans.
+        agencies: agency of each collector who is of one, by collector_id.
     """
-    made = interactions[interactions["direction_code"] == "outbound"].sort_values("occurred_date")
-    latest = made.drop_duplicates("channel_code", keep="last")
-    last = dict(zip(latest["channel_code"], latest["occurred_date"], strict=True))
-    awaited = [
-        channel not in last or pd.Timestamp(day) >= last[channel]
-        for channel, day in zip(plans["channel_code"], plans["planned_for"], strict=True)
-    ]
+    last: dict[tuple[str, str | None], pd.Timestamp] = {}
+    made = interactions[interactions["direction_code"] == "outbound"]
+    for channel, who, day in zip(made["channel_code"], made["collector_id"], made["occurred_date"], strict=True):
+        source = channel, _agency(channel, who, agencies)
+        last[source] = max(day, last.get(source, day))
+    awaited = []
+    for channel, who, day in zip(plans["channel_code"], plans["collector_id"], plans["planned_for"], strict=True):
+        came = last.get((channel, _agency(channel, who, agencies)))
+        awaited.append(came is None or pd.Timestamp(day) >= came)
     return plans[pd.Series(awaited, index=plans.index, dtype=bool)].reset_index(drop=True)
+
+
+def agencies_of(versions: pd.DataFrame) -> dict[str, str]:
+    """Agency of each collector who is of one, by collector_id; those without a name are one agency.
+
+    Args:
+        versions: collector_id, kind, agency and lineage of raw.collectors.
+    """
+    rows = newest(versions, "collector_id")
+    return {
+        str(who): _text(name) or ""
+        for who, kind, name in zip(rows["collector_id"], rows["kind"], rows["agency"], strict=True)
+        if kind == "agency"
+    }
+
+
+def _agency(channel: str, collector: Any, agencies: Mapping[str, str]) -> str | None:
+    return agencies.get(str(collector)) if channel in _BY_PEOPLE else None
 
 
 def _local_day(moments: pd.Series, timezone: str) -> pd.Series:

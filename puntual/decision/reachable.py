@@ -11,6 +11,7 @@ import pandas as pd
 
 from puntual.decision.board import Board
 from puntual.decision.contact_events import FREE, NEVER, Flags, Ints, end_of_day_utc, latest, microseconds, positions
+from puntual.decision.facts import ContactFacts
 from puntual.decision.policies import Told
 from puntual.decision.rule_kinds import PartyRule, PointKind, RequireRule, StopWordsRule, plain
 from puntual.errors import RuleError
@@ -125,18 +126,21 @@ def block_contact_points(
     return chosen
 
 
-def told(contact_points: pd.DataFrame, customers: pd.DataFrame) -> frozenset[Told]:
-    """What the source tells of its contact points and members, so that the rules about it judge.
+def told(contact_points: pd.DataFrame, customers: pd.DataFrame, facts: ContactFacts | None = None) -> frozenset[Told]:
+    """What the source tells of its contact points, members and templates, so that the rules about it judge.
 
     ``place``: every address says what place it is. ``party``: some point says whose it is, and those that do not are
     the member's own. ``member_party``: some member says what part they have in the debt, and those that do not are
-    debtors. ``birth_date``: some member has one, and those that have none may be of any age.
+    debtors. ``birth_date``: some member has one, and those that have none may be of any age. ``templates``: somebody
+    keeps account of which are approved.
     """
     found: set[Told] = set()
     if _told(customers, "party_code").notna().any():
         found.add("member_party")
     if _told(customers, "birth_date").notna().any():
         found.add("birth_date")
+    if facts is not None and facts.templates is not None:
+        found.add("templates")
     addresses = contact_points[contact_points["kind_code"].eq("address").to_numpy(dtype=bool)]
     if len(addresses) and _told(addresses, "place_code").notna().all():
         found.add("place")

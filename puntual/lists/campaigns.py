@@ -115,14 +115,18 @@ def files_of_campaign(campaign: Campaign) -> dict[str, str]:
     return {"sent": f"{FOLDER}/{campaign.id}.csv", "suppressed": f"{FOLDER}/{campaign.id}{SUPPRESSED}.csv"}
 
 
-def with_campaign_files(rows: pd.DataFrame, plan: CampaignPlan) -> pd.DataFrame:
-    """Rows of the lists in which a message names the file of its campaign; one held back is in no file."""
+def going_out(rows: pd.DataFrame, plan: CampaignPlan) -> pd.DataFrame:
+    """Rows of the lists without the messages that their campaign holds back; the others name the file they are in.
+
+    Whoever dials or sends from a list must not find in it what was not to be sent: that is in the campaign's file of
+    those held back, and in the decision.
+    """
     sent = plan.members.loc[plan.members["is_sent"].to_numpy(dtype=bool), ["customer_id", "campaign_id"]]
     campaign = rows["customer_id"].map(dict(zip(sent["customer_id"], sent["campaign_id"], strict=True)))
     is_message = rows["file"].astype(str).str.startswith(f"{FOLDER}/")
     named = (f"{FOLDER}/" + campaign.astype(object) + ".csv").astype(object)
     file = rows["file"].astype(object).where(~is_message, named)
-    return rows.assign(file=file.where(file.notna(), None))
+    return rows.assign(file=file)[file.notna().to_numpy(dtype=bool)].reset_index(drop=True)
 
 
 def write_previews(

@@ -61,7 +61,8 @@ def read_lists(
 ) -> Lists:
     """The contacts that the files of ``folder`` tell, and where these are not exactly ``decided``.
 
-    1. The list of everybody has each decided contact once, and nothing else.
+    1. The list of everybody has each decided contact once, but for the messages that a campaign's file of those held
+       back names, and nothing else. Every decided message is in one campaign's file, sent or held back.
     2. The lists of each collector (workbook, CSV and Parquet) have their lines of the list of everybody, and its CSV
        has all; no file is there for anybody else.
     3. A campaign sends only messages that were decided, by its own channel, within their hours, to the same number or
@@ -79,7 +80,8 @@ def read_lists(
     """
     table = pq.read_table(folder / ALL).to_pandas()
     contacts = _contacts(table)
-    problems = _differences(ALL, contacts, decided)
+    held = _held_back(folder, campaign_channels)
+    problems = _differences(ALL, contacts, [one for one in decided if (one.customer_id, one.channel_code) not in held])
     table = table.assign(channel=[word("channels", code, settings.language) for code in table["channel_code"]])
     problems += _hours_told(table)
     problems += _work_lists(folder, table, settings)
@@ -201,11 +203,28 @@ def _campaigns(folder: Path, table: pd.DataFrame, settings: ListSettings, channe
         problems += _differences(
             f"{CAMPAIGNS}/{campaign}.csv", told, ((_read(name), channel) for name in rows["customer_id"])
         )
-    return problems + [
-        f"{CAMPAIGNS}: {who} by {channel} is sent {count} times"
-        for (who, channel), count in sorted(sent.items())
-        if count > 1
-    ]
+    return (
+        problems
+        + [
+            f"{CAMPAIGNS}: {who} by {channel} is sent {count} times"
+            for (who, channel), count in sorted(sent.items())
+            if count > 1
+        ]
+        + [
+            f"{ALL}: {who} by {channel} is in no campaign that sends it"
+            for who, channel in sorted(set(decided) - set(sent))
+        ]
+    )
+
+
+def _held_back(folder: Path, channels: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Member and channel of everything that a campaign holds back, be it decided or not."""
+    found: set[tuple[str, str]] = set()
+    for campaign, channel in channels.items():
+        file = folder / CAMPAIGNS / f"{campaign}{SUPPRESSED}.parquet"
+        rows = pq.read_table(file, columns=["customer_id"]).to_pandas()
+        found |= {(str(name), channel) for name in rows["customer_id"]}
+    return found
 
 
 def _templates(

@@ -270,11 +270,18 @@ def test_the_manifest_counts_what_is_there(snapshot):
     assert manifest["as_of_date"] == "2026-06-30"
     assert manifest["row_counts"]["decisions"] == len(decisions)
     contacts = decisions[decisions["action"] != "none"]["action"].value_counts().to_dict()
-    assert {name: count for name, count in manifest["summary"]["contacts_by_channel"].items() if count} == contacts
+    told = manifest["summary"]
+    both = {
+        name: count + told["held_back_by_channel"].get(name, 0) for name, count in told["contacts_by_channel"].items()
+    }
+    assert {name: count for name, count in both.items() if count} == contacts
+    listed = pd.read_parquet(snapshot.folder / "worklists" / "all.parquet")["channel_code"].value_counts().to_dict()
+    assert {name: count for name, count in told["contacts_by_channel"].items() if count} == listed
     assert manifest["input_digests"]
     assert manifest["model_versions"]["default_risk"]
     assert manifest["rule_versions"]
-    summary, chosen = manifest["summary"], decisions[decisions["action"] != "none"]
+    listed_ids = pd.read_parquet(snapshot.folder / "worklists" / "all.parquet")["customer_id"]
+    summary, chosen = manifest["summary"], decisions[decisions["customer_id"].isin(listed_ids)]
     assert summary["dual_bound_amount"] >= summary["planned_value_amount"] - 1e-6
     net = chosen["expected_gain_amount"].sum() - chosen["contact_cost_amount"].sum()
     assert summary["chosen_net_amount"] == pytest.approx(net, abs=0.01)

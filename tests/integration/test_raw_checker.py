@@ -5,23 +5,26 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Callable
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pandas as pd
 import pytest
+import yaml
 
 from pipelines.day import Day
 from pipelines.steps import publishing
-from pipelines.steps.contact_facts import contact_points
+from pipelines.steps.contact_facts import _planned, contact_points
 from pipelines.steps.decided import decided_columns, store_decided
 from pipelines.steps.deciding import decide_day
-from pipelines.steps.judging import evidence
+from pipelines.steps.judging import _plans, evidence
 from pipelines.steps.publishing import publish_day
 from puntual.errors import PublishError
-from puntual.paths import Home
+from puntual.paths import POLICIES, Home
+from puntual.snapshot import Snapshot
 
 LOADED = "_load_id, _source_row, _is_deleted"
 
@@ -229,6 +232,44 @@ def test_a_paused_template_goes_out_to_nobody_and_stops_what_was_written_with_it
     templates(day, "whatsapp,welcome,approved,green")
     decide_day(day)
     assert listed(day, "whatsapp").empty
+
+
+EXCLUSION = """
+id: CAMPAIGNS
+version: 2
+exclusions:
+  - {id: nobody_by_text, segments: [%s], channels: [sms, whatsapp], note: {es: "x", en: "x"}, sources: [board]}
+"""
+
+
+def test_what_a_campaign_holds_back_is_on_no_list_in_no_count_and_in_no_reserve(day: Day):
+    text = (POLICIES / "segments.yaml").read_text(encoding="utf-8")
+    codes = [one["code"] for one in yaml.safe_load(text)["sets"][0]["segments"]]
+    (day.home.policies / "campaigns.yaml").write_text(EXCLUSION % ", ".join(codes), encoding="utf-8")
+    assert not any(decide_day(day).checks.values())
+    decided = listed(day, "sms", "whatsapp")
+    where = {"as_of_date": day.as_of}
+    members = day.warehouse.read_table("decisions.campaign_members", where=where)
+    assert set(members.loc[members["customer_id"].isin(decided["customer_id"]), "suppressed_by"]) == {
+        "exclusion/nobody_by_text"
+    }
+    folder = Path(publish_day(day)["folder"])
+    everybody = pd.read_parquet(folder / "worklists" / "all.parquet")
+    assert len(everybody) and not set(everybody["channel_code"]) & {"sms", "whatsapp"}
+    assert not set(everybody["customer_id"]) & set(decided["customer_id"])
+    told = Snapshot.at(folder).manifest["summary"]
+    assert told["contacts_by_channel"]["sms"] == told["contacts_by_channel"]["whatsapp"] == 0
+    assert told["held_back_by_channel"] == decided["action"].value_counts().to_dict()
+    assert told["held_back_cost_amount"] == round(decided["contact_cost_amount"].sum(), 2)
+    assert told["contact_cost_amount"] == round(
+        (listed(day)["contact_cost_amount"].sum() - decided["contact_cost_amount"].sum()), 2
+    )
+    # the day after counts what was to be made, and no message that was not to be sent
+    after = replace(day, as_of=day.as_of + timedelta(days=1))
+    nothing = day.warehouse.read_table("marts.fct_interactions").iloc[:0]
+    for plans in (_planned(after, nothing), _plans(after)):
+        today = plans[pd.to_datetime(plans["planned_for"]) == pd.Timestamp(day.as_of)]
+        assert sorted(today["customer_id"]) == sorted(everybody["customer_id"])
 
 
 def test_a_second_contact_that_nobody_judged_is_judged_before_it_is_published(day: Day):

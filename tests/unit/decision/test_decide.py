@@ -16,6 +16,7 @@ from puntual.decision.arms import Arms
 from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.explore import Exploration
+from puntual.decision.facts import ContactFacts
 from puntual.decision.plan import propensity_of
 from puntual.decision.policies import Ladder, LadderStep, load_ladder
 from puntual.decision.scores import ladder_worth
@@ -24,6 +25,7 @@ from puntual.errors import RuleError
 from tests.unit.decision import worlds
 from tests.unit.decision.worlds import POLICIES, QUITO, TUESDAY, at
 
+TEMPLATE_COLUMNS = ["channel_code", "template_id", "status_code", "quality_code"]
 COSTS = {"call": 0.45, "ivr": 0.04, "whatsapp": 0.06, "sms": 0.03, "email": 0.004, "visit": 4.5}
 LIMITS = {"call": None, "ivr": 5, "whatsapp": 10, "sms": 10, "email": None, "visit": None}
 ZONES = ["Loja", "Manabí", "Quito"]
@@ -678,6 +680,11 @@ def test_what_a_source_tells_of_parties_and_places_is_decided_by_and_leaves_the_
         assert listed & {"EC-BASE/role", "EC-BASE/workplace"} == expected, name
         assert "EC-BASE/caller_id" in listed
         assert judged(found, inputs | {"contact_points": through}) == []
+    kept = ContactFacts(templates=pd.DataFrame([("whatsapp", "t", "approved", None)], columns=TEMPLATE_COLUMNS))
+    for facts, open_today in ((None, True), (ContactFacts(), True), (kept, False)):
+        listed = {entry["id"] for entry in run(inputs | {"facts": facts}).summary["rules_not_enforced"]}
+        assert ("CH-WHATSAPP/approved_template" in listed) == open_today
+        assert "CH-WHATSAPP/opt_out_path" in listed
     owes_nothing = people.assign(party_code=np.where(people.index % 2, "heir", None))
     found = run(inputs | {"customers": owes_nothing})
     chosen = found.decisions.loc[found.decisions["action"] != "none", "customer_id"]

@@ -20,7 +20,7 @@ from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.policies import PolicySet, load_policies
 from puntual.decision.rule_kinds import CHANNELS
 from puntual.decision.rules import evaluate
-from puntual.decision.sending import daily_room
+from puntual.decision.sending import daily_room, shared_limits
 from puntual.errors import RuleError
 from tests.property import rule_cases
 from tests.unit.decision import worlds
@@ -315,6 +315,22 @@ def test_the_tier_of_an_account_is_a_limit_of_the_list(tmp_path: Path):
     for listed, expected in ((two, {"OWN/tier"}), (two[:1], set())):
         found = checked(listed, who, through, past, rules, TUESDAY)
         assert {violation.rule_id for violation in found} == expected
+    # yesterday's list, of which nothing has come in yet: somebody else was to be written to, "x" was reached anyway
+    of_lists = pd.DataFrame({"customer_id": ["z", "x", "old", "called"], "loan_id": None}).assign(
+        channel_code=["whatsapp", "whatsapp", "whatsapp", "call"],
+        planned_for=pd.to_datetime(["2026-06-29", "2026-06-29", "2026-06-28", "2026-06-29"]),
+    )
+    assert daily_room({"whatsapp": None, "sms": 9}, past, planned=of_lists, **asked) == {"whatsapp": 0, "sms": 9}
+    wide = rule | {"id": "OWN/wide", "channels": ["whatsapp", "sms"]}
+    shared = load(own(tmp_path / "wide", wide))
+    given = {"policies": shared, "channels": ["whatsapp", "sms"], "as_of": TUESDAY, "timezone": worlds.QUITO}
+    assert [limit.count for limit in shared_limits(past, **given)] == [1]
+    assert [limit.count for limit in shared_limits(past, planned=of_lists, **given)] == [0]
+    found = checked(two[:1], who, through, past, rules, TUESDAY, facts=ContactFacts(planned=of_lists))
+    assert "OWN/tier" in {violation.rule_id for violation in found}
+    not_yesterday = ContactFacts(planned=of_lists[of_lists["customer_id"] != "z"])
+    found = checked(two[:1], who, through, past, rules, TUESDAY, facts=not_yesterday)
+    assert "OWN/tier" not in {violation.rule_id for violation in found}
 
 
 def test_a_dated_status_ends_on_its_last_day(tmp_path: Path):
@@ -428,7 +444,13 @@ def whole_night(rules: PolicySet, day: date) -> list[Violation]:
 
 
 def checked(
-    listed: pd.DataFrame, who: pd.DataFrame, through: pd.DataFrame, past: pd.DataFrame, rules: PolicySet, day: date
+    listed: pd.DataFrame,
+    who: pd.DataFrame,
+    through: pd.DataFrame,
+    past: pd.DataFrame,
+    rules: PolicySet,
+    day: date,
+    facts: ContactFacts | None = None,
 ) -> list[Violation]:
     """What the checker says of a list in Ecuador, in the strict reading."""
     return violations(
@@ -446,6 +468,7 @@ def checked(
         timezone=worlds.QUITO,
         reading="strict_default",
         as_of=day,
+        facts=facts,
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from puntual.decision.raw_events import RawEvents, RawVersions, newest, read_events, still_awaited
+from pipelines.steps.contact_facts import unconfirmed
+from puntual.decision.raw_events import RawEvents, RawVersions, agencies_of, newest, read_events, still_awaited
 from puntual.decision.raw_rules import differing_rule_files, find_rule_files
 from tests.unit.decision.worlds import POLICIES, QUITO, TUESDAY, at
 
@@ -222,7 +223,39 @@ def test_plans_are_awaited_until_a_later_day_has_come_in_through_their_channel()
             {"occurred_at": at("2026-06-30 10:00"), "channel": "sms", "direction": "inbound"},
         )
     )
-    assert still_awaited(plans, came.interactions)["customer_id"].tolist() == ["b", "c", "d"]
+    nobody = plans.assign(collector_id=None)
+    assert still_awaited(nobody, came.interactions, {})["customer_id"].tolist() == ["b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("maker", "awaited"),
+    [
+        ("own", ["north", "south", "text"]),
+        (None, ["north", "south", "text"]),
+        ("somebody else", ["north", "south", "text"]),
+        ("n2", ["own", "south", "text"]),
+        ("s1", ["own", "north", "text"]),
+    ],
+)
+def test_engine_and_checker_settle_a_call_by_who_hands_over_the_file(maker: str | None, awaited: list[str]):
+    """Own people are one source, each agency another; a text message is settled by its channel alone."""
+    plans = pd.DataFrame(
+        [("own", "call", "own"), ("north", "call", "n1"), ("south", "call", "s1"), ("text", "sms", None)],
+        columns=["customer_id", "channel_code", "collector_id"],
+    ).assign(loan_id=None, planned_for=pd.Timestamp("2026-06-29"))
+    came = read(({"occurred_at": at("2026-06-30 10:00"), "customer_id": "z", "collector_id": maker},)).interactions
+    team = [("own", "internal", None), ("n1", "agency", "North"), ("n2", "agency", "North"), ("s1", "agency", None)]
+    raw = versions(
+        *({"collector_id": who, "kind": kind, "agency": name} for who, kind, name in team),
+        key="collector_id",
+        columns="kind agency",
+    )
+    assert still_awaited(plans, came, agencies_of(raw))["customer_id"].tolist() == awaited
+    mart = pd.DataFrame(team, columns=["collector_id", "kind_code", "agency"])
+    assert unconfirmed(plans, came, mart)["customer_id"].tolist() == awaited
+    texted = came.assign(channel_code="sms", collector_id="n1")
+    for found in (still_awaited(plans, texted, agencies_of(raw)), unconfirmed(plans, texted, mart)):
+        assert found["customer_id"].tolist() == ["own", "north", "south"]
 
 
 # ------------------------------------------------------------------------------------------------- rule files

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from puntual.campaigns.plan import CampaignPlan, Costs, plan_campaigns
 from puntual.campaigns.registry import load_campaigns
 from puntual.campaigns.variables import Manner
 from puntual.errors import RuleError
-from puntual.lists.campaigns import PREVIEWS, with_campaign_files, write_campaigns, write_previews
+from puntual.lists.campaigns import PREVIEWS, going_out, write_campaigns, write_previews
 from puntual.lists.files import csv_text, harmless
 from puntual.lists.rows import WORKLIST_COLUMNS, ListSettings, contact_rows, file_stem, masked_worklist
 from puntual.lists.texts import load_reason_texts, reason_sentences, texts
@@ -225,7 +226,7 @@ def campaigns_of(day: dict[str, Any], language: str = "es") -> CampaignPlan:
 def test_a_campaign_writes_what_it_sends_and_what_it_holds_back(day: dict[str, Any], tmp_path: Path):
     outcome, plan = day["outcome"], campaigns_of(day)
     assert plan.problems() == []
-    rows = with_campaign_files(rows_of(day, SPANISH), plan)
+    rows = going_out(rows_of(day, SPANISH), plan)
     written = write_campaigns(plan, rows, outcome.details, tmp_path, SPANISH, CAMPAIGNS, TUESDAY)
     counts = plan.counts.set_index("campaign_id")
     for channel in ("ivr", "whatsapp", "sms", "email"):
@@ -258,11 +259,28 @@ def test_a_campaign_writes_what_it_sends_and_what_it_holds_back(day: dict[str, A
     assert named == ["campaigns/rest_sms.csv"]
 
 
+def test_what_a_campaign_holds_back_is_on_no_list(day: dict[str, Any], tmp_path: Path):
+    plan, rows = campaigns_of(day), rows_of(day, SPANISH)
+    texts_sent = rows[rows["channel_code"] == "sms"]
+    kept = texts_sent["customer_id"].iloc[0]
+    members = plan.members.assign(is_sent=plan.members["is_sent"] & (plan.members["customer_id"] != kept))
+    call = texts_sent.iloc[[0]].assign(channel_code="call", rank=99, file="worklists/g0.xlsx", row_id="x")
+    out = going_out(pd.concat([rows, call], ignore_index=True), replace(plan, members=members))
+    assert len(out) == len(rows)
+    # the call of the member whose message is held back is made
+    assert out.loc[out["customer_id"] == kept, "channel_code"].tolist() == ["call"]
+    assert out["file"].notna().all()
+    write_worklists(out, tmp_path, SPANISH, TUESDAY)
+    table = pd.read_parquet(tmp_path / "worklists" / "all.parquet")
+    assert (kept, "sms") not in set(zip(table["customer_id"], table["channel_code"], strict=True))
+    assert len(read_csv(tmp_path / "worklists" / "all.csv", ";")) == len(out)
+
+
 def test_a_member_who_is_called_too_gets_the_message_once_and_to_its_own_number(day: dict[str, Any], tmp_path: Path):
     plan, rows = campaigns_of(day), rows_of(day, SPANISH)
     message = rows[rows["channel_code"] == "whatsapp"].iloc[[0]]
     call = message.assign(channel_code="call", contact_value="+593911111111", rank=99, file="worklists/g0.xlsx")
-    both = with_campaign_files(pd.concat([call, rows], ignore_index=True), plan)
+    both = going_out(pd.concat([call, rows], ignore_index=True), plan)
     write_campaigns(plan, both, day["outcome"].details, tmp_path, SPANISH, CAMPAIGNS, TUESDAY)
     sent = pd.read_parquet(tmp_path / "campaigns" / "rest_whatsapp.parquet")
     mine = sent[sent["customer_id"] == message["customer_id"].iloc[0]]
