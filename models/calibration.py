@@ -2,7 +2,7 @@
 
 Four kinds, from stiff to free: a line in log odds (Platt), a line at either end (beta calibration: Kull, Silva Filho
 and Flach, 2017), a rising spline, and the knots of isotonic regression. Which one is used is decided by log loss on
-people whom the map did not see. A map is stored as a small JSON object.
+later dates of people whom the map did not see. A map is stored as a small JSON object.
 """
 
 from __future__ import annotations
@@ -196,23 +196,46 @@ FITS: dict[str, Callable[[np.ndarray, np.ndarray], Calibration]] = {
 
 
 def choose_calibration(
-    score: np.ndarray, outcome: np.ndarray, fold: np.ndarray, *, least_events: int = 200
+    score: np.ndarray,
+    outcome: np.ndarray,
+    fold: np.ndarray,
+    *,
+    dates: np.ndarray | None = None,
+    least_events: int = 200,
 ) -> tuple[Calibration, dict[str, float]]:
-    """The kind with the smaller log loss on people it did not see, refitted on all rows, and the log loss of each kind.
+    """The kind with the smaller log loss on later rows of other people, refitted on all rows, and each kind's log loss.
+
+    Fitted on the earlier half of the dates without a fold of members, a kind is judged by that fold on the later half:
+    a bend that was there on some dates only is no reason to bend. Without ``dates``, with a single one, or with fewer
+    than a quarter of ``least_events`` events (or rows without one) in a half, members alone are kept apart.
 
     Bends need events to stand on: with fewer than ``least_events`` the line is taken without a contest.
     """
     if min(outcome.sum(), len(outcome) - outcome.sum()) < least_events:
         return fit_platt(score, outcome), {}
+    learns, judges = _halves(outcome, dates, least_events / 4)
     losses: dict[str, float] = {}
     for kind, fit in FITS.items():
-        held_out = np.empty(len(score))
-        for part in np.unique(fold):
-            here = fold == part
-            held_out[here] = fit(score[~here], outcome[~here]).apply(score[here])
-        losses[kind] = log_loss(outcome, held_out)
+        held_out = np.full(len(score), np.nan)
+        for part in np.unique(fold[judges]):
+            learn, judge = learns & (fold != part), judges & (fold == part)
+            held_out[judge] = fit(score[learn], outcome[learn]).apply(score[judge])
+        losses[kind] = log_loss(outcome[judges], held_out[judges])
     best = min(losses, key=lambda kind: losses[kind])
     return FITS[best](score, outcome), losses
+
+
+def _halves(outcome: np.ndarray, dates: np.ndarray | None, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows the kinds are fitted on and which they are judged by; all of them where time cannot part them."""
+    everything = np.ones(len(outcome), dtype=bool)
+    days = np.unique(dates) if dates is not None else np.zeros(0)
+    if dates is None or len(days) < 2:
+        return everything, everything
+    later = np.asarray(dates >= days[(len(days) + 1) // 2])
+    for half in (later, ~later):
+        if min(outcome[half].sum(), half.sum() - outcome[half].sum()) < least:
+            return everything, everything
+    return ~later, later
 
 
 def _gathered(score: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -224,7 +224,9 @@ def fit_boosted(
     2. Two boosters, each on half of the members, score the other half: scores of people whom the trees did not see.
     3. The season of what these scores leave over is added. Arrears and missed payments tell of the season that has
        been, the outcome of the one to come: trees on them undo a part of the season, and more than that.
-    4. The calibration is chosen and fitted on the newest third of the dates, at the present level of the economy.
+    4. The kind of calibration is chosen on the newest third of the dates in the order of time: fitted on the earlier
+       half of them, judged on the later half by other members. The chosen kind is then fitted on all of that third, at
+       the present level of the economy.
     5. The trees are grown again on everything, on top of the first season.
     """
     days = np.sort(part.dates.unique())
@@ -248,7 +250,10 @@ def fit_boosted(
     score += left.log_odds(part.day_of_year)
     here = np.flatnonzero(~np.isnan(score) & part.dates.isin(newest).to_numpy())
     calibration, losses = choose_calibration(
-        score[here], part.outcome[here], member_fold(part.members.iloc[here], 5, salt=2)
+        score[here],
+        part.outcome[here],
+        member_fold(part.members.iloc[here], 5, salt=2),
+        dates=part.dates.to_numpy()[here],
     )
     trees = _grow(part, binned, shift, grown, settings, seed=seed)
     season = season + left

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from models.calibration import FITS, Calibration, choose_calibration, fit_beta, fit_isotonic, fit_platt, fit_spline
-from models.metrics import ece
+from models.metrics import ece, log_loss
 
 KINDS = sorted(FITS)
 
@@ -146,6 +146,49 @@ def test_beta_or_spline_is_chosen_when_the_ends_differ() -> None:
     found, losses = choose_calibration(score, y, random.integers(0, 5, len(score)))
     assert found.kind in {"beta", "spline"}
     assert losses["beta"] < losses["platt"]
+
+
+def _bent_at_first(rows: int = 40_000) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A step on the earlier three of six dates; a plain line on the later three."""
+    random = np.random.default_rng(4)
+    score, dates = random.uniform(-3, 3, rows), np.arange(rows) % 6
+    step, line = np.where(score > 0, 0.75, 0.1), expit(score - 0.3)
+    y = (random.random(rows) < np.where(dates < 3, step, line)).astype(float)
+    return score, y, random.integers(0, 5, rows), dates
+
+
+def test_a_bend_of_the_earlier_dates_alone_is_not_chosen() -> None:
+    score, y, fold, dates = _bent_at_first()
+    bent, mixed = choose_calibration(score, y, fold)
+    straight, in_time = choose_calibration(score, y, fold, dates=dates)
+    # Over all dates the step is half true, so people alone choose to bend; later dates show that it has gone.
+    assert bent.kind != "platt"
+    assert straight.kind == "platt" == min(in_time, key=lambda kind: in_time[kind])
+    assert mixed["isotonic"] < mixed["platt"]
+    # The chosen kind is fitted on all of the dates.
+    assert straight == fit_platt(score, y)
+
+
+def test_the_kind_is_judged_on_the_later_dates_by_other_people() -> None:
+    score, y, fold, dates = _bent_at_first(6_000)
+    _, losses = choose_calibration(score, y, fold, dates=dates)
+    held_out = np.empty(len(score))
+    for part in range(5):
+        held_out[fold == part] = fit_beta(score[(fold != part) & (dates < 3)], y[(fold != part) & (dates < 3)]).apply(
+            score[fold == part]
+        )
+    assert losses["beta"] == pytest.approx(log_loss(y[dates >= 3], held_out[dates >= 3]))
+    # Only the order of the halves counts.
+    assert choose_calibration(score, y, fold, dates=np.where(dates < 3, 0, 1))[1] == losses
+
+
+def test_members_alone_choose_where_time_cannot_part_them() -> None:
+    score, y, fold, _ = _bent_at_first(6_000)
+    alone = choose_calibration(score, y, fold)
+    assert choose_calibration(score, y, fold, dates=np.zeros(6_000)) == alone
+    few = np.ones(6_000)
+    few[:60] = 0  # the earlier date has fewer than fifty events
+    assert choose_calibration(score, y, fold, dates=few) == alone
 
 
 def test_few_events_take_the_line() -> None:
