@@ -219,6 +219,7 @@ def _customers(history: History) -> pa.Table:
             "full_name": pa.array(people.names, pa.string()),
             "birth_date": days(people.birth_day),
             "gender": chosen(("F", "M"), np.where(people.woman, 0, 1)),
+            "marital_state": nothing(n),
             "province": chosen([row[0] for row in PROVINCES], people.province),
             "city": chosen(flat_city, people.province * 2 + ~people.urban),
             "urban": pa.array(people.urban),

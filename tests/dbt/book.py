@@ -265,7 +265,7 @@ def nasty_cases(book: Book) -> None:
         loan = case(f"many-{letter}", customer="C-many", product=None, collateral=None, branch_id=None)
         book.pay(loan, first, paid)
     # Two loans that tie in everything but the key.
-    book.customer("C-tie")
+    book.customer("C-tie", marital_state="soltero")
     case("tie-b", customer="C-tie")
     case("tie-a", customer="C-tie")
 

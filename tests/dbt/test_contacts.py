@@ -159,3 +159,8 @@ def test_the_mart_has_what_the_source_tells_of_a_contact_point_and_no_more(on_du
     assert (theirs["party_code"], theirs["place_code"], theirs["is_valid"]) == ("reference", None, True)
     assert on_duckdb.row("marts.dim_contact_points", contact_point_id="T3")["has_consent"] is None
     assert on_duckdb.row("marts.dim_customers", customer_id="C-tie")["party_code"] is None
+
+
+def test_the_mart_has_marital_state_as_it_is_delivered(on_duckdb: Built) -> None:
+    assert on_duckdb.row("marts.dim_customers", customer_id="C-tie")["marital_state"] == "soltero"
+    assert on_duckdb.row("marts.dim_customers", customer_id="X001")["marital_state"] is None

@@ -231,6 +231,7 @@ def test_the_star_has_no_personal_data() -> None:
         "national_id",
         "birth_date",
         "gender",
+        "marital_state",
         "city",
         "occupation",
         "monthly_income_amount",

@@ -4,6 +4,7 @@ select
     national_id,
     birth_date,
     gender,
+    marital_state,
     province,
     city,
     coalesce(is_urban, false) as is_urban,

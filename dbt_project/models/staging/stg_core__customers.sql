@@ -8,6 +8,7 @@
     'full_name',
     'birth_date',
     'gender',
+    'marital_state',
     'province',
     'city',
     'urban as is_urban',
