@@ -22,7 +22,15 @@ OWN_FOLDER = "models"
 """Within the institution's folder of policies."""
 
 Measure = Literal[
-    "psi_score", "psi_feature", "missing_share_jump", "mean_score_ratio", "ece", "calibration_slope", "auc_drop"
+    "psi_score",
+    "psi_feature",
+    "new_level_share",
+    "missing_share_jump",
+    "mean_score_ratio",
+    "ece",
+    "calibration_slope",
+    "auc_drop",
+    "challenger_log_loss",
 ]
 
 

@@ -6,6 +6,7 @@ Intervals come from resampling members, not rows: the rows of one person say the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -275,8 +276,55 @@ def stability_index(
     0.0
     """
     edges = np.asarray(reference["edges"], dtype=float)
-    before = np.asarray(reference["counts"], dtype=float) + 0.5
-    after = _counts(np.asarray(actual, dtype=float), edges, weight) + 0.5
+    after = _counts(np.asarray(actual, dtype=float), edges, weight)
+    return _index_of(np.asarray(reference["counts"], dtype=float), after)
+
+
+def reference_levels(texts: pd.Series, *, least_rows: int = 50, most: int = 500) -> dict[str, list[Any]]:
+    """The levels of a text column for a later :func:`level_stability` and :func:`new_level_share`.
+
+    ``levels`` are the texts that at least ``least_rows`` rows carry, sorted, ``rare`` the others that were seen, at
+    most ``most`` of them; ``counts`` are the rows without a text, those of rarer texts, then those of each level.
+    """
+    found = texts.dropna().astype(str).value_counts()
+    levels = sorted(found.index[found >= least_rows])
+    rare = found.drop(levels)
+    counts = [float(texts.isna().sum()), float(rare.sum()), *(float(found[level]) for level in levels)]
+    return {"levels": levels, "rare": sorted(rare.index[:most]), "counts": counts}
+
+
+def level_stability(
+    reference: Mapping[str, Sequence[Any]], actual: pd.Series, weight: np.ndarray | None = None
+) -> float:
+    """Population stability index over the levels of :func:`reference_levels`, all other texts, and missing ones.
+
+    >>> learnt = pd.Series(["a"] * 60 + ["b"] * 60 + [None])
+    >>> level_stability(reference_levels(learnt), learnt)
+    0.0
+    >>> level_stability(reference_levels(learnt), pd.Series(["a"] * 60 + ["new"] * 60)) > 0.25
+    True
+    """
+    levels = list(reference["levels"])
+    code = pd.Index(levels, dtype=object).get_indexer(actual.astype(object).where(actual.isna(), actual.astype(str)))
+    place = np.where(actual.isna().to_numpy(), 0, code + 2)
+    before = np.asarray(reference["counts"], dtype=float)
+    after = np.bincount(place, weights=weight, minlength=len(levels) + 2).astype(float)
+    return _index_of(before, after)
+
+
+def new_level_share(reference: Mapping[str, Sequence[Any]], actual: pd.Series) -> float:
+    """Share of rows whose text was on no row of the reference, rare texts that were seen aside; missing is none.
+
+    Where the reference saw more rare texts than it names, the rarest cannot be told from new ones.
+    """
+    known = {*reference["levels"], *reference["rare"]}
+    texts = actual.dropna().astype(str)
+    return float((~texts.isin(known)).sum() / max(len(actual), 1))
+
+
+def _index_of(before: np.ndarray, after: np.ndarray) -> float:
+    """Stability index of two counts over the same groups, each raised by half a row."""
+    before, after = before + 0.5, after + 0.5
     before, after = before / before.sum(), after / after.sum()
     return float(((after - before) * np.log(after / before)).sum())
 

@@ -15,9 +15,12 @@ import pandas as pd
 from models.features import FeatureSpec, encode
 from models.metrics import (
     ece_interval,
+    level_stability,
     metrics_with_interval,
+    new_level_share,
     quality,
     reference_bins,
+    reference_levels,
     slope_interval,
     stability_index,
 )
@@ -40,12 +43,26 @@ QUALITY_CODES = {
 _NOT_COMPARED = {"day_of_month", "day_of_year"}
 
 
-def reference_of(spec: FeatureSpec, matrix: np.ndarray) -> dict[str, dict[str, list[float]]]:
-    """Groups of every number of the encoded features, categories left out and days of the calendar too."""
+def reference_of(spec: FeatureSpec, matrix: np.ndarray, texts: pd.DataFrame | None = None) -> dict[str, dict[str, Any]]:
+    """Groups of every number of the encoded features, days of the calendar left out, and the levels of every category.
+
+    Levels are read from ``texts``, rows of the table before encoding: a code tells a missing text from a rare one no
+    more. Without ``texts`` categories are left out.
+    """
     skipped = set(spec.category_names) | _NOT_COMPARED
-    return {
-        name: reference_bins(matrix[:, place]) for place, name in enumerate(spec.feature_names) if name not in skipped
+    found: dict[str, dict[str, Any]] = {
+        name: dict(reference_bins(matrix[:, place]))
+        for place, name in enumerate(spec.feature_names)
+        if name not in skipped
     }
+    if texts is not None:
+        found |= {name: reference_levels(texts[name]) for name in spec.category_names}
+    return found
+
+
+def _feature_index(reference: Mapping[str, Any], encoded: np.ndarray, texts: pd.Series) -> float:
+    """Stability index of one feature: of its levels when the reference knows them, else of its numbers."""
+    return level_stability(reference, texts) if "levels" in reference else stability_index(reference, encoded)
 
 
 def model_quality(
@@ -77,7 +94,9 @@ def drift(
     categories: Mapping[str, list[str]],
     score: np.ndarray | None,
 ) -> None:
-    """K88: stability index of every number of the features, and of the score, against the rows learnt from.
+    """K88: stability index of every feature, and of the score, against the rows learnt from.
+
+    A reference of an older release has no levels of categories; these are then left out.
 
     ``<model>`` alone is the largest of the features; ``<model>|<feature>`` and ``<model>|score`` are the single ones.
     """
@@ -85,7 +104,7 @@ def drift(
         return
     matrix = encode(spec, features, dict(categories))
     found = {
-        name: stability_index(reference[name], matrix[:, place])
+        name: _feature_index(reference[name], matrix[:, place], features[name])
         for place, name in enumerate(spec.feature_names)
         if name in reference
     }
@@ -106,9 +125,13 @@ def risk_measures(
 ) -> list[Measured]:
     """What today's rows and scores say about a risk model: measure, feature and value, for the limits of the model.
 
-    1. ``psi_score`` and ``psi_feature``: stability index against the rows learnt from.
-    2. ``missing_share_jump``: a feature's share of missing values today less that of the rows learnt from.
-    3. ``mean_score_ratio``: today's mean score over that of the rows learnt from.
+    1. ``psi_score`` and ``psi_feature``: stability index against the rows learnt from; of a category over its levels,
+       all other texts and missing ones.
+    2. ``new_level_share``: of a category, the share of rows whose text was on no row learnt from.
+    3. ``missing_share_jump``: a feature's share of missing values today less that of the rows learnt from.
+    4. ``mean_score_ratio``: today's mean score over that of the rows learnt from.
+
+    A reference of an older release has no levels of categories, and says nothing of them.
     """
     if not reference or features.empty:
         return []
@@ -118,8 +141,12 @@ def risk_measures(
         if name not in reference:
             continue
         counts = np.asarray(reference[name]["counts"], dtype=float)
-        missing = float(np.isnan(matrix[:, place]).mean()) - float(counts[0] / max(counts.sum(), 1.0))
-        found.append(("psi_feature", name, stability_index(reference[name], matrix[:, place])))
+        is_category = "levels" in reference[name]
+        empty = features[name].isna().to_numpy() if is_category else np.isnan(matrix[:, place])
+        missing = float(empty.mean()) - float(counts[0] / max(counts.sum(), 1.0))
+        found.append(("psi_feature", name, _feature_index(reference[name], matrix[:, place], features[name])))
+        if is_category:
+            found.append(("new_level_share", name, new_level_share(reference[name], features[name])))
         found.append(("missing_share_jump", name, missing))
     if "score" in reference:
         found.append(("psi_score", None, stability_index(reference["score"], score)))

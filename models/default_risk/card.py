@@ -60,7 +60,7 @@ def build_card(
             )
             entry["backtest"] = backtest(part, binned, booster, model.settings, fit=fit, seed=seed)
             entry["features"] = _shapes(target, part, binned, model.settings.n_jobs)
-            entry["reference"] = _reference(target, part, binned)
+            entry["reference"] = _reference(target, part, table, binned)
         targets[name] = entry
     return {
         "model": model.name,
@@ -70,7 +70,9 @@ def build_card(
         "feature_count": len(LOAN_FEATURES.features),
         "protected_attributes_used": [],
         "protected_attributes_reported": [
-            name for name in PROTECTED_COLUMNS if people is not None and name in people.columns
+            name
+            for name in PROTECTED_COLUMNS
+            if people is not None and name in people.columns and people[name].notna().any()
         ],
         "past_threshold": "Loans at or past the threshold get probability 1; nothing is learnt from them.",
         "metrics": {name: headline(entry) for name, entry in targets.items()},
@@ -84,13 +86,16 @@ def headline(entry: dict[str, Any]) -> dict[str, float]:
     return {name: round(measured[name]["value"], 4) for name in ("auc", "brier", "ece") if name in measured}
 
 
-def _reference(target: BoostedTarget, part: TargetRows, binned: BinnedMatrix) -> dict[str, Any]:
-    """What the learnt rows looked like: groups of every number and of the score, for the stability of later dates."""
+def _reference(target: BoostedTarget, part: TargetRows, table: pd.DataFrame, binned: BinnedMatrix) -> dict[str, Any]:
+    """What the learnt rows looked like: groups of every number and of the score, for the stability of later dates.
+
+    Levels of categories are those of all rows: a level is new only when no row carried it.
+    """
     random = np.random.default_rng(0)
     places = np.sort(random.choice(len(part.rows), min(REFERENCE_ROWS, len(part.rows)), replace=False))
     some = part.take(places)
     rows = binned.matrix[some.rows]
-    found = reference_of(LOAN_FEATURES, rows)
+    found = reference_of(LOAN_FEATURES, rows, table.iloc[part.rows])
     score = target.probability(rows, some.past_due_days, some.day_of_year)
     return found | {"score": reference_bins(score) | {"mean": float(score.mean())}}
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from models import cards
 from models.charts import COLOURS, GREY, LINE, RED, Plot, bar_chart, interval_chart, line_chart
+from models.features import LOAN_FEATURES
 from models.limits import SHIPPED
 from models.willingness.card import WILLINGNESS_CAVEAT
 from puntual.strict import Words
@@ -299,7 +300,8 @@ def _ratio_row(row: Mapping[str, Any]) -> tuple[str, float, float, float, bool]:
 
 def _stability(page: cards.Page, rows: Sequence[Mapping[str, Any]], *, most: int = 12) -> None:
     page.subheading("Estabilidad", "Stability")
-    shown = sorted(rows, key=lambda row: row["name"] != "score")[:most]
+    ordered = sorted(rows, key=lambda row: row["name"] != "score")
+    shown = ordered[:most] + [row for row in ordered[most:] if row["name"] in LOAN_FEATURES.category_names]
     moved = [_named(row["name"]) for row in rows if row["verdict"] == "moved"]
     page.picture(
         "Índice de estabilidad (PSI): lo aprendido frente a lo juzgado",
@@ -310,9 +312,9 @@ def _stability(page: cards.Page, rows: Sequence[Mapping[str, Any]], *, most: int
     )
     page.text(
         "Hasta 0,1 estable; hasta 0,25, vigilar; más allá, se movió: esas variables ya no se ven como cuando se "
-        "aprendió.",
+        "aprendió. De un texto, sobre sus valores, los demás valores y los que faltan.",
         "Up to 0.1 stable; up to 0.25, watch; beyond, it moved: these features no longer look as when they were "
-        "learnt.",
+        "learnt. Of a text it is over its levels, all other texts and missing ones.",
     )
     page.table(
         ["Variable / Feature", "PSI", ""],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +20,11 @@ from models.metrics import (
     calibration_table,
     compared_with_interval,
     interval_of,
+    level_stability,
     member_weights,
     quality,
     reference_bins,
+    reference_levels,
     stability_index,
 )
 from models.scorecard import Scorecard, default_lightgbm, past_due_curve
@@ -125,7 +128,7 @@ def compare(
         "lift": {name: lift_curve(test.outcome, score) for name, score in judged.scores.items()},
         "pr_auc": {name: average_precision(test.outcome, score) for name, score in judged.scores.items()},
         "segments": _segments(judged, table, segments, draws=draws, seed=seed),
-        "stability": _stability(learn, judged, binned, model, seed=seed),
+        "stability": _stability(learn, judged, table, binned, model, seed=seed),
         "disparity": disparity_report(judged, people, draws=draws, seed=seed),
     }
 
@@ -252,9 +255,12 @@ def _segments(
 
 
 def _stability(
-    learn: TargetRows, judged: Judged, binned: BinnedMatrix, model: Any, *, seed: int
+    learn: TargetRows, judged: Judged, table: pd.DataFrame, binned: BinnedMatrix, model: Any, *, seed: int
 ) -> list[dict[str, Any]]:
-    """Stability index of the score and of every number, learnt rows against judged rows, most moved first."""
+    """Stability index of the score and of every feature, learnt rows against judged rows, most moved first.
+
+    That of a category is over its levels, all other texts and missing ones.
+    """
     random = np.random.default_rng(seed)
     before = learn.take(np.sort(random.choice(len(learn.rows), min(STABILITY_ROWS, len(learn.rows)), replace=False)))
     count = len(judged.test.rows)
@@ -269,11 +275,16 @@ def _stability(
     score = model.probability(old, before.past_due_days, before.day_of_year)
     columns = {"score": (score, judged.scores["puntual"][places])} | columns
     weights = list(member_weights(judged.members[places], draws=STABILITY_DRAWS, seed=seed))
-    found = []
+    measures: dict[str, Callable[[np.ndarray | None], float]] = {}
     for name, (reference, now) in columns.items():
-        bins = reference_bins(reference)
-        value = stability_index(bins, now)
-        spread = float(np.std([stability_index(bins, now, weight) for weight in weights])) if weights else 0.0
+        measures[name] = partial(stability_index, reference_bins(reference), now)
+    for name in LOAN_FEATURES.category_names:
+        levels = reference_levels(table[name].iloc[before.rows])
+        measures[name] = partial(level_stability, levels, table[name].iloc[judged.test.rows[places]])
+    found = []
+    for name, measure in measures.items():
+        value = measure(None)
+        spread = float(np.std([measure(weight) for weight in weights])) if weights else 0.0
         psi = {"value": value, "low": max(0.0, value - 1.96 * spread), "high": value + 1.96 * spread}
         found.append({"name": name, "psi": psi, "verdict": stability_verdict(value)})
     return sorted(found, key=lambda row: (-row["psi"]["value"], row["name"]))
@@ -293,7 +304,7 @@ def disparity_report(
     known = people.drop_duplicates("customer_id").set_index("customer_id").reindex(judged.members)
     groups: dict[str, np.ndarray] = {}
     for name in PROTECTED_COLUMNS:
-        if name not in known.columns:
+        if name not in known.columns or people[name].isna().all():
             continue
         if name == "birth_date":
             groups["age_group"] = age_groups(

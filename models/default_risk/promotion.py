@@ -3,25 +3,29 @@
 1. Without a champion the first model is put to use, and likewise when the champion no longer fits the columns.
 2. A model that stands on more (trees before a curve, a curve before the written prior) replaces one that stands on
 less, and never the other way round; of two without trees the newer one is used.
-3. A champion that was trained on the same date gives way: its data were corrected. One as old as ``max_age_days`` is
-   replaced.
-4. Otherwise both are judged on the newest dates that matured since the champion was trained. In the challenger's place
-   stands its twin: today's training on every date before those judged. It knows the dates that matured between the
+3. Both are judged on the newest dates that matured since the champion was trained. In the challenger's place stands its
+   twin: today's training on every date before those judged. It knows the dates that matured between the
    champion's training and those judged, which the frozen champion does not; that is what a newer model is for. The
    labels of neighbouring dates share most of their window, so each half of the members is judged by a twin that learnt
    from the other half: nobody is recognized. The champion has met the members: what is uncertain counts for it.
-5. A champion whose calibration error is surely above ``max_ece`` there is replaced.
-6. A twin that is surely worse at early warning keeps the champion in use.
-7. A twin with less log loss of default, by the paired interval (``certain``) or by the estimate (``likely``), wins.
-8. A champion of at least ``prefer_newer_after_days`` gives way to an equal: a twin that is not surely worse and whose
+4. A twin whose log loss of default is surely above the champion's, by the whole paired interval, blocks the challenger
+   whatever the champion's age or calibration (``surely_worse``). It is an alarm: something in the newer data or
+   training is wrong, and the reason says what to do.
+5. A champion that was trained on the same date gives way: its data were corrected, and nothing has matured since. One
+   as old as ``max_age_days`` is replaced.
+6. A champion whose calibration error is surely above ``max_ece`` there is replaced.
+7. A twin that is surely worse at early warning keeps the champion in use.
+8. A twin with less log loss of default, by the paired interval (``certain``) or by the estimate (``likely``), wins.
+9. A champion of at least ``prefer_newer_after_days`` gives way to an equal: a twin that is not surely worse and whose
    log loss is at most the share ``tolerance`` above the champion's.
-9. In every other case the champion stays.
+10. In every other case the champion stays.
 
 The limits are data: ``data/models/default_risk.yaml``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -107,6 +111,18 @@ def matured_evidence(
         for target in TARGETS
     }
     return replace(found["default"], early_warning=found["early_warning"])
+
+
+def challenger_measures(code: str, evidence: Mapping[str, Any] | None) -> list[tuple[str, str | None, float]]:
+    """For the limits of the model: the least excess of log loss of a challenger that was refused as surely worse.
+
+    Args:
+        code: the branch of the rule, from the card's ``promotion``.
+        evidence: beside it.
+    """
+    if code != "surely_worse" or not evidence:
+        return []
+    return [("challenger_log_loss", None, float(evidence["difference"]["log_loss"]["low"]))]
 
 
 def judged_dates(part: TargetRows, trained_as_of: date, least_events: int) -> np.ndarray:
@@ -210,12 +226,16 @@ def decide(
             "It stands on more matured data than the one before.",
         )
     age = (as_of - champion.trained_as_of).days
+    worse = _surely_worse(evidence)
+    if worse is not None:
+        return worse
     if age <= 0:
         return Verdict(
             True,
             "same_date",
             "Se entrenó de nuevo con los datos de la misma fecha.",
             "It was trained again on the data of the same date.",
+            evidence,
         )
     if age >= rule.max_age_days:
         return Verdict(
@@ -237,6 +257,25 @@ def decide(
             evidence,
         )
     return _compared(evidence, rule, age)
+
+
+def _surely_worse(evidence: Evidence | None) -> Verdict | None:
+    """The refusal of a twin that is worse by the whole interval; None where it is not, or nothing tells."""
+    less = evidence.difference.get("log_loss") if evidence else None
+    if evidence is None or less is None or less["low"] <= 0:
+        return None
+    es, en = _interval(less)
+    return Verdict(
+        False,
+        "surely_worse",
+        f"Es peor con seguridad en datos que ninguno había visto: diferencia de log loss {es}; el actual sigue, tenga "
+        "la edad que tenga. Revise qué cambió en los datos desde que se entrenó el actual (extracción, fechas, mora) y "
+        "las alarmas de variables; corríjalo y entrene de nuevo, o apruebe el nuevo a mano con su motivo.",
+        f"It is surely worse on data that neither had seen: difference of log loss {en}; the present one stays, "
+        "whatever its age. See what changed in the data since the present one was trained (extract, dates, arrears) "
+        "and the alarms of features; mend it and train again, or approve the new one by hand with its reason.",
+        evidence,
+    )
 
 
 def _compared(evidence: Evidence, rule: PromotionRule, age: int) -> Verdict:

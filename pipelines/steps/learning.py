@@ -104,7 +104,7 @@ def _risk_verdict(
         return decide(model.kind, None, None, rule, as_of=day.as_of, fits=fits)
     champion: DefaultRiskModel = day.registry.load(RISK_MODEL, row["version"])
     evidence = None
-    if model.kind == champion.kind == "boosted" and champion.trained_as_of < day.as_of:
+    if model.kind == champion.kind == "boosted":
         evidence = matured_evidence(
             champion,
             feature_rows(day, LOAN_FEATURES, "is_risk_training", champion.willingness_version),

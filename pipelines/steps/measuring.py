@@ -8,9 +8,18 @@ from typing import Any
 
 import pandas as pd
 
+from models.default_risk.promotion import challenger_measures
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
 from models.limits import Alarm, alarms, load_limits
-from models.monitoring import QUALITY_CODES, drift, matured_measures, model_quality, plan_value, risk_measures
+from models.monitoring import (
+    QUALITY_CODES,
+    Measured,
+    drift,
+    matured_measures,
+    model_quality,
+    plan_value,
+    risk_measures,
+)
 from pipelines.day import Day
 from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL, champion
 from pipelines.steps.decided import decided_columns, store_decided
@@ -251,8 +260,18 @@ def _measure_default_risk(values: KpiValues, day: Day, found: list[Alarm]) -> bo
     score = scores["default_probability"].reindex(features["loan_id"]).to_numpy(dtype=float)
     drift(values, RISK_MODEL, reference, LOAN_FEATURES, features, model.categories, score)
     today = risk_measures(reference, LOAN_FEATURES, features, model.categories, score)
-    found += alarms(limits, RISK_MODEL, "default", today)
+    found += alarms(limits, RISK_MODEL, "default", [*today, *_refused_challenger(day)])
     return said
+
+
+def _refused_challenger(day: Day) -> list[Measured]:
+    """How much worse the newest training is, when the rule refused it as surely worse; nothing otherwise."""
+    trained = [row for row in day.registry.list(RISK_MODEL) if row["trained_as_of"] <= day.as_of.isoformat()]
+    if not trained:
+        return []
+    newest = max(trained, key=lambda row: row["trained_as_of"])
+    promotion = day.registry.load(RISK_MODEL, newest["version"]).card.get("promotion") or {}
+    return challenger_measures(promotion.get("code", ""), promotion.get("evidence"))
 
 
 def _matured_risk(day: Day, target: str, past_due_days: int, horizon: int) -> pd.DataFrame:

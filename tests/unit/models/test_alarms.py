@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from models.features import LOAN_FEATURES, encode
+from models.limits import alarms, load_limits
 from models.metrics import reference_bins
 from models.monitoring import matured_measures, reference_of, risk_measures
 from pipelines.steps.plan import _retraining_alarm
@@ -47,6 +48,64 @@ def test_a_field_that_stops_arriving_and_a_doubled_score_are_measured(rows: pd.D
     assert by["psi_feature", "arrears_amount"] > 0.25
     assert by["mean_score_ratio", None] == pytest.approx(2.0)
     assert by["psi_score", None] > 0.25
+
+
+def _with_products(rows: pd.DataFrame, score: np.ndarray, products: np.ndarray) -> tuple[dict, pd.DataFrame]:
+    """Rows of these products, and a reference of them that knows the levels of texts."""
+    mine = rows.assign(product_code=products)
+    matrix = encode(LOAN_FEATURES, mine, _categories())
+    found = reference_of(LOAN_FEATURES, matrix, mine)
+    return found | {"score": reference_bins(score) | {"mean": float(score.mean())}}, mine
+
+
+def test_the_same_texts_measure_nothing_and_a_new_product_is_an_alarm(rows: pd.DataFrame) -> None:
+    score, count = np.linspace(0.01, 0.5, len(rows)), len(rows)
+    products = np.where(np.arange(count) % 3 == 0, "a", "b").astype(object)
+    products[:5] = "rare"
+    reference, learnt = _with_products(rows, score, products)
+    assert reference["product_code"]["levels"] == ["a", "b"]
+    assert reference["product_code"]["rare"] == ["rare"]
+    limits = load_limits("default_risk")
+
+    def told(today: pd.DataFrame) -> tuple[dict, dict]:
+        measured = risk_measures(reference, LOAN_FEATURES, today, _categories(), score)
+        found = alarms(limits, "default_risk", "default", measured)
+        return {one[:2]: one[2] for one in measured}, {(one.measure, one.detail): one for one in found}
+
+    by, alarmed = told(learnt)
+    for name in LOAN_FEATURES.category_names:
+        assert by["psi_feature", name] == pytest.approx(0.0, abs=1e-12)
+        assert by["new_level_share", name] == by["missing_share_jump", name] == 0.0
+    assert alarmed == {}
+    # One loan in ten is of a product that nobody had: an alarm by its share, a warning by the index.
+    launched = products.copy()
+    launched[np.arange(count) % 10 == 9] = "new"
+    by, alarmed = told(learnt.assign(product_code=launched))
+    assert by["new_level_share", "product_code"] == pytest.approx(0.1)
+    assert alarmed["new_level_share", "product_code"].severity == "alarm"
+    assert "product_code" in alarmed["new_level_share", "product_code"].text_es
+    assert alarmed["psi_feature", "product_code"].severity == "warning"
+    # More of a product that was rare is not new.
+    by, alarmed = told(learnt.assign(product_code=np.where(launched == "new", "rare", launched)))
+    assert by["new_level_share", "product_code"] == 0.0
+    assert alarmed["psi_feature", "product_code"].severity == "warning"
+    # Texts that no longer arrive are missing, not new.
+    by, alarmed = told(learnt.assign(product_code=np.where(np.arange(count) % 3 == 0, None, products)))
+    assert by["missing_share_jump", "product_code"] == pytest.approx(1 / 3, abs=0.01)
+    assert by["new_level_share", "product_code"] == 0.0
+    assert alarmed["missing_share_jump", "product_code"].severity == "alarm"
+    # Coded anew: every row has another text.
+    by, alarmed = told(learnt.assign(product_code="P-" + pd.Series(products, index=learnt.index).astype(str)))
+    assert alarmed["psi_feature", "product_code"].severity == "alarm"
+    assert by["new_level_share", "product_code"] == 1.0
+
+
+def test_a_reference_without_texts_stays_readable(rows: pd.DataFrame) -> None:
+    score = np.linspace(0.01, 0.5, len(rows))
+    found = risk_measures(_reference(rows, score), LOAN_FEATURES, rows, _categories(), score)
+    told = {detail for _, detail, _ in found}
+    assert "past_due_days" in told
+    assert not told & set(LOAN_FEATURES.category_names)
 
 
 def test_matured_scores_are_measured_against_the_card() -> None:

@@ -91,18 +91,44 @@ def test_protected_attributes_are_reported_and_change_no_byte_and_no_score(
     small, people: pd.DataFrame, small_model: DefaultRiskModel
 ) -> None:
     mixed = people.assign(
-        gender=people["gender"].sample(frac=1, random_state=3).to_numpy(), birth_date=pd.Timestamp("1950-01-01")
+        gender=people["gender"].sample(frac=1, random_state=3).to_numpy(),
+        birth_date=pd.Timestamp("1950-01-01"),
+        marital_state=np.where(np.arange(len(people)) % 2 == 0, "casado", "soltero"),
     )
     permuted = train(small.features, small.labels, as_of=small.as_of, settings=TINY, people=mixed)
     assert permuted.to_files() == small_model.to_files()
     pd.testing.assert_frame_equal(permuted.predict(small.today), small_model.predict(small.today))
     report, other = (one.card["targets"]["default"]["evaluation"]["disparity"] for one in (small_model, permuted))
+    # Marital state is reported where it is delivered, as the institution writes it.
     assert set(report) == {"gender", "age_group"}
+    assert {row["value"] for row in other["marital_state"]} == {"casado", "soltero"}
+    assert "marital_state" in permuted.card["protected_attributes_reported"]
+    assert "Estado civil" in render(permuted.card)
+    assert "Estado civil" not in render(small_model.card)
     assert {row["value"] for row in report["gender"]} == {"F", "M", "not_recorded"}
     assert {row["value"] for row in other["age_group"]} == {"65+"}
     assert report["gender"] != other["gender"]
     assert small_model.card["protected_attributes_used"] == []
     assert "Disparidad" in render(small_model.card)
+
+
+def test_an_attribute_that_nobody_has_on_record_is_not_reported(
+    small, people: pd.DataFrame, small_model: DefaultRiskModel
+) -> None:
+    empty = people.assign(marital_state=None)
+    card = train(small.features, small.labels, as_of=small.as_of, settings=TINY, people=empty).card
+    assert set(card["targets"]["default"]["evaluation"]["disparity"]) == {"gender", "age_group"}
+    assert card["protected_attributes_reported"] == small_model.card["protected_attributes_reported"]
+
+
+def test_the_card_shows_how_stable_texts_are(small_model: DefaultRiskModel) -> None:
+    found = small_model.card["targets"]["default"]
+    names = {row["name"] for row in found["evaluation"]["stability"]}
+    assert set(LOAN_FEATURES.category_names) <= names
+    page = render(small_model.card)
+    for name in LOAN_FEATURES.category_names:
+        assert feature_names()[name].es in page
+        assert sum(found["reference"][name]["counts"]) == found["row_count"]
 
 
 def test_a_loan_past_the_threshold_has_probability_one(world, model: DefaultRiskModel) -> None:

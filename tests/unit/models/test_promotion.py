@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.default_risk.promotion import Evidence, decide, judged_dates, matured_evidence
+from models.default_risk.promotion import Evidence, challenger_measures, decide, judged_dates, matured_evidence
 from models.default_risk.score import CurveTarget, DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import target_rows
 from models.estimators import BoosterSettings
-from models.limits import PromotionRule
+from models.limits import PromotionRule, alarms, load_limits
 
 AS_OF = date(2026, 6, 30)
 RULE = PromotionRule(
@@ -52,10 +52,20 @@ WORSE, LEVEL = (0.001, 0.002, 0.003), (-0.001, 0.002, 0.003)
         ("stands_on_more", True, "boosted", _champion("curve"), None, RULE),
         ("stands_on_more", True, "curve", _champion("curve"), None, RULE),
         ("same_date", True, "boosted", _champion(age=0), None, RULE),
-        ("age", True, "boosted", _champion(age=90), _evidence(0.01, 0.02, 0.03), RULE),
+        ("age", True, "boosted", _champion(age=90), None, RULE),
+        ("age", True, "boosted", _champion(age=90), _evidence(-0.001, 0.02, 0.03), RULE),
+        ("age", True, "boosted", _champion(age=90), _evidence(0.0, 0.02, 0.03), RULE),
+        ("age", True, "boosted", _champion(age=90), Evidence((AS_OF,), 100, 3), RULE),
+        ("surely_worse", False, "boosted", _champion(age=90), _evidence(0.0001, 0.001, 0.03), RULE),
+        ("surely_worse", False, "boosted", _champion(age=900), _evidence(0.01, 0.02, 0.03), LIKELY),
+        ("surely_worse", False, "boosted", _champion(age=90), _evidence(0.01, 0.02, 0.03, ece_low=0.031), RULE),
+        ("same_date", True, "boosted", _champion(age=0), _evidence(-0.001, 0.002, 0.003), RULE),
+        ("surely_worse", False, "boosted", _champion(age=0), _evidence(0.001, 0.002, 0.003), RULE),
+        ("stands_on_more", True, "boosted", _champion("curve"), _evidence(0.01, 0.02, 0.03), RULE),
         ("few_events", False, "boosted", _champion(age=89), None, RULE),
         ("few_events", False, "boosted", _champion(), Evidence((AS_OF,), 100, 3), RULE),
-        ("calibration", True, "boosted", _champion(), _evidence(0.01, 0.02, 0.03, ece_low=0.031), RULE),
+        ("calibration", True, "boosted", _champion(), _evidence(-0.01, 0.02, 0.03, ece_low=0.031), RULE),
+        ("surely_worse", False, "boosted", _champion(), _evidence(0.01, 0.02, 0.03, ece_low=0.031), RULE),
         ("calibration", True, "boosted", _champion(), _evidence(-0.03, -0.02, -0.01, 0.031, WORSE), RULE),
         ("early_worse", False, "boosted", _champion(), _evidence(-0.03, -0.02, -0.01, early=WORSE), RULE),
         ("early_worse", False, "boosted", _champion(), _evidence(-0.03, -0.01, 0.001, early=WORSE), RULE),
@@ -67,7 +77,7 @@ WORSE, LEVEL = (0.001, 0.002, 0.003), (-0.001, 0.002, 0.003)
         ("newer", True, "boosted", _champion(age=28), _evidence(-0.03, -0.01, 0.001), RULE),
         ("newer", True, "boosted", _champion(age=28), _evidence(-0.01, 0.0019, 0.03), RULE),
         ("not_better", False, "boosted", _champion(age=28), _evidence(-0.01, 0.0021, 0.03), RULE),
-        ("not_better", False, "boosted", _champion(age=28), _evidence(0.0001, 0.001, 0.002), RULE),
+        ("surely_worse", False, "boosted", _champion(age=28), _evidence(0.0001, 0.001, 0.002), RULE),
     ],
 )
 def test_every_branch_of_the_rule(
@@ -76,6 +86,20 @@ def test_every_branch_of_the_rule(
     verdict = decide(kind, champion, evidence, rule, as_of=AS_OF)
     assert (verdict.code, verdict.promote) == (code, promote)
     assert verdict.reason_es and verdict.reason_en and verdict.reason_es != verdict.reason_en
+
+
+def test_a_refusal_as_surely_worse_is_an_alarm_with_what_to_do() -> None:
+    worse = decide("boosted", _champion(age=90), _evidence(0.004, 0.02, 0.03), RULE, as_of=AS_OF)
+    assert "0,0200 (0,0040 a 0,0300)" in worse.reason_es and "entrene de nuevo" in worse.reason_es
+    assert "0.0200 (0.0040 to 0.0300)" in worse.reason_en and "train again" in worse.reason_en
+    card = worse.to_card()
+    limits = load_limits("default_risk")
+    measured = challenger_measures(card["code"], card["evidence"])
+    (alarm,) = alarms(limits, "default_risk", "default", measured)
+    assert (alarm.severity, alarm.value, alarm.retrains) == ("alarm", 0.004, False)
+    assert "entrene de nuevo" in alarm.text_es and "train again" in alarm.text_en
+    other = decide("boosted", _champion(age=90), _evidence(-0.001, 0.02, 0.03), RULE, as_of=AS_OF).to_card()
+    assert challenger_measures(other["code"], other["evidence"]) == []
 
 
 def test_a_champion_of_other_columns_gives_way_to_anything() -> None:
