@@ -144,6 +144,8 @@ class TeamSettings(Strict):
 class DecisionSettings(Strict):
     """How today's contacts are chosen.
 
+    ``reading``: which of two readings of the contact rules holds where sources differ; ``readings``: another one for a
+    single question or policy, by its id (``EC-BASE/one_a_day``, ``EC-BASE``).
     ``exploration_max_cost``: what the drawn contacts of a day may cost in expectation; empty is no limit.
     ``exploration_max_cost_share``: the same as a share of what the day's plan would cost if nobody were explored; empty
     is no limit. The smaller of the two holds. ``provision_weight``: part of the provision avoided, when a contact keeps
@@ -168,6 +170,7 @@ class DecisionSettings(Strict):
     exploration_max_cost: Money | None = None
     exploration_max_cost_share: Money | None = 0.1
     reading: Literal["strict_default", "alternative_reading"] = "strict_default"
+    readings: dict[str, Literal["strict_default", "alternative_reading"]] = Field(default_factory=dict)
     seed: int = 0
     provision_weight: Share = 0.25
     collection_fee_weight: Share = 0.0
@@ -689,6 +692,7 @@ decision:
   second_after: reached            # rules judge it as if the first reached the member; attempted: as an attempt
   hour_reach_weight: 0.5           # with hour_bands: how much of the value follows the reach of the hours; 0: none
   reading: strict_default          # where sources of a rule differ: strict_default or alternative_reading
+  readings: {{}}                     # another one for a question or policy: {{EC-BASE/one_a_day: alternative_reading}}
 
 default_risk:
   past_due_days: 90

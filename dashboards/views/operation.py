@@ -214,6 +214,14 @@ with left:
     )
     rules = {"name": texts("column.name"), "version": texts("column.version")}
     section(texts("operation.rules"), pairs(manifest["rule_versions"], "name", "version"), rules, texts)
+    if manifest.get("rule_readings"):
+        readings = pairs(manifest["rule_readings"], "rule", "reading")
+        section(
+            texts("operation.readings"),
+            readings.assign(reading=[texts.label("rule_reading", code) for code in readings["reading"]]),
+            {"rule": texts("column.rule"), "reading": texts("operation.reading")},
+            texts,
+        )
     if "exit_checks" in manifest:
         checks = pairs({name: str(result) for name, result in manifest["exit_checks"].items()}, "check", "result")
         section(

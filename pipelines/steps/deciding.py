@@ -65,6 +65,7 @@ def rules_of(day: Day) -> PolicySet:
         day.as_of,
         currency=institution.currency,
         reading=day.settings.decision.reading,
+        readings=day.settings.decision.readings,
     )
 
 
@@ -209,6 +210,7 @@ def decide_day(day: Day) -> DecidingOutcome:
             country=settings.institution.country,
             currency=settings.institution.currency,
             reading=settings.decision.reading,
+            readings=settings.decision.readings,
             contact_point_ids=points_of(outcome.details),
             second_contacts=outcome.second_contacts,
             second_after=settings.decision.second_after,

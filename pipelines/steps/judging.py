@@ -185,6 +185,7 @@ def _judged_anew(
         "currency": settings.institution.currency,
         "timezone": settings.institution.timezone,
         "reading": settings.decision.reading,
+        "readings": settings.decision.readings,
         "as_of": day.as_of,
         "promise_grace_days": settings.arrears.promise_grace_days,
     }

@@ -241,6 +241,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
         "duty_alarms": alarm_lines(decided["duty_alarms"]),
         "plan_warnings": summary.get("warnings", []),
         "rule_versions": summary.get("rule_versions", {}),
+        "rule_readings": summary.get("rule_readings", {}),
         "rules_not_enforced": summary.get("rules_not_enforced", []),
         "experiments": experiments,
         **campaigns,

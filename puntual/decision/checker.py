@@ -112,6 +112,7 @@ def check(
     promise_grace_days: int = 2,
     contact_point_ids: Mapping[str, str] | None = None,
     facts: ContactFacts | None = None,
+    readings: Mapping[str, str] | None = None,
     hour_bands: Mapping[str, Mapping[str, int]] | None = None,
     owners_file: Path | None = None,
     second_contacts: pd.DataFrame | None = None,
@@ -156,6 +157,7 @@ def check(
         currency=currency,
         timezone=timezone,
         reading=reading,
+        readings=readings,
         as_of=as_of,
         promise_grace_days=promise_grace_days,
         facts=facts,
@@ -263,6 +265,7 @@ def violations(
     promise_grace_days: int = 2,
     contact_point_ids: Mapping[str, str] | None = None,
     facts: ContactFacts | None = None,
+    readings: Mapping[str, str] | None = None,
 ) -> list[Violation]:
     """Every contact of the list that a contact rule forbids, once for each rule; inputs as in :func:`check`."""
     policies = [yaml.safe_load(Path(file).read_text(encoding="utf-8")) for file in policy_files]
@@ -286,7 +289,7 @@ def violations(
         rule
         for policy in policies
         for rule in policy["rules"]
-        if reading in rule.get("readings", [reading]) and _between(rule, as_of)
+        if _is_read(rule, policy["id"], reading, readings or {}) and _between(rule, as_of)
     ]
     of_country = [policy for policy in policies if policy["scope"].get("jurisdiction") == country]
     hours_of_country = [
@@ -395,6 +398,15 @@ def _approved(templates: pd.DataFrame | None) -> dict[str, bool] | None:
     for row in templates.itertuples(index=False):
         approved[row.channel_code] |= row.status_code == "approved" and row.quality_code != "red"
     return approved
+
+
+def _is_read(rule: Mapping[str, Any], policy: str, reading: str, readings: Mapping[str, str]) -> bool:
+    """Whether the rule belongs to the reading of its question, else of its policy, else of the institution."""
+    for key in (rule.get("question") or rule["id"], policy):
+        if key in readings:
+            reading = readings[key]
+            break
+    return "readings" not in rule or reading in rule["readings"]
 
 
 def _between(dated: Mapping[str, Any], day: date) -> bool:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -163,9 +163,10 @@ class PolicySet(Strict):
     """The rules in force for one country, day and reading, in a fixed order.
 
     ``has_jurisdiction`` False: no policy of the country is in force, and every contact is blocked by
-    ``no_jurisdiction_id``. ``without_hours``: channels for which no rule of the country in force gives hours to
-    everybody, blocked by ``no_hours_id``: a country of which only the fees are known is not known. ``digests`` has the
-    sha256 of each file that takes part.
+    ``no_jurisdiction_id``. ``readings``: the reading that holds for each question of which sources differ.
+    ``without_hours``: channels for which no rule of the country in force gives hours to everybody, blocked by
+    ``no_hours_id``: a country of which only the fees are known is not known. ``digests`` has the sha256 of each file
+    that takes part.
     """
 
     country: str
@@ -177,6 +178,7 @@ class PolicySet(Strict):
     files: tuple[Path, ...]
     has_jurisdiction: bool
     without_hours: tuple[Channel, ...] = ()
+    readings: dict[str, Reading] = Field(default_factory=dict)
 
     @property
     def no_hours_id(self) -> str:
@@ -251,6 +253,7 @@ def load_policies(
     *,
     currency: str = "USD",
     reading: Reading = "strict_default",
+    readings: Mapping[str, Reading] | None = None,
 ) -> PolicySet:
     """Rules in force on ``as_of`` in ``country``: country, channels, statuses and institution together.
 
@@ -261,16 +264,22 @@ def load_policies(
         as_of: contact day.
         currency: minimum amounts in another currency are not enforced, and listed as such.
         reading: which of two readings holds where sources differ.
+        readings: another one for a question (``question`` of rules, the id of the first of them) or for a whole policy,
+            by its id; that of the question holds before that of the policy.
 
     Raises:
         RuleError: a file is not valid, has a kind of rule that the engine does not enforce, repeats an id, or is
-            looser than a shipped rule; names the file, or both rules.
+            looser than a shipped rule; names the file, or both rules. A key of ``readings`` is no policy and no
+            question that has two.
     """
     shipped = [_read(file) for file in _policy_files(shipped_dir)]
     own = []
     if institution_dir is not None and institution_dir.is_dir():
         own = [_read(file) for file in _policy_files(institution_dir)]
     _check_ids_once([read.policy for read in (*shipped, *own)])
+
+    chosen = dict(readings or {})
+    _check_readings([read.policy for read in (*shipped, *own)], chosen)
 
     taking_part = sorted(
         (
@@ -283,10 +292,14 @@ def load_policies(
     shipped_ids = {read.policy.id for read in shipped}
     rules: list[EnforcedRule] = []
     not_enforced: list[NotEnforced] = []
+    answered: dict[str, Reading] = {}
     for policy in (read.policy for read in taking_part):
         not_enforced += [NotEnforced(**obligation.model_dump()) for obligation in policy.obligations]
         for rule in policy.rules:
-            if reading not in rule.readings or not rule.in_force(as_of):
+            mine = chosen.get(rule.asks, chosen.get(policy.id, reading))
+            if set(rule.readings) != set(get_args(Reading)):
+                answered[rule.asks] = mine
+            if mine not in rule.readings or not rule.in_force(as_of):
                 continue
             if isinstance(rule, MinAmountRule) and rule.currency != currency:
                 not_enforced.append(
@@ -334,6 +347,7 @@ def load_policies(
         country=country,
         as_of=as_of,
         reading=reading,
+        readings=answered,
         rules=tuple(rules),
         not_enforced=tuple(not_enforced),
         digests={read.policy.id: read.digest for read in taking_part},
@@ -341,6 +355,21 @@ def load_policies(
         has_jurisdiction=bool(of_country),
         without_hours=tuple(channel for channel in CHANNELS if channel not in with_hours) if of_country else (),
     )
+
+
+def _check_readings(policies: list[Policy], readings: Mapping[str, Reading]) -> None:
+    """Raise if a key is no policy and no question of which the sources differ, or a reading is none."""
+    known = {policy.id for policy in policies}
+    every = set(get_args(Reading))
+    asked = {rule.asks for policy in policies for rule in policy.rules if set(rule.readings) != every}
+    for key, reading in readings.items():
+        if key not in known | asked:
+            raise RuleError(
+                f"decision.readings: {key} is no policy and no question with two readings. Questions: "
+                f"{', '.join(sorted(asked))}. Policies: {', '.join(sorted(known))}."
+            )
+        if reading not in every:
+            raise RuleError(f"decision.readings: {key}: {reading!r} is none of {', '.join(get_args(Reading))}.")
 
 
 def _check_ids_once(policies: Iterable[Policy]) -> None:

@@ -59,12 +59,18 @@ class _Rule(Strict):
     id: str = Field(pattern=r"^[A-Z0-9][A-Z0-9_-]*/[a-z0-9_]+$")
     channels: tuple[Channel, ...]
     readings: tuple[Reading, ...] = Field(default=("strict_default", "alternative_reading"), min_length=1)
+    question: str | None = None
     where: Where | None = None
     effective_from: date | None = None
     effective_to: date | None = None
     confidence: Literal["primary", "secondary", "memory"] | None = None
     sources: tuple[str, ...] = ()
     note: str | None = None
+
+    @property
+    def asks(self) -> str:
+        """The question of which this rule is one answer: its ``question``, else its own id."""
+        return self.question or self.id
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> _Rule:

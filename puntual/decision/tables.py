@@ -308,6 +308,7 @@ def summary_of(
         "held_out_count": int(plan.arms.is_held.sum()),
         "ladder_arm_count": int(plan.arms.on_ladder.sum()),
         "collectors_at_work": len(team),
+        "rule_readings": dict(sorted(policies.readings.items())),
         "rules_in_force": [entry.rule.id for entry in policies.rules],
         "rules_not_enforced": [
             {"id": entry.id, "text": entry.text, "reason": entry.reason} for entry in policies.not_judged(told)

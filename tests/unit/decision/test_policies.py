@@ -6,11 +6,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
+from puntual.decision.checker import violations
 from puntual.decision.policies import Ladder, load_ladder, load_policies
 from puntual.errors import RuleError
+from tests.unit.decision import worlds
 from tests.unit.decision.worlds import POLICIES, TUESDAY
 
 COUNTRIES = ["EC", "MX", "CO", "CL", "PE"]
@@ -211,3 +214,75 @@ def test_the_ladder_has_no_gap(tmp_path: Path):
     (tmp_path / "ladder.yaml").write_text("steps: []", encoding="utf-8")
     with pytest.raises(RuleError, match="not a valid ladder"):
         load_ladder(POLICIES, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("readings", "rule"),
+    [
+        ({}, "EC-BASE/one_a_day"),
+        ({"EC-BASE/one_a_day": "alternative_reading"}, "EC-BASE/one_a_day_per_channel"),
+        ({"EC-BASE": "alternative_reading"}, "EC-BASE/one_a_day_per_channel"),
+        ({"EC-BASE": "alternative_reading", "EC-BASE/one_a_day": "strict_default"}, "EC-BASE/one_a_day"),
+    ],
+)
+def test_a_reading_can_be_chosen_for_a_question_or_a_policy(readings: dict[str, str], rule: str):
+    """The other questions keep theirs, and engine and checker agree on what holds."""
+    found = load(None, "EC", readings=readings)
+    mine = {entry.rule.id for entry in found.rules}
+    assert mine & {"EC-BASE/one_a_day", "EC-BASE/one_a_day_per_channel"} == {rule}
+    assert "CONTACT-POINTS/consent" in mine
+    is_strict = rule == "EC-BASE/one_a_day"
+    assert found.readings["EC-BASE/one_a_day"] == ("strict_default" if is_strict else "alternative_reading")
+    assert found.readings["CONTACT-POINTS/consent"] == "strict_default"
+
+    past = worlds.events({"occurred_at": worlds.at("2026-06-30 08:00"), "channel_code": "sms", "outcome_code": "sent"})
+    verdicts = worlds.judge(past=past, rules=found)
+    assert bool(verdicts["is_allowed"]["ana", "call"]) != is_strict
+    decided = [{"customer_id": "ana", "action": "call"}]
+    broken = broken_by(decided, past, found, readings)
+    assert ("EC-BASE/one_a_day" in broken) == is_strict and "EC-BASE/one_a_day_per_channel" not in broken
+
+
+def broken_by(decided, past, found, readings) -> set[str]:
+    rows = pd.DataFrame(decided).assign(
+        loan_id=None, window_start=worlds.at("2026-06-30 09:00"), window_end=worlds.at("2026-06-30 18:00")
+    )
+    people = worlds.customers()
+    return {
+        one.rule_id
+        for one in violations(
+            rows,
+            features=people.assign(past_due_days=30, loan_id="l"),
+            customers=people,
+            contact_points=worlds.every_point(),
+            interactions=past,
+            promises=worlds.promises(),
+            payments=worlds.payments(),
+            policy_files=found.files,
+            holidays=worlds.calendar(),
+            country="EC",
+            currency="USD",
+            timezone=worlds.QUITO,
+            reading="strict_default",
+            readings=readings,
+            as_of=worlds.TUESDAY,
+        )
+    }
+
+
+@pytest.mark.parametrize("key", ["EC/one_a_day", "EC-BASE/hours", "EC-BASE/one_a_day_per_channel"])
+def test_a_reading_of_what_has_none_is_refused_with_what_has(key: str):
+    with pytest.raises(RuleError, match=rf"decision\.readings: {key} is no policy .* EC-BASE/one_a_day, MX-REDECO"):
+        load(None, "EC", readings={key: "alternative_reading"})
+    with pytest.raises(RuleError, match="'loose' is none of strict_default, alternative_reading"):
+        load(None, "EC", readings={"EC-BASE": "loose"})
+
+
+def test_every_shipped_question_with_a_strict_answer_has_it_in_each_reading():
+    """A rule that holds in one reading alone names the question of its counterpart, so that none switches alone."""
+    for country in ("EC", "MX", "CL", "PE"):
+        strict, other = load(None, country), load(None, country, reading="alternative_reading")
+        asked = [
+            {entry.rule.asks for entry in found.rules if len(entry.rule.readings) == 1} for found in (strict, other)
+        ]
+        assert asked[0] == asked[1], country
