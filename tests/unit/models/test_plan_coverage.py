@@ -25,7 +25,9 @@ from models.features import Feature, FeatureSpec
 
 CHANNELS = ("call", "sms", "whatsapp")
 REACH = np.array([0.45, 0.6, 0.5])
-LOGS, MEMBERS, WEEKS = 120, 700, 16
+LOGS, MEMBERS, WEEKS = 200, 700, 16
+LEAST_COVERED = 186
+"""Of 200 logs 93 %; seen were 96 to 97 %, so a bound of 97 % above would hang on a single log."""
 SMALL = BoosterSettings(rounds=25, min_rows_in_leaf=50, l2=20.0)
 SPEC = FeatureSpec("toy", "the log", tuple(Feature(name, "number", "toy") for name in ("record", "debt", "noise")), ())
 SETTINGS = ContactChannelSettings(
@@ -123,7 +125,7 @@ class Law:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("logged", [pytest.param(True, id="logged"), pytest.param(False, id="estimated")])
 def test_the_interval_of_the_chosen_plan_covers_its_true_value(logged: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log is judged by ``compare`` itself; the plan is seen where the contest hands it to the measure of overlap."""
@@ -152,7 +154,7 @@ def test_the_interval_of_the_chosen_plan_covers_its_true_value(logged: bool, mon
             f"{name}, propensities {'logged' if logged else 'estimated'}: {count / LOGS:.1%} of {LOGS}, "
             f"bias {bias:+.3f} (standard error {error:.3f})\n"
         )
-        assert count / LOGS >= 0.9
-        # Other rows chose the plan than value it. What is left of a bias is within three standard errors of 120 logs,
+        assert count >= LEAST_COVERED
+        # Other rows chose the plan than value it. What is left of a bias is within three standard errors of 200 logs,
         # which does not show that there is none.
         assert abs(bias) < 3 * error
