@@ -88,7 +88,8 @@ class ChannelSettings(Strict):
     """Cost of one contact in the institution's currency, and what may be made in a day (None: no limit of its own).
 
     ``daily_budget``: what the contacts of a day may cost, in money. It is a number of contacts, since all of a channel
-    cost alike; the smaller of the two limits holds. Calls and visits are bounded by the people who make them too.
+    are taken to cost alike (a text message billed by segment: as the longest); the smaller of the two limits holds.
+    Calls and visits are bounded by the people who make them too.
 
     ``hour_bands``: contacts that can be made in each band of hours of the institution's clock ("08:00-10:00": 120);
     they may not overlap nor be shorter than a contact's least hours, and the channel is used within them only. Empty:
@@ -116,18 +117,21 @@ class ChannelSettings(Strict):
                 )
         return dict(ordered)
 
-    @property
-    def contacts_a_day(self) -> int | None:
-        """The most contacts of a day by both limits; None is no limit.
+    def contacts_a_day(self, cost: float) -> int | None:
+        """The most contacts of a day by both limits where one costs ``cost``; None is no limit.
 
-        >>> ChannelSettings(cost=0.06, daily_budget=30).contacts_a_day
+        A text message that is billed by segment costs more than ``self.cost``, so the cost is asked for.
+
+        >>> ChannelSettings(cost=0.06, daily_budget=30).contacts_a_day(0.06)
         500
-        >>> ChannelSettings(cost=0.06, daily_budget=30, daily_capacity=400).contacts_a_day
+        >>> ChannelSettings(cost=0.06, daily_budget=30, daily_capacity=400).contacts_a_day(0.06)
         400
+        >>> ChannelSettings(cost=0.03, daily_budget=0.30).contacts_a_day(3 * 0.03)
+        3
         """
-        if self.daily_budget is None or self.cost == 0:
+        if self.daily_budget is None or cost == 0:
             return self.daily_capacity
-        paid = math.floor(round(min(self.daily_budget / self.cost, MOST), 6))
+        paid = math.floor(round(min(self.daily_budget / cost, MOST), 6))
         return paid if self.daily_capacity is None else min(paid, self.daily_capacity)
 
 

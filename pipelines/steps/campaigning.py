@@ -74,7 +74,7 @@ def with_standing(day: Day, data: CampaignData, policies: PolicySet) -> Campaign
         RuleError: the file cannot be read.
     """
     told = read_templates(day.home.policies / TEMPLATES_FILE)
-    rules = {
+    rules: dict[str, str] = {
         channel: entry.rule.id for _, entry in policies.of_kind("service_window") for channel in entry.rule.channels
     }
     return replace(data, standing=Standing.of(told, rules))
@@ -157,6 +157,12 @@ def plan_day(
         costs=Costs(
             {name: channel.cost for name, channel in settings.channels.items()},
             sms_by_segment=settings.campaigns.sms_cost == "per_segment",
+            budgets={
+                name: channel.daily_budget
+                for name, channel in settings.channels.items()
+                if channel.daily_budget is not None
+            },
+            room=_room(day),
         ),
         manner=manner_of(day),
         language=settings.institution.language,
@@ -164,6 +170,34 @@ def plan_day(
         as_of=day.as_of,
     )
     return Planned(data, rule_sources, members, plan)
+
+
+def _room(day: Day) -> float | None:
+    """What the day's budget leaves for messages after the calls and visits that were decided; None: no budget."""
+    if day.settings.decision.daily_budget is None:
+        return None
+    spent = day.warehouse.read(
+        "select sum(contact_cost_amount) as amount from ("
+        "select contact_cost_amount from decisions.decisions where as_of_date = {} and action in ('call', 'visit')"
+        " union all"
+        " select contact_cost_amount from decisions.second_contacts"
+        " where as_of_date = {} and action in ('call', 'visit')"
+        ") as contacts",
+        [day.as_of, day.as_of],
+    )["amount"].iloc[0]
+    return day.settings.decision.daily_budget - (0.0 if pd.isna(spent) else float(spent))
+
+
+def contact_costs(day: Day) -> dict[str, float]:
+    """Cost of one contact by channel as the decision reckons with it, so that no budget can be exceeded.
+
+    A text message billed by segment costs as the longest that a campaign of the date may send: how long the member's
+    own is, is known when it is written.
+    """
+    costs = {name: channel.cost for name, channel in day.settings.channels.items()}
+    if "sms" in costs and day.settings.campaigns.sms_cost == "per_segment":
+        costs["sms"] *= campaign_data(day).most_segments(day.as_of)
+    return costs
 
 
 def planned_again(day: Day, decisions: pd.DataFrame, details: pd.DataFrame) -> Planned:

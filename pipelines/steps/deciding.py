@@ -142,11 +142,12 @@ def decide_day(day: Day) -> DecidingOutcome:
             [day.as_of, day.as_of - timedelta(days=_EARLIER_DAYS)],
         )
         duties, late = _duties(day, customers, interactions, policies, holidays, earlier)
+    costs = campaigning.contact_costs(day)
     shared: dict[str, Any] = {
         "features": features,
         "collectors": collectors,
         "daily_capacity": daily_room(
-            {name: channel.contacts_a_day for name, channel in settings.channels.items()},
+            {name: channel.contacts_a_day(costs[name]) for name, channel in settings.channels.items()},
             interactions,
             policies=policies,
             as_of=day.as_of,
@@ -174,7 +175,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         ladder=load_ladder(POLICIES, day.home.policies),
         owners=owner_rules,
         segments=segments,
-        costs={name: channel.cost for name, channel in settings.channels.items()},
+        costs=costs,
         exploration_share=settings.decision.exploration_share,
         exploration_max_cost=settings.decision.exploration_max_cost,
         exploration_max_cost_share=settings.decision.exploration_max_cost_share,

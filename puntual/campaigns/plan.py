@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -39,6 +39,7 @@ SUPPRESSION_COLUMNS = (
 DECISION = "decision"
 OTHER_CHANNEL = "decision/other_channel"
 _CAMPAIGNS = "campaigns.yaml"
+_MONEY_UNITS = 1_000_000
 NOBODY = ""
 """Campaign of members whom no running campaign takes: every message channel has one for all, so there are none unless
 the institution uses no message channel."""
@@ -79,10 +80,16 @@ class CampaignPlan:
 
 @dataclass(frozen=True)
 class Costs:
-    """Cost of one contact by channel, and whether a text message costs that for each of its segments."""
+    """Cost of one contact by channel, and whether a text message costs that for each of its segments.
+
+    ``budgets``: what the messages of a channel may cost on the day. ``room``: what all of them may cost together; None
+    is no limit. The decision keeps both; a plan made from other texts or costs holds back what would exceed them.
+    """
 
     by_channel: Mapping[str, float]
     sms_by_segment: bool = False
+    budgets: Mapping[str, float] = field(default_factory=dict)
+    room: float | None = None
 
     def of(self, channel: str, segments: int) -> float:
         """What a message costs."""
@@ -110,7 +117,7 @@ def plan_campaigns(
        else by the decision (``decision/capacity``, …, ``decision/other_channel``).
     3. A chosen message is held back by an exclusion, by a step without template, by a template that may not be sent
        (``data.standing``), by hours that do not meet those of the rules, by a variable that the member does not have,
-       by a text message that would be too long, by the limit.
+       by a text message that would be too long, by the campaign's limit, by a budget (the best contacts first).
     4. The text is in the member's language where the template has it, else in the institution's, else in Spanish.
        Where that text may not be sent, the next version or language of the same template that may is taken.
 
@@ -146,6 +153,7 @@ def plan_campaigns(
     windows = _windows(kept, running, timezone, as_of)
     _render(kept, running, data, costs, manner, language, as_of)
     _limit(kept, running)
+    _keep_budgets(kept, costs)
     table = _members_table(kept, windows, source_of, as_of)
     return CampaignPlan(
         members=table,
@@ -176,7 +184,12 @@ class _Sources:
         if rule in self._of_rule:
             return self._of_rule[rule]
         kind = rule.partition("/")[0]
-        return {"campaign": _CAMPAIGNS, "template": "templates.yaml", "template_quality": SOURCE}.get(kind, DECISION)
+        return {
+            "campaign": _CAMPAIGNS,
+            "budget": "puntual.yaml",
+            "template": "templates.yaml",
+            "template_quality": SOURCE,
+        }.get(kind, DECISION)
 
 
 class _Kept:
@@ -376,6 +389,23 @@ def _limit(kept: _Kept, running: tuple[Campaign, ...]) -> None:
         mine = people[kept.open & (people["place"] == number).to_numpy()]
         for row in mine.sort_values(["rank", "customer_id"]).index[one.daily_limit :]:
             kept.hold(int(row), f"campaign/{one.id}/daily_limit")
+
+
+def _keep_budgets(kept: _Kept, costs: Costs) -> None:
+    """Hold back what the budgets of the channels, and of all together, do not pay; by rank, as long as they last."""
+    people = kept.people[kept.open]
+    left = {channel: round(amount * _MONEY_UNITS) for channel, amount in costs.budgets.items()}
+    together = None if costs.room is None else round(max(costs.room, 0.0) * _MONEY_UNITS)
+    for row in people.sort_values(["rank", "customer_id"]).index:
+        channel, cost = people.at[row, "campaign_channel"], round(float(kept.cost[row]) * _MONEY_UNITS)
+        if cost > left.get(channel, cost):
+            kept.hold(int(row), f"budget/{channel}")
+        elif together is not None and cost > together:
+            kept.hold(int(row), "budget/day")
+        else:
+            if channel in left:
+                left[channel] -= cost
+            together = None if together is None else together - cost
 
 
 def _members_table(kept: _Kept, windows: pd.DataFrame, source_of: _Sources, as_of: date) -> pd.DataFrame:

@@ -175,6 +175,13 @@ class CampaignData:
         used = {name for one in self.running(day) for name in one.templates.values()}
         return tuple(one for (name, _, _), one in sorted(self.templates.by_key.items()) if name in used)
 
+    def most_segments(self, day: date) -> int:
+        """The most segments that a text message of the campaigns of ``day`` may be billed as; 1 without any."""
+        in_force = [
+            one for one in self.templates_in_use(day) if one.effective_from is None or one.effective_from <= day
+        ]
+        return max((one.max_segments or 1 for one in in_force if one.channel == "sms"), default=1)
+
     def digests(self) -> dict[str, str]:
         """SHA-256 of what each file says, with its version in the name: for the manifest."""
         own = [one.model_dump() for one in (*self.campaigns, *self.exclusions)]

@@ -234,6 +234,23 @@ def test_a_paused_template_goes_out_to_nobody_and_stops_what_was_written_with_it
     assert listed(day, "whatsapp").empty
 
 
+def test_budgets_hold_when_text_messages_are_billed_by_segment(day: Day):
+    file = day.home.root / "puntual.yaml"
+    written = yaml.safe_load(file.read_text(encoding="utf-8"))
+    written.setdefault("campaigns", {})["sms_cost"] = "per_segment"
+    written["channels"]["sms"] |= {"cost": 0.03, "daily_budget": 0.30}
+    written.setdefault("decision", {})["daily_budget"] = 12.0
+    file.write_text(yaml.safe_dump(written, allow_unicode=True), encoding="utf-8")
+    today = Day.of(day.home.root, day.as_of, "by segment")
+    assert not any(decide_day(today).checks.values())
+    texted = listed(today, "sms")
+    # the longest template in use may take three segments
+    assert 0 < len(texted) <= 3 and set(texted["contact_cost_amount"].round(6)) == {0.09}
+    assert listed(today)["contact_cost_amount"].sum() <= 12.0
+    sent = today.warehouse.read_table("decisions.campaign_members", where={"as_of_date": day.as_of, "is_sent": True})
+    assert 0 < sent.loc[sent["channel_code"] == "sms", "cost_amount"].sum() <= 0.30
+
+
 EXCLUSION = """
 id: CAMPAIGNS
 version: 2

@@ -233,6 +233,38 @@ def test_a_usable_version_or_language_of_the_template_is_sent_instead(tmp_path):
     assert not row_of(planned(WHATSAPP, data=stored))["is_sent"], "the day's own record forgets the templates"
 
 
+def test_no_budget_is_exceeded_by_messages_of_several_segments(tmp_path):
+    """Three segments each: the best are sent as long as the money lasts, the others held back by the budget."""
+    long = "{institution}: " + "x" * 300 + " {first_name}"
+    text = {"id": "sms_long", "version": 1, "language": "es", "channel": "sms", "tone": "friendly",
+            "sender": "{institution}", "max_segments": 3, "accents": "drop", "text": long}  # fmt: skip
+    (tmp_path / "templates.yaml").write_text(
+        yaml.safe_dump({"id": "TEMPLATES", "templates": [text]}, allow_unicode=True), encoding="utf-8"
+    )
+    data = loaded(tmp_path, campaigns=[campaign(templates={"friendly": "sms_long"}, segments="all")])
+    people = [{"rank": 9 - number} for number in range(8)] + [{"action": "email", "rank": 99}]
+
+    def sent(**limits: Any) -> pd.DataFrame:
+        plan = planned(*people, data=data, costs=replace(Costs(COSTS.by_channel, sms_by_segment=True), **limits))
+        assert plan.problems() == []
+        return plan.members
+
+    assert sent()["cost_amount"].tolist() == pytest.approx([0.09] * 8 + [0.004])
+    few = sent(budgets={"sms": 0.30})
+    assert few.loc[few["channel_code"] == "sms", "cost_amount"].sum() == pytest.approx(0.27)
+    # the best ranks are the last three
+    assert few["is_sent"].tolist() == [False] * 5 + [True] * 4
+    assert set(few.loc[~few["is_sent"], "suppressed_by"]) == {"budget/sms"}
+    assert set(few.loc[~few["is_sent"], "suppressed_source"]) == {"puntual.yaml"}
+    assert sent(budgets={"sms": 0.27})["is_sent"].sum() == 4
+    assert sent(budgets={"sms": 0.2699})["is_sent"].sum() == 3
+    together = sent(room=0.094)
+    assert together["is_sent"].tolist() == [False] * 7 + [True, True]
+    assert set(together.loc[~together["is_sent"], "suppressed_by"]) == {"budget/day"}
+    assert not sent(room=-1.0)["is_sent"].any()
+    assert data.most_segments(TUESDAY) == 3
+
+
 def test_a_variable_that_the_member_lacks_holds_the_message_back(tmp_path):
     text = {"id": "sms_promise", "version": 1, "language": "es", "channel": "sms", "tone": "friendly",
             "sender": "{institution}", "max_segments": 2, "text": "{institution}: prometió pagar el {promise_date}"}  # fmt: skip

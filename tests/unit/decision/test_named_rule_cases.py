@@ -322,6 +322,7 @@ def test_the_tier_of_an_account_is_a_limit_of_the_list(tmp_path: Path):
     )
     assert daily_room({"whatsapp": None, "sms": 9}, past, planned=of_lists, **asked) == {"whatsapp": 0, "sms": 9}
     wide = rule | {"id": "OWN/wide", "channels": ["whatsapp", "sms"]}
+    (tmp_path / "wide").mkdir()
     shared = load(own(tmp_path / "wide", wide))
     given = {"policies": shared, "channels": ["whatsapp", "sms"], "as_of": TUESDAY, "timezone": worlds.QUITO}
     assert [limit.count for limit in shared_limits(past, **given)] == [1]
