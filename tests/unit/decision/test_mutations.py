@@ -86,6 +86,9 @@ def mutations(rule: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         return copy.deepcopy(rule) | keys
 
     yield "effective from tomorrow on", changed(effective_from=date(2030, 1, 1))
+    yield "effective until yesterday", changed(effective_to=date(2020, 1, 1))
+    if len(rule.get("readings", READINGS)) == 1:
+        yield "the other reading", changed(readings=[one for one in READINGS if one not in rule["readings"]])
     channels = list(CHANNELS) if rule["channels"] == "all" else rule["channels"]
     if len(channels) > 1:
         fewer = changed(channels=channels[:-1])
@@ -95,6 +98,11 @@ def mutations(rule: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield "a channel dropped", fewer
     if rule["kind"] == "max_count":
         yield "n + 1", changed(n=rule["n"] + 1)
+        if len(channels) > 1:
+            yield "channels the other way", changed(across="each" if rule["across"] == "together" else "together")
+        others = [one for one in CHANNELS if one not in channels]
+        if others and SHIPPED[rule["id"].split("/")[0]]["scope"].get("channel") is None:
+            yield "one more channel", changed(channels=[*channels, others[0]])
         days = {"calendar_day": 1, "iso_week": 7}.get(rule["window"]) or int(rule["window"].split(":")[1])
         yield "a longer window", changed(window=f"rolling_days:{days + 1}")
         yield "effective contacts alone", changed(counts="effective")
@@ -163,6 +171,7 @@ CASES = [
 ]
 REFUSED = {
     ("CONTACT-POINTS/available", "effective from tomorrow on"),
+    ("CONTACT-POINTS/available", "effective until yesterday"),
 }
 """What the engine cannot judge by at all: then it says so and permits nobody."""
 
