@@ -210,8 +210,10 @@ def _note_off(day: Day, name: str, reason: str | None, reason_es: str = "") -> N
     reasons.pop(name, None)
     if reason is not None:
         reasons[name] = {"reason": reason, "reason_es": reason_es or reason}
-    rows = pd.DataFrame(reasons.values(), columns=["reason", "reason_es"], dtype=object)
-    day.warehouse.replace_table("ml.models_off", rows.assign(model_name=list(reasons)))
+    columns: dict[str, list[str]] = {"model_name": list(reasons)}
+    columns |= {key: [why[key] for why in reasons.values()] for key in ("reason", "reason_es")}
+    # text columns also when no model is off: an empty list alone would make numbers of them
+    day.warehouse.replace_table("ml.models_off", pd.DataFrame(columns, dtype=object))
 
 
 def models_off(day: Day) -> dict[str, dict[str, str]]:
