@@ -26,6 +26,8 @@ LADDER = ("visit", "call", "whatsapp", "sms", "ivr", "email")
 #: Made by people with a daily capacity, the others are sent; a visit is made in the collector's own zone.
 TEAM_CHANNELS = ("call", "visit")
 ZONED_CHANNEL = "visit"
+#: How the names of limits begin that lie across other capacities.
+CROSSING = ("budget:", "limit:", "rule:", "band:")
 #: Columns of text that the widest table takes; a narrower terminal wraps its lines instead of losing digits.
 _PRINTED_WIDTH = 124
 
@@ -72,10 +74,15 @@ class Pairs:
 
 
 def capacities_from_prices(prices: pd.DataFrame) -> list[Capacity]:
-    """Capacities out of a published ``prices`` frame: capacity name, channels as a JSON list, zone, capacity_count."""
+    """Capacities out of a published ``prices`` frame: capacity name, channels as a JSON list, zone, capacity_count.
+
+    Limits and budgets that cross them are left out: the contest knows the room of channels alone.
+    """
     name = "capacity_name" if "capacity_name" in prices.columns else "capacity"
     found = []
     for row in prices.to_dict("records"):
+        if str(row.get(name, "")).startswith(CROSSING):
+            continue
         channels = row["channels"]
         listed = json.loads(channels) if isinstance(channels, str) else list(channels)
         zone = None if pd.isna(row["zone"]) else str(row["zone"])

@@ -26,7 +26,7 @@ from tests.unit.decision.worlds import QUITO, TUESDAY
 
 BANDS = {"call": {"08:00-10:00": 2, "10:00-13:00": 3, "13:00-17:00": 1}, "sms": {"08:00-12:00": 6, "12:00-20:00": 3}}
 WIDE = {"call": {"07:00-10:00": 500, "10:00-20:00": 500}, "sms": {"07:00-20:00": 500}}
-ONLY_CALLS = dict.fromkeys(COSTS, 0)
+ONLY_CALLS = dict.fromkeys(COSTS, 0) | {"call": None, "visit": None}
 
 
 def local(outcome: DecisionOutcome, zone: str = QUITO) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from puntual.decision.duty_alarms import alarm_lines, standing
 from tests.unit.decision import worlds
 from tests.unit.decision.test_decide import COSTS, LIMITS, TEAM, book, in_arms, run, team
 
-NO_MESSAGES = dict.fromkeys(COSTS, 0)
+NO_MESSAGES = dict.fromkeys(COSTS, 0) | {"call": None, "visit": None}
 
 
 def duties(*rows: dict[str, Any]) -> pd.DataFrame:
@@ -80,7 +80,7 @@ def test_every_duty_has_a_state_and_who_must_hear_of_it_is_named():
         {"customer_id": "gone"},
     )
     late = duties({"customer_id": "m00006", "due_on": date(2026, 6, 29)})
-    found = run(inputs, daily_capacity=dict.fromkeys(COSTS, 0), duties=owed, overdue=late)
+    found = run(inputs, daily_capacity=NO_MESSAGES, duties=owed, overdue=late)
     rows = found.decisions.set_index("customer_id")
     met = [name for name in ("m00002", "m00003") if rows.at[name, "action"] == "call"]
     assert len(met) == 1
