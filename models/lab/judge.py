@@ -19,6 +19,7 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array, vstack
 
 from models.metrics import auc, brier, ece
+from puntual.decision.capacity import CROSSING
 from puntual.errors import ModelError, PuntualError, UsageError
 
 #: The order in which a rule by amount fills the channels: the strongest first.
@@ -26,8 +27,6 @@ LADDER = ("visit", "call", "whatsapp", "sms", "ivr", "email")
 #: Made by people with a daily capacity, the others are sent; a visit is made in the collector's own zone.
 TEAM_CHANNELS = ("call", "visit")
 ZONED_CHANNEL = "visit"
-#: How the names of limits begin that lie across other capacities.
-CROSSING = ("budget:", "limit:", "rule:", "band:")
 #: Columns of text that the widest table takes; a narrower terminal wraps its lines instead of losing digits.
 _PRINTED_WIDTH = 124
 
@@ -76,7 +75,7 @@ class Pairs:
 def capacities_from_prices(prices: pd.DataFrame) -> list[Capacity]:
     """Capacities out of a published ``prices`` frame: capacity name, channels as a JSON list, zone, capacity_count.
 
-    Limits and budgets that cross them are left out: the contest knows the room of channels alone.
+    Limits, bands of hours and budgets that cross them are left out: the contest knows the room of channels alone.
     """
     name = "capacity_name" if "capacity_name" in prices.columns else "capacity"
     found = []

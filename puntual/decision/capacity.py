@@ -30,6 +30,8 @@ COLLECTOR_CHANNELS = ("call", "visit")
 ZONED_CHANNELS = frozenset({"visit"})
 """Channels that reach only the collector's own zone; a call reaches everywhere."""
 
+CROSSING = ("budget:", "limit:", "rule:", "hours:")
+"""Beginnings of the names of limits that lie across other capacities: they take room away and add none."""
 NOBODY = "collectors:"
 """Beginning of the names of what collectors can do, and of the limit of 0 where nobody works a channel."""
 

@@ -146,6 +146,13 @@ def test_capacities_are_read_from_published_prices():
     ]
 
 
+def test_limits_that_lie_across_other_capacities_add_no_room():
+    names = ["collectors:call [norte]", "collectors:call [sur]", "limit:call", "hours:call@08:00-10:00"]
+    names += ["rule:CH-SMS/tier", "budget:day", "messages:sms"]
+    prices = pd.DataFrame({"capacity_name": names, "channels": '["call"]', "zone": None, "capacity_count": 5})
+    assert [one.name for one in capacities_from_prices(prices)] == [*names[:2], "messages:sms"]
+
+
 def test_default_risk_is_judged_on_open_loans_below_the_threshold():
     truth = pd.DataFrame(
         {
