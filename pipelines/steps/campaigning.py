@@ -256,9 +256,15 @@ def campaign_day(day: Day, policies: PolicySet) -> dict[str, str]:
             "campaign_suppressions": planned.plan.suppressions,
         }.items():
             store_decided(warehouse, f"decisions.{name}", frame, day.as_of)
+    return checked(data, grouped, planned.plan)
+
+
+def checked(data: CampaignData, grouped: Grouped, plan: CampaignPlan) -> dict[str, str]:
+    """What was found for each of :data:`EXIT_CHECKS` (empty: passed): steps by the ladder of the day."""
+    climbed = broken_steps(data.escalation, grouped.escalation, grouped.escalation_before)
     return {
-        "campaigns_add_up": "; ".join(planned.plan.problems()[:_SHOWN]),
-        "escalation_is_climbed": "; ".join(broken_steps(grouped.escalation, grouped.escalation_before)[:_SHOWN]),
+        "campaigns_add_up": "; ".join(plan.problems()[:_SHOWN]),
+        "escalation_is_climbed": "; ".join(climbed[:_SHOWN]),
     }
 
 

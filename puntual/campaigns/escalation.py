@@ -233,23 +233,35 @@ def _first_attempt(customer_ids: pd.Series, entered: pd.Series, attempts: pd.Dat
     return pd.Series(pd.to_datetime(first.reindex(customer_ids).to_numpy()), index=customer_ids.index)
 
 
-def broken_steps(rows: pd.DataFrame, before: pd.DataFrame) -> list[str]:
+def broken_steps(ladder: Escalation, rows: pd.DataFrame, before: pd.DataFrame) -> list[str]:
     """Where a day's steps break the law of the ladder, written apart from :func:`advance`; empty when none does.
 
+    A step of an earlier day is held against its place in ``ladder``, not against its number of then: inserting or
+    removing one renumbers those above it, and moves nobody. Whose step is gone begins anew (:data:`REPLACED`).
+
     Args:
+        ladder: the steps of the day.
         rows: stored rows of a day.
         before: the newest stored row of each member on days before it.
     """
+    place = {step.code: number for number, step in enumerate(ladder.steps, start=1)}
     earlier = {row.customer_id: row for row in before.itertuples()}
     found = []
     for row in rows.itertuples():
         past = earlier.get(row.customer_id)
         is_reset = isinstance(row.reset_code, str)
-        if past is None:
+        if place.get(row.step_code) != row.step_no:
+            found.append(f"{row.customer_id} is at {row.step_code} as step {row.step_no}, which the ladder has not")
+        elif past is None:
             if row.step_no != 1:
                 found.append(f"{row.customer_id} begins at {row.step_code}")
-        elif row.step_no > past.step_no + 1:
+        elif past.step_code not in place:
+            if row.step_no != 1 or row.reset_code != REPLACED:
+                found.append(f"{row.customer_id} was at {past.step_code}, which is gone, and does not begin anew")
+        elif row.reset_code == REPLACED:
+            found.append(f"{row.customer_id} begins anew though the ladder still has {past.step_code}")
+        elif row.step_no > place[past.step_code] + 1:
             found.append(f"{row.customer_id} skips from {past.step_code} to {row.step_code}")
-        elif row.step_no < past.step_no and not is_reset:
+        elif row.step_no < place[past.step_code] and not is_reset:
             found.append(f"{row.customer_id} goes back from {past.step_code} to {row.step_code} without a reset")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 import pandas as pd
@@ -40,12 +41,17 @@ def play(
     attempts: list[tuple[str, int]] = (),
     events: list[tuple[str, str, int]] = (),
     ladder: Escalation = LADDER,
+    edits: Mapping[int, Escalation] | None = None,
 ) -> pd.DataFrame:
-    """The stored steps of every day of ``past_due`` (day -> member -> past-due days), run in order."""
+    """The stored steps of every day of ``past_due`` (day -> member -> past-due days), run in order.
+
+    ``edits``: the ladder from a day on.
+    """
     stored = NOTHING
     last_run = None
     for number in sorted(past_due):
         today = day(number)
+        ladder = (edits or {}).get(number, ladder)
         members = frame(list(past_due[number].items()), ["customer_id", "past_due_days"]).astype({"past_due_days": int})
         known = History(
             frame([(who, day(when)) for who, when in attempts], ["customer_id", "event_date"]),
@@ -54,7 +60,7 @@ def play(
         before = stored.sort_values("as_of_date").drop_duplicates("customer_id", keep="last") if len(stored) else stored
         rows = advance(ladder, members, before, known, today, last_run)
         mine = before[before["customer_id"].isin(rows["customer_id"])]
-        assert broken_steps(rows, mine) == []
+        assert broken_steps(ladder, rows, mine) == []
         stored = pd.concat([stored, rows], ignore_index=True) if len(stored) else rows
         last_run = today
     return stored
@@ -142,10 +148,80 @@ def test_an_unsound_escalation_is_refused(change, said, tmp_path):
 
 def test_the_check_finds_what_must_not_be():
     rows = play({1: {"ana": 20, "luis": 20}})
-    assert broken_steps(rows.assign(step_no=2, step_code="firm"), NOTHING)[0] == "ana begins at firm"
-    assert "skips from friendly to formal" in broken_steps(rows.assign(step_no=3, step_code="formal"), rows)[0]
-    back = broken_steps(rows, rows.assign(step_no=2, step_code="firm"))
+    assert broken_steps(LADDER, rows.assign(step_no=2, step_code="firm"), NOTHING)[0] == "ana begins at firm"
+    skipped = broken_steps(LADDER, rows.assign(step_no=3, step_code="formal"), rows)
+    assert "skips from friendly to formal" in skipped[0]
+    back = broken_steps(LADDER, rows, rows.assign(step_no=2, step_code="firm"))
     assert "goes back from firm to friendly without a reset" in back[0]
+    assert "which the ladder has not" in broken_steps(LADDER, rows.assign(step_no=2), NOTHING)[0]
+    gone = rows.assign(step_no=2, step_code="polite")
+    assert "does not begin anew" in broken_steps(LADDER, rows, gone)[0]
+    anew = rows.assign(reset_code="escalation_changed")
+    assert broken_steps(LADDER, anew, gone) == []
+    assert (
+        "begins anew though the ladder still has firm"
+        in broken_steps(LADDER, anew, rows.assign(step_no=2, step_code="firm"))[0]
+    )
+
+
+def of_steps(*codes: str) -> Escalation:
+    """A ladder of these steps: the first for everybody, each next one from 8 past-due days, a day after an attempt."""
+    steps = [
+        {
+            "code": code,
+            "name": {"es": code, "en": code},
+            "enter": {"min_past_due_days": 8, "after_days": 1} if number else {"min_past_due_days": 0},
+        }
+        for number, code in enumerate(codes)
+    ]
+    resets = [{"event": event, "to": codes[0]} for event in ("cured", "paid_in_full")]
+    return Escalation.model_validate(
+        {"id": "ESCALATION", "version": 1, "done_by": "attempt", "steps": steps, "resets": resets}
+    )
+
+
+OF_THREE = of_steps("friendly", "firm", "formal")
+
+
+@pytest.mark.parametrize(
+    ("edited", "of_ana", "of_luis"),
+    [
+        # ana is formal and luis firm on day 4; both were attempted every day
+        pytest.param(of_steps("friendly", "firm"), ["formal", "friendly"], ["firm", "firm"], id="the last is removed"),
+        pytest.param(of_steps("friendly", "formal"), ["formal", "formal"], ["firm", "friendly"], id="one is removed"),
+        pytest.param(of_steps("firm", "formal"), ["formal", "formal"], ["firm", "formal"], id="the first is removed"),
+        pytest.param(
+            of_steps("friendly", "reminder", "notice", "firm", "formal"),
+            ["formal", "formal"],
+            ["firm", "formal"],
+            id="two are inserted",
+        ),
+        pytest.param(
+            of_steps("kind", "friendly", "firm", "formal"), ["formal", "formal"], ["firm", "formal"], id="a new first"
+        ),
+        pytest.param(
+            of_steps("friendly", "firm", "reminder", "formal"),
+            ["formal", "formal"],
+            ["firm", "reminder"],
+            id="one is inserted above",
+        ),
+    ],
+)
+def test_an_edited_ladder_moves_only_whose_step_is_gone(edited, of_ana, of_luis):
+    # luis reaches firm on day 4 (8 past-due days only then), ana formal on day 3
+    past_due = {number: {"ana": 20, "luis": 4 + number} for number in range(1, 6)}
+    attempts = [("ana", 1), ("ana", 2), ("luis", 1), ("luis", 4)]
+    stored = play(past_due, attempts, ladder=OF_THREE, edits={5: edited})
+    assert steps(stored)[-2:] == of_ana
+    assert steps(stored, "luis")[-2:] == of_luis
+    last = stored[stored["as_of_date"] == day(5)].set_index("customer_id")
+    assert last["step_no"].to_dict() == {"ana": edited.number(of_ana[1]), "luis": edited.number(of_luis[1])}
+    gone = {who for who, (was, _) in {"ana": of_ana, "luis": of_luis}.items() if was not in edited_codes(edited)}
+    assert set(last.index[last["reset_code"] == "escalation_changed"]) == gone
+
+
+def edited_codes(ladder: Escalation) -> set[str]:
+    return {step.code for step in ladder.steps}
 
 
 MEMBERS = ("ana", "luis", "rosa")
@@ -163,6 +239,21 @@ def histories(draw):
     attempts = draw(st.lists(st.tuples(who, when), max_size=25))
     kinds = st.sampled_from(["arrangement", "promise_kept", "promise_made"])
     return past_due, attempts, draw(st.lists(st.tuples(who, kinds, when), max_size=4))
+
+
+LADDERS = st.permutations(["kind", "friendly", "reminder", "firm", "formal"]).flatmap(
+    lambda codes: st.integers(1, len(codes)).map(lambda many: of_steps(*codes[:many]))
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories(), st.data())
+def test_over_random_edits_of_the_ladder_the_days_stay_sound(history, data):
+    past_due, attempts, events = history
+    edits = {number: data.draw(LADDERS) for number in past_due if data.draw(st.booleans())}
+    stored = play(past_due, attempts, events, edits=edits)  # which holds every day against its ladder
+    anew = stored.loc[stored["reset_code"] == "escalation_changed", "step_no"]
+    assert (anew == 1).all()
 
 
 @settings(max_examples=60, deadline=None)
