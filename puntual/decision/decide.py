@@ -24,7 +24,7 @@ from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.minimums import Minimums
 from puntual.decision.owners import LastOwners, OwnerRules, Placement, place, zone_of_place
 from puntual.decision.plan import Plan, make_plan
-from puntual.decision.plan_warnings import idle_bands, no_second
+from puntual.decision.plan_warnings import idle_bands, no_second, unknown_year
 from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.reachable import told
 from puntual.decision.rules import evaluate
@@ -348,7 +348,7 @@ def decide(
         told(contact_points, customers, facts),
     )
     summary["assignment"] = evenness
-    summary["warnings"] = idle_bands(bands)
+    summary["warnings"] = idle_bands(bands) + unknown_year(holidays, policies, as_of)
     if actions_per_person > 1:
         summary["warnings"] += no_second(second, is_model=scores.is_model, reached=second_after == "reached")
     if actions_per_person > 1:

@@ -6,6 +6,7 @@ The shipped table is the seed ``holidays`` of the dbt project: one file for the 
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,12 @@ from pathlib import Path
 import pandas as pd
 
 from puntual.errors import RuleError
+
+LEAST_OF_A_YEAR = 7
+"""Holidays that make a year known where none is shipped: no country of the shipped table has fewer in a year.
+
+A few local days say nothing of the national ones.
+"""
 
 
 @dataclass(frozen=True)
@@ -29,14 +36,16 @@ class HolidayCalendar:
     def with_frame(self, holidays: pd.DataFrame | None, country: str) -> HolidayCalendar:
         """The same calendar with the institution's own rows (columns ``country``, ``date``) added.
 
-        A year becomes known when the institution delivers at least one holiday of it. Nothing is taken away: local
-        holidays come on top of the national ones.
+        A year that was not known becomes so with :data:`LEAST_OF_A_YEAR` holidays of it; with fewer they count as
+        holidays and the year stays unknown. Nothing is taken away: local holidays come on top of the national ones.
         """
         if holidays is None or holidays.empty:
             return self
         rows = holidays[holidays["country"].eq(country)]
         added = {day.date() for day in pd.to_datetime(rows["date"]).dropna()}
-        return HolidayCalendar(self.dates | added, self.years | {day.year for day in added})
+        of_year = Counter(day.year for day in self.dates | added)
+        told = {year for year, count in of_year.items() if count >= LEAST_OF_A_YEAR}
+        return HolidayCalendar(self.dates | added, self.years | told)
 
 
 def shipped_holidays(shipped_dir: Path, country: str) -> HolidayCalendar:

@@ -5,7 +5,11 @@ A warning stops nothing. Each is one line: ``severity`` (always ``warning``), ``
 
 from __future__ import annotations
 
+from datetime import date
+
 from puntual.decision.bands import Bands
+from puntual.decision.holiday_calendar import LEAST_OF_A_YEAR, HolidayCalendar
+from puntual.decision.policies import PolicySet
 from puntual.decision.second import Second
 from puntual.hour_bands import LEAST_MINUTES
 
@@ -39,6 +43,25 @@ def idle_bands(bands: Bands | None) -> list[Line]:
             )
         )
     return lines
+
+
+def unknown_year(holidays: HolidayCalendar, policies: PolicySet, as_of: date) -> list[Line]:
+    """Why rules that close holidays close the whole day: the holidays of its year are not known."""
+    rules = [entry.rule.id for _, entry in policies.of_kind("window") if entry.rule.holidays == "blocked"]
+    if as_of.year in holidays.years or not rules:
+        return []
+    told, year = sum(day.year == as_of.year for day in holidays.dates), as_of.year
+    return [
+        _line(
+            "unknown_holidays",
+            f"Feriados de {year}: no se conocen ({told} entregados, se necesitan {LEAST_OF_A_YEAR}), y las reglas que "
+            f"cierran los feriados ({', '.join(rules)}) cierran todo día de ese año. Entregue los feriados nacionales "
+            "y locales del año en la tabla holidays.",
+            f"Holidays of {year}: not known ({told} delivered, {LEAST_OF_A_YEAR} are needed), and the rules that close "
+            f"holidays ({', '.join(rules)}) close every day of that year. Deliver the national and local holidays of "
+            "the year in the table holidays.",
+        )
+    ]
 
 
 def no_second(second: Second, *, is_model: bool, reached: bool) -> list[Line]:

@@ -300,7 +300,11 @@ class PartyRule(_Rule):
 
 
 class MinAgeRule(_Rule):
-    """Nobody younger than ``years`` on the contact day, by their date of birth; one that is not recorded passes."""
+    """Nobody younger than ``years`` on the contact day, by their date of birth.
+
+    Where the source tells birth dates, one that is not recorded is blocked; where it tells none the rule judges nobody
+    (:meth:`puntual.decision.policies.PolicySet.not_judged` says so).
+    """
 
     kind: Literal["min_age"]
     years: int = Field(ge=1, le=120)

@@ -17,6 +17,7 @@ from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.explore import Exploration
 from puntual.decision.facts import ContactFacts
+from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.plan import propensity_of
 from puntual.decision.policies import Ladder, LadderStep, load_ladder
 from puntual.decision.scores import ladder_worth
@@ -146,6 +147,19 @@ def judged(outcome: DecisionOutcome, inputs: dict[str, Any], decisions: pd.DataF
 @pytest.fixture(scope="module")
 def inputs() -> dict[str, Any]:
     return book(200)
+
+
+def test_a_year_without_known_holidays_is_named_in_the_warnings_of_its_day():
+    inputs = book(5)
+    local = pd.DataFrame({"country": ["EC"], "date": [pd.Timestamp(2026, 11, 3)]})
+    unknown = HolidayCalendar(frozenset(), frozenset({2025})).with_frame(local, "EC")
+    found = run(inputs, holidays=unknown)
+    assert found.summary["contact_count"] == 0
+    (line,) = found.summary["warnings"]
+    assert line["code"] == "unknown_holidays" and "EC-BASE/hours" in line["text_en"]
+    for text in (line["text_es"], line["text_en"]):
+        assert "2026" in text and "1 " in text and "7" in text
+    assert run(inputs).summary["warnings"] == []
 
 
 @pytest.fixture(scope="module")

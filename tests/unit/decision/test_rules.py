@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from puntual.decision.holiday_calendar import HolidayCalendar
+from puntual.decision.holiday_calendar import LEAST_OF_A_YEAR, HolidayCalendar
 from puntual.decision.policies import load_policies
 from puntual.errors import RuleError
 from tests.unit.decision import worlds
@@ -94,6 +94,31 @@ def test_an_institution_adds_local_holidays():
     assert blocked(found, "call") == ["EC-BASE/hours"]
     # what was decided before the holiday was announced stays as it was: the calendar is an input
     assert judge()["is_allowed"].all()
+
+
+def local_days(country: str, year: int, count: int) -> pd.DataFrame:
+    days = [pd.Timestamp(year, 1 + number, 3) for number in range(count)]
+    return pd.DataFrame({"country": country, "date": days})
+
+
+@pytest.mark.parametrize("count", [1, LEAST_OF_A_YEAR - 1])
+def test_a_few_local_holidays_do_not_make_a_whole_year_known(count):
+    for country, year in (("PE", 2037), ("BO", 2026)):  # Bolivia has no shipped calendar
+        calendar = worlds.calendar(country).with_frame(local_days(country, year, count), country)
+        assert calendar.is_blocked(date(year, 12, 25)) and calendar.is_blocked(date(year, 1, 3))
+        # twice the same days are no more of them
+        again = calendar.with_frame(local_days(country, year, count), country)
+        assert again.is_blocked(date(year, 12, 25))
+
+
+def test_a_year_is_known_with_as_many_holidays_as_the_least_of_any_country():
+    calendar = worlds.calendar("BO").with_frame(local_days("BO", 2037, LEAST_OF_A_YEAR), "BO")
+    assert calendar.years == {2037}
+    assert calendar.is_blocked(date(2037, 1, 3)) and not calendar.is_blocked(date(2037, 1, 4))
+    for country in ("EC", "MX", "CO", "PE", "CL", "US"):
+        shipped = worlds.calendar(country)
+        least = min(sum(day.year == year for day in shipped.dates) for year in shipped.years)
+        assert least >= LEAST_OF_A_YEAR
 
 
 def test_the_hours_are_those_of_the_person_not_of_the_office():
