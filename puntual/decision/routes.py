@@ -1,7 +1,7 @@
 """The day's visits as routes: per collector an order, planned times, and a named reason for what stays out.
 
-Pure: frames in, frames out. The order is found by PyVRP (iterated local search with a fixed seed and a number of
-iterations, never a time), so the same visits give the same route on every machine.
+Pure: frames in, frames out. The order is found in ``route_search.py`` with a fixed seed and a number of iterations,
+never a time, so the same visits give the same route on every machine.
 
 Times. A visit starts and ends within the member's contact window and the working day. At lunch the clock stands still:
 the routes are planned on a clock without that hour and told on the one on the wall, so a visit that has begun is
@@ -10,7 +10,6 @@ finished, and lunch is taken after it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal, Protocol
@@ -19,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from puntual.decision.route_search import Ints, Reachable, best_route, timetable
 from puntual.errors import RuleError
 from puntual.frames import texts_or_none
 
-Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 EARTH_RADIUS_METRES = 6_371_008.8
@@ -318,8 +317,8 @@ def plan_routes(
         day: hours and length of a visit.
         travel: distances.
         returns: whether the way back counts.
-        iterations: of the search, per route.
-        seed: of the search.
+        iterations: of each search, several of which make a route.
+        seed: of the searches.
 
     Raises:
         RuleError: a member appears twice, or a start place twice.
@@ -511,10 +510,17 @@ def _one_route(
         back = reach + clock.service + seconds[open_rows + 1, 0]
         alone = (reach <= late[open_rows]) & (back <= clock.latest_end())
         reason[open_rows[~alone]] = TOO_FAR
-        order = _search(
-            open_rows[alone], metres, seconds, early, late, int(leaves), clock.latest_end(), clock.service,
-            group["rank"].to_numpy(dtype=np.int64), iterations, seed,
-        )  # fmt: skip
+        reachable = Reachable(
+            metres,
+            seconds,
+            early,
+            late,
+            int(leaves),
+            clock.latest_end(),
+            clock.service,
+            group["rank"].to_numpy(np.int64),
+        )
+        order = best_route(reachable, open_rows[alone], iterations=iterations, seed=seed)
         left = np.setdiff1d(open_rows[alone], order)
         reason[left] = DAY_FULL
     begins, depart, end, waited = timetable(order, seconds, early, late, start=clock.start, service=clock.service)
@@ -586,137 +592,6 @@ def _rest(group: pd.DataFrame, reason: npt.NDArray[np.object_]) -> Ints:
     )
     waiting = table[~pd.isna(reason)]
     return waiting.sort_values(["without_place", "zone", "town", "rank", "customer_id"]).index.to_numpy(dtype=np.int64)
-
-
-def _search(
-    rows: Ints,
-    metres: Ints,
-    seconds: Ints,
-    early: Ints,
-    late: Ints,
-    leaves: int,
-    latest_end: int,
-    service: int,
-    rank: Ints,
-    iterations: int,
-    seed: int,
-) -> list[int]:
-    """The rows to visit, in order."""
-    if rows.size <= 1:
-        return [int(row) for row in rows]
-    import pyvrp  # a third of a second: only where there is a route to plan
-    from pyvrp.stop import MaxIterations
-
-    nodes = np.concatenate([[0], rows + 1])
-    length, time = metres[np.ix_(nodes, nodes)], seconds[np.ix_(nodes, nodes)]
-    count = len(rows)
-    # one visit more is worth the longest way through all of them; all ranks together are worth half a visit
-    visit = (count + 2) * int(length.max()) + 1
-    step = max(visit // (count * (count + 1)), 1)
-    place = np.argsort(np.argsort(rank[rows], kind="stable"), kind="stable")
-    data = pyvrp.ProblemData(
-        locations=[pyvrp.Location(0, 0) for _ in nodes],
-        depots=[pyvrp.Depot(0)],
-        clients=[
-            pyvrp.Client(
-                number + 1,
-                service_duration=service,
-                tw_early=int(early[row]),
-                tw_late=int(late[row]),
-                prize=visit + step * (count - int(place[number])),
-                required=False,
-            )
-            for number, row in enumerate(rows)
-        ],
-        vehicle_types=[pyvrp.VehicleType(tw_early=leaves, tw_late=latest_end, unit_distance_cost=1)],
-        distance_matrices=[length],
-        duration_matrices=[time],
-    )
-    found = pyvrp.solve(
-        data,
-        MaxIterations(iterations),
-        seed=seed,
-        collect_stats=False,
-        display=False,
-        # an empty day keeps every window, so what comes out does too
-        initial_solution=pyvrp.Solution(data, []),
-    ).best
-    if not found.is_feasible():
-        raise RuleError("The search gave a route that breaks a window; report it with the day's inputs.")
-    routes = found.routes()
-    if not routes:
-        return []
-    order = [int(rows[activity.idx]) for activity in routes[0] if activity.is_client()]
-    return _less_waiting(order, metres, seconds, early, late, leaves, latest_end, service)
-
-
-def _less_waiting(
-    order: list[int],
-    metres: Ints,
-    seconds: Ints,
-    early: Ints,
-    late: Ints,
-    leaves: int,
-    latest_end: int,
-    service: int,
-) -> list[int]:
-    """The route or its reverse: where both are as long and keep every window, the one with less waiting."""
-    best: tuple[int, int] | None = None
-    answer = order
-    for candidate in (order, order[::-1]):
-        steps = np.array([0, *(row + 1 for row in candidate), 0])
-        try:
-            _, _, end, waited = timetable(candidate, seconds, early, late, start=leaves, service=service)
-        except RuleError:
-            continue
-        if end + int(seconds[steps[-2], 0]) > latest_end:
-            continue
-        value = (int(metres[steps[:-1], steps[1:]].sum()), waited)
-        if best is None or value < best:
-            best, answer = value, candidate
-    return answer
-
-
-def timetable(
-    order: Sequence[int], seconds: Ints, early: Ints, late: Ints, *, start: int, service: int
-) -> tuple[list[int], int, int, int]:
-    """When each visit of ``order`` begins, when the collector leaves, when the last visit ends, and the waiting.
-
-    Leaving ``start`` at the earliest, and then as much later as moves no visit's end of the day and breaks no window.
-
-    Args:
-        order: rows; row r is place r + 1 of ``seconds``, place 0 the start.
-        seconds: travel between places.
-        early: earliest start of each row's visit.
-        late: latest.
-        start: earliest departure.
-        service: length of a visit.
-
-    Raises:
-        RuleError: a visit would begin after its latest start.
-    """
-
-    def walk(leave: int) -> tuple[list[int], int]:
-        now, at, begins, waited = leave, 0, [], 0
-        for row in order:
-            there = now + int(seconds[at, row + 1])
-            begin = max(there, int(early[row]))
-            if begin > late[row]:
-                raise RuleError("A visit of the route would begin after its window.")
-            waited += begin - there
-            begins.append(begin)
-            now, at = begin + service, row + 1
-        return begins, waited
-
-    begins, waited = walk(start)
-    slack, sofar, now, at = waited, 0, start, 0
-    for row, begin in zip(order, begins, strict=True):
-        sofar += begin - (now + int(seconds[at, row + 1]))
-        slack = min(slack, sofar + int(late[row]) - begin)
-        now, at = begin + service, row + 1
-    leave = start + slack
-    begins, waited = walk(leave)
-    return begins, leave, (begins[-1] + service if begins else leave), waited
 
 
 def _typed_stops(frame: pd.DataFrame) -> pd.DataFrame:

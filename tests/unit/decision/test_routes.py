@@ -159,8 +159,8 @@ def test_a_day_that_begins_with_the_first_visit_has_no_way_there():
     assert found.routes.iloc[0]["total_metres"] == found.stops["leg_metres"].sum() == 1350
 
 
-def nearest_neighbour_two_opt(metres: np.ndarray) -> int:
-    """The baseline: nearest neighbour from place 0, then 2-opt until nothing is won; length of the round trip."""
+def two_opt_tour(metres: np.ndarray) -> tuple[int, list[int]]:
+    """The baseline: nearest neighbour from place 0, then 2-opt until nothing is won; length and places of the trip."""
     left, tour = set(range(1, len(metres))), [0]
     while left:
         tour.append(min(left, key=lambda place: (metres[tour[-1], place], place)))
@@ -176,7 +176,7 @@ def nearest_neighbour_two_opt(metres: np.ndarray) -> int:
                 if after < before:
                     tour[first : last + 1] = tour[first : last + 1][::-1]
                     improved = True
-    return int(sum(metres[here, there] for here, there in itertools.pairwise(tour)))
+    return int(sum(metres[here, there] for here, there in itertools.pairwise(tour))), tour
 
 
 @pytest.mark.parametrize("size", [5, 15, 40])
@@ -191,19 +191,23 @@ def test_routes_are_never_longer_than_nearest_neighbour_and_two_opt(size):
         points = pd.concat(
             [START[["latitude", "longitude"]], wanted[["latitude", "longitude"]]], ignore_index=True
         ).assign(place_id="x")
-        assert found.routes["total_metres"][0] <= nearest_neighbour_two_opt(StraightLine().legs(points).metres)
+        assert found.routes["total_metres"][0] <= two_opt_tour(StraightLine().legs(points).metres)[0]
 
 
-def nearest_neighbour_with_windows(seconds: np.ndarray, metres: np.ndarray, early, late, day: WorkingDay, has_to=None):
+def keeps_times(order: list[int], seconds: np.ndarray, early, late, day: WorkingDay) -> bool:
+    """Whether every visit begins in its window and the way back ends in the day."""
+    try:
+        _, _, end, _ = timetable(order, seconds, early, late, start=day.start * 60, service=day.service_minutes * 60)
+    except RuleError:
+        return False
+    return end + (seconds[order[-1] + 1, 0] if order else 0) <= day.end * 60
+
+
+def nearest_neighbour_with_windows(seconds: np.ndarray, metres: np.ndarray, early, late, day: WorkingDay):
     """Greedy baseline under windows: always the nearest that still fits, then 2-opt moves that keep every window."""
-    service = day.service_minutes * 60
 
     def fits(order):
-        try:
-            _, _, end, _ = timetable(order, seconds, early, late, start=day.start * 60, service=service)
-        except RuleError:
-            return False
-        return end + (seconds[order[-1] + 1, 0] if order else 0) <= day.end * 60
+        return keeps_times(order, seconds, early, late, day)
 
     def length(order):
         steps = [0, *(row + 1 for row in order), 0]
@@ -256,6 +260,78 @@ def test_every_window_is_kept_and_no_simple_route_serves_more_or_is_shorter(seed
     assert len(done) >= len(simple)
     if set(done["customer_id"]) == {f"C{row:03d}" for row in simple}:
         assert found.routes["total_metres"][0] <= length
+
+
+LUNCH = WorkingDay(start=480, end=840, lunch_start=13 * 60, lunch_minutes=60, service_minutes=5)
+FULL_DAYS = {
+    "no_lunch": (WorkingDay(start=480, end=780, lunch_start=None, service_minutes=5), False),
+    "windows": (WorkingDay(start=480, end=780, lunch_start=None, service_minutes=5), True),
+    "lunch": (LUNCH, False),
+    "lunch_and_windows": (LUNCH, True),
+}
+
+
+def on_the_still_clock(wanted: pd.DataFrame, day: WorkingDay) -> tuple[np.ndarray, np.ndarray, WorkingDay]:
+    """Earliest and latest start of each visit and the day, in which an hour of lunch at 13:00 has no length."""
+    midnight, noon, pause = local("00:00"), 13 * 3600, 3600 if day.lunch_start is not None else 0
+    opens = np.maximum((wanted["window_start"] - midnight).dt.total_seconds().to_numpy(int), day.start * 60)
+    ends = np.minimum((wanted["window_end"] - midnight).dt.total_seconds().to_numpy(int), day.end * 60)
+    starts = ends - day.service_minutes * 60
+    if not pause:
+        return opens, starts, day
+    early = np.where(opens <= noon, opens, np.maximum(opens - pause, noon))
+    late = np.where(starts >= noon + pause, starts - pause, np.minimum(starts, noon - 1))
+    still = WorkingDay(
+        start=day.start, end=day.end - pause // 60, lunch_start=None, service_minutes=day.service_minutes
+    )
+    return early, late, still
+
+
+@pytest.mark.parametrize("seed", [3, 15, 18, 23, 41, 53, 58])
+@pytest.mark.parametrize("kind", FULL_DAYS)
+def test_a_day_with_more_visits_than_it_holds_is_no_longer_and_no_poorer_than_simple_routes(kind: str, seed: int):
+    """The same visits are not served on a shorter way by nearest neighbour and 2-opt, nor does it serve more or higher."""
+    day, with_windows = FULL_DAYS[kind]
+    wanted = drawn(100 * (list(FULL_DAYS).index(kind) + 1) + seed, 45, with_windows=with_windows)
+    found = plan(wanted, day=day)
+    points = pd.concat([START[["latitude", "longitude"]], wanted[["latitude", "longitude"]]], ignore_index=True)
+    legs = StraightLine().legs(points.assign(place_id="x"))
+    early, late, still = on_the_still_clock(wanted, day)
+    planned = found.stops[found.stops["is_planned"]]
+    assert 10 < len(planned) < 45
+    assert (found.stops.loc[~found.stops["is_planned"], "reason"].isin(routes.FIT_REASONS)).all()
+
+    rows = np.sort(planned["customer_id"].str[1:].astype(int).to_numpy())
+    nodes = np.concatenate([[0], rows + 1])
+    seconds, metres = legs.seconds[np.ix_(nodes, nodes)], legs.metres[np.ix_(nodes, nodes)]
+    length = found.routes["total_metres"][0]
+    same, with_times = nearest_neighbour_with_windows(seconds, metres, early[rows], late[rows], still)
+    if len(same) == len(rows):
+        assert length <= with_times
+    free, tour = two_opt_tour(metres)
+    for order in (tour[1:-1], tour[-2:0:-1]):
+        if keeps_times([place - 1 for place in order], seconds, early[rows], late[rows], still):
+            assert length <= free
+
+    simple, _ = nearest_neighbour_with_windows(legs.seconds, legs.metres, early, late, still)
+    ranks = wanted["rank"].to_numpy()
+    assert (-len(planned), planned["rank"].sum()) <= (-len(simple), ranks[simple].sum())
+
+
+def test_the_room_that_a_shorter_way_leaves_is_filled():
+    """Of the visits left out of a full day none fits between two others, nor before the first or after the last."""
+    day, _ = FULL_DAYS["windows"]
+    for seed in range(4):
+        wanted = drawn(900 + seed, 45, with_windows=True)
+        found = plan(wanted, day=day)
+        points = pd.concat([START[["latitude", "longitude"]], wanted[["latitude", "longitude"]]], ignore_index=True)
+        seconds = StraightLine().legs(points.assign(place_id="x")).seconds
+        early, late, still = on_the_still_clock(wanted, day)
+        order = found.stops[found.stops["is_planned"]]["customer_id"].str[1:].astype(int).tolist()
+        assert keeps_times(order, seconds, early, late, still)
+        for row in set(range(45)) - set(order):
+            for place in range(len(order) + 1):
+                assert not keeps_times([*order[:place], row, *order[place:]], seconds, early, late, still)
 
 
 @given(st.integers(0, 1000))
