@@ -228,6 +228,7 @@ def _fill(day: Day, tables: dict[str, PublishedTable], folder: Path, record: Rec
         "schema_version": SCHEMA_VERSION,
         "as_of_date": day.as_of.isoformat(),
         "run_id": day.run_id,
+        "log": record.before(),
         "institution": institution.model_dump(),
         "input_digests": loads,
         "models": models,

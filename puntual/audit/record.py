@@ -77,6 +77,18 @@ class Record:
         log.settle()
         return cls(log, settings, as_of, run_id)
 
+    def before(self) -> dict[str, Any]:
+        """What the manifest says of the log as it is before this publication: its entries, first date and last hash.
+
+        So a snapshot that is kept shows that there was a log, and which entry it must still contain.
+        """
+        head, entries = self.log.head(), self.log.entries()
+        return {
+            "entries": len(entries),
+            "since": (entries[0].as_of_date if entries else self.as_of).isoformat(),
+            "head": head.sha256 if head else None,
+        }
+
     @contextmanager
     def made_again(self, folder: Path) -> Iterator[None]:
         """Files that the block writes into ``folder`` are those that a replay makes again."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -52,11 +53,14 @@ def verify(home: Home, expected: str | None = None) -> Verdict:
 
     Found: an altered, missing or added file, entries in another order, an entry that was slipped in, and in an altered
     table of decisions the rows. Whoever rewrites all entries from some day on, HEAD included, writes a chain that is
-    sound in itself: that is found by ``expected``, a head that was noted elsewhere on an earlier day.
+    sound in itself: that is found by ``expected``, a head that was noted elsewhere on an earlier day, and by a kept
+    snapshot, whose manifest names the last entry before it. A log that is missing or empty is found by what was
+    published; only days of a release without a log may stand without one.
     """
     log, verdict = AuditLog(home), Verdict()
     if not home.audit.exists():
-        verdict.notes.append(f"{home.audit} does not exist: no day was logged yet.")
+        if not _published_unlogged(home, verdict):
+            verdict.notes.append(f"{home.audit} does not exist: no day was logged yet.")
         if expected is not None:
             verdict.problems.append(f"The entry {expected} is not in the log: the log is missing.")
         return verdict
@@ -70,6 +74,10 @@ def verify(home: Home, expected: str | None = None) -> Verdict:
     _snapshots(home, [entry for _, entry in chain], verdict)
     decided = [entry for _, entry in chain if entry.kind == "decision"]
     hashes = {sha256((folder / ENTRY).read_bytes()) for folder, _ in chain}
+    if chain:
+        _named_heads(home, hashes, {entry.snapshot for _, entry in chain}, verdict)
+    else:
+        _published_unlogged(home, verdict)
     if expected is not None and expected not in hashes:
         verdict.problems.append(
             f"The entry {expected} is not in the log: the log was rewritten since that hash was noted, or it is "
@@ -302,3 +310,78 @@ def _snapshots(home: Home, entries: list[Entry], verdict: Verdict) -> None:
         begun = min((entry.as_of_date for entry in entries), default=None)
         if entries and begun is not None and current not in logged and current[:10] >= begun.isoformat():
             verdict.problems.append(f"published/current is {current}, which the log does not know.")
+
+
+def _published(home: Home) -> dict[str, dict[str, Any] | None]:
+    """Manifest of every snapshot that is kept, by its name; None where it cannot be read."""
+    found: dict[str, dict[str, Any] | None] = {}
+    for folder in sorted(home.published.iterdir()) if home.published.exists() else ():
+        if folder.is_symlink() or not folder.is_dir() or folder.name.startswith("."):
+            continue
+        try:
+            manifest = Snapshot.at(folder).manifest
+        except PuntualError:
+            manifest = None
+        found[folder.name] = manifest if isinstance(manifest, dict) else None
+    return found
+
+
+def _under_way(home: Home) -> str | None:
+    """Name of the snapshot of a publication that is under way or was cut off."""
+    pending = AuditLog(home).pending / ENTRY
+    return read_entry(pending).snapshot if pending.exists() else None
+
+
+def _published_unlogged(home: Home, verdict: Verdict) -> bool:
+    """What was published although the log has no entry; whether anything was said.
+
+    Readers see a snapshot only once its entry lies ready, so the current one was logged, and so was every day before
+    one whose manifest counts entries. A manifest that says nothing of the log is of a release that had none.
+    """
+    kept, waiting = _published(home), _under_way(home)
+    current = home.current.resolve().name if home.current.exists() else None
+    older, lost = [], []
+    for name, manifest in kept.items():
+        if name == waiting:
+            continue
+        told = manifest.get("log") if manifest else None
+        if manifest is None or "as_of_date" not in manifest:
+            lost.append(name)
+        elif told is None:
+            older.append(name)
+        elif name == current or told.get("entries"):
+            lost.append(name)
+    if lost:
+        verdict.problems.append(
+            f"{AuditLog(home).folder.relative_to(home.root).as_posix()}: missing or emptied: the log has no entry, and "
+            f"published are {', '.join(lost[-_NAMED_ROWS:])}{_more(len(lost))}, which were logged."
+        )
+    if older:
+        verdict.notes.append(
+            f"Published before there was a log: {', '.join(older[-_NAMED_ROWS:])}{_more(len(older))}. "
+            "The next run begins one."
+        )
+    return bool(lost or older)
+
+
+def _more(count: int) -> str:
+    return f" ({count} in all)" if count > _NAMED_ROWS else ""
+
+
+def _named_heads(home: Home, hashes: set[str], logged: set[str], verdict: Verdict) -> None:
+    """The entry that was the last when a kept snapshot was published is still in the chain."""
+    waiting = _under_way(home)
+    for name, manifest in _published(home).items():
+        told = manifest.get("log") if manifest else None
+        if not isinstance(told, dict):
+            continue
+        if told.get("head") is not None and told["head"] not in hashes:
+            verdict.problems.append(
+                f"published/{name} was published after the entry {told.get('entries')} ({told['head'][:12]}…), which "
+                "is not in the log: the log was begun anew or rewritten."
+            )
+        elif name not in logged and name != waiting:
+            verdict.notes.append(
+                f"published/{name} is in no entry of the log: its publication was cut off before readers saw it, or "
+                "the log was begun anew since."
+            )

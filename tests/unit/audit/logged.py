@@ -81,7 +81,7 @@ def run_day(
             decided, summary, {"default_risk": {"version": "v1"}}, REASONS, {"query": pd.DataFrame({"a": [1]})}
         )
         tell("gathered")
-        return {"as_of_date": as_of.isoformat(), "model_versions": {}, "rule_versions": {}}
+        return {"as_of_date": as_of.isoformat(), "log": record.before(), "model_versions": {}, "rule_versions": {}}
 
     publish(home, as_of, fill, run_id=run_id, keep=7, together_with=record.committed)
 

@@ -13,11 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from puntual.audit.chain import ENTRY, LOG, ROWS, AuditLog, Entry, File, Head, sha256
 from puntual.audit.digests import row_digests
 from puntual.audit.log import parquet_bytes
 from puntual.audit.verify import verify
+from puntual.cli import app
 from puntual.paths import Home
 from tests.unit.audit import logged
 
@@ -179,6 +181,11 @@ def test_whoever_rewrites_everything_from_a_day_on_is_found_by_a_noted_head(home
         (place / ENTRY).write_bytes(entry.content())
         previous = sha256(entry.content())
     log.head_file.write_bytes(Head(sequence=entry.sequence, sha256=previous).content())
+    named = verify(home).problems
+    assert len(named) == 3 and all(
+        "begun anew or rewritten" in line for line in named
+    )  # by the snapshots that are kept
+    shutil.rmtree(home.published)
     assert verify(home).problems == []  # the chain is sound in itself
     assert any("rewritten" in line for line in verify(home, expected=noted).problems)
 
@@ -229,3 +236,64 @@ def test_the_digest_of_a_row_is_the_one_that_is_written_down():
     assert row_digests(table)[0].tobytes().hex() == sha256(by_hand.getvalue())
     assert row_digests(table.slice(0, 0)).shape == (0, 32)
     assert row_digests(table).dtype == np.uint8
+
+
+def test_a_log_that_is_removed_or_emptied_is_found_by_what_was_published(home):
+    shutil.rmtree(home.audit)
+    found = verify(home)
+    assert len(found.problems) == 1 and "the log has no entry" in found.problems[0]
+    assert home.current.resolve().name in found.problems[0]
+    home.audit.mkdir()
+    assert verify(home).problems == found.problems
+    (home.audit / "log").mkdir()
+    assert verify(home).problems == found.problems
+
+
+def test_a_log_begun_anew_is_found_while_an_older_snapshot_is_kept(home):
+    shutil.rmtree(home.audit)
+    logged.run_day(home, logged.arguments(as_of=logged.DAY.replace(day=1, month=8), seed=9), run_id="anew")
+    found = verify(home)
+    # of three days and a repetition all but the first publication name an entry that is gone
+    assert len([line for line in found.problems if "begun anew or rewritten" in line]) == 3
+    assert len([line for line in found.notes if "in no entry of the log" in line]) == 1
+
+
+def test_a_home_without_publications_and_one_older_than_the_log_have_no_problem(home, tmp_path):
+    empty = Home(tmp_path / "empty")
+    empty.root.mkdir()
+    assert verify(empty).problems == [] and "no day was logged yet" in verify(empty).notes[0]
+    shutil.rmtree(home.audit)
+    for manifest in home.published.glob("*_*/manifest.json"):
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        del content["log"]
+        manifest.write_text(json.dumps(content), encoding="utf-8")
+    found = verify(home)
+    assert found.problems == [] and "before there was a log" in found.notes[0]
+    # once a day is logged, those before it are no matter of the log
+    logged.run_day(home, logged.arguments(as_of=logged.DAY.replace(day=1, month=8), seed=9), run_id="first")
+    assert verify(home).problems == verify(home).notes == []
+
+
+def test_a_manifest_that_is_none_stands_for_no_older_release(home):
+    shutil.rmtree(home.audit)
+    (home.current.resolve() / "manifest.json").write_text("{}", encoding="utf-8")
+    assert "the log has no entry" in verify(home).problems[0]
+
+
+@pytest.mark.parametrize("moment", ["decided", "gathered"])
+def test_a_first_publication_that_was_cut_off_is_no_problem(tmp_path, moment):
+    home = Home(tmp_path / "home")
+
+    def cut(name: str) -> None:
+        if name == moment:
+            raise RuntimeError(name)
+
+    with pytest.raises(RuntimeError):
+        logged.run_day(home, logged.arguments(), meanwhile=cut)
+    assert verify(home).problems == []
+
+
+def test_the_command_leaves_with_one_when_the_log_is_gone(home):
+    shutil.rmtree(home.audit)
+    found = CliRunner().invoke(app, ["audit", "verify", str(home.root)])
+    assert found.exit_code == 1, found.output
