@@ -61,7 +61,7 @@ def assignment(members: int) -> Callable[[], str]:
 
     def work() -> str:
         found = assign(contacts, people, familiar)
-        even = fairness(contacts, collectors, people, found)
+        even = fairness(contacts, people, found)
         least = min(one["value_jain"] for one in even["teams"])
         return f"{len(contacts):,} contacts, {len(people):,} collectors, value even to {least:.2f}"
 

@@ -115,7 +115,7 @@ def jain_index(shares: npt.ArrayLike) -> float | None:
     return round(float(values.sum()) ** 2 / (len(values) * squares), 4) if squares > 0 else None
 
 
-def fairness(contacts: pd.DataFrame, collectors: pd.DataFrame, team: pd.DataFrame, given: Assignment) -> dict[str, Any]:
+def fairness(contacts: pd.DataFrame, team: pd.DataFrame, given: Assignment) -> dict[str, Any]:
     """How evenly the day is spread, by team: of load and of value, each per unit of daily capacity.
 
     ``load_jain`` and ``value_jain`` are :func:`jain_index` over the collectors of the team at work, those without a
@@ -123,12 +123,10 @@ def fairness(contacts: pd.DataFrame, collectors: pd.DataFrame, team: pd.DataFram
 
     Args:
         contacts: those of :func:`assign`.
-        collectors: collector_id, team.
         team: :func:`puntual.decision.capacity.roster`.
         given: the outcome of :func:`assign`.
     """
-    names = collectors.drop_duplicates("collector_id").set_index("collector_id")["team"]
-    table = team[["collector_id", "daily_capacity"]].assign(team=team["collector_id"].map(names).fillna("").astype(str))
+    table = team[["collector_id", "daily_capacity"]].assign(team=team["team"].fillna("").astype(str))
     owner = given.collector_id
     value = contacts["net_amount"].fillna(0.0).clip(lower=0.0)
     table["contacts"] = table["collector_id"].map(owner.value_counts()).fillna(0).astype("int64")
@@ -276,7 +274,8 @@ class _Table:
     def _slots(self, pool: int, wanted: int) -> np.ndarray:
         """Collectors of a pool, one entry per contact to take, the least loaded (for their capacity) first."""
         people = np.flatnonzero((self.pool_of == pool) & (self.capacity > self.load))
-        left = self.capacity[people] - self.load[people]
+        # nobody gets more than is wanted, however large a capacity is
+        left = np.minimum(self.capacity[people] - self.load[people], wanted)
         person = np.repeat(people, left)
         step = np.arange(person.size) - np.repeat(np.cumsum(left) - left, left) + 1
         fullness = (self.load[person] + step) / self.capacity[person]

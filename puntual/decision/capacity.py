@@ -266,6 +266,8 @@ def serve(counts: Ints, member: npt.NDArray[np.bool_], units: Ints) -> Ints:
         return split
     # 0 is the source, then cells, pools, and the sink
     sink = 1 + len(cells) + len(member)
+    # no pool takes more than all that is wanted; what a capacity says may be beyond what a flow counts in
+    wanted = int(sum(counts[cell] for cell in cells))
     start, end, room = [], [], []
     for position, cell in enumerate(cells):
         start.append(0)
@@ -278,7 +280,7 @@ def serve(counts: Ints, member: npt.NDArray[np.bool_], units: Ints) -> Ints:
     for number, available in enumerate(units):
         start.append(1 + len(cells) + number)
         end.append(sink)
-        room.append(available)
+        room.append(min(int(available), wanted))
     graph = csr_array((np.array(room, dtype=np.int32), (start, end)), shape=(sink + 1, sink + 1))
     flow = maximum_flow(graph, 0, sink).flow.tocoo()
     for here, there, amount in zip(flow.row, flow.col, flow.data, strict=True):

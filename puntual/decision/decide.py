@@ -298,7 +298,7 @@ def decide(
     familiar = assignment.familiar_collectors(promises, interactions, as_of=as_of)
     today = pd.Series(np.array([*channels, "none"], dtype=object)[plan.choice], index=people["customer_id"])
     last = LastOwners.of(earlier, interactions, today, owner_stay_gain)
-    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, collectors, by_place, action, last)
+    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, by_place, action, last)
     decisions = decision_rows(people, verdicts, plan, scores, channels, assigned, default_risk, as_of)
     found = standing(
         duties,
@@ -385,7 +385,6 @@ def _assign(
     channels: list[str],
     team: pd.DataFrame,
     familiar: pd.Series,
-    collectors: pd.DataFrame,
     by_place: Placement | None,
     action: npt.NDArray[np.object_] | None,
     last: LastOwners,
@@ -413,4 +412,4 @@ def _assign(
     done = assignment.assign(contacts, team, familiar, last)
     result.loc[contacts.index, "collector_id"] = done.collector_id
     result.loc[contacts.index, "is_familiar"] = done.is_familiar
-    return result, assignment.fairness(contacts, collectors, team, done)
+    return result, assignment.fairness(contacts, team, done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import date
 
 import numpy as np
@@ -193,6 +194,25 @@ def test_a_visitor_without_a_zone_serves_every_zone():
     assert only.count == 8
 
 
+def test_a_huge_capacity_costs_nothing():
+    """Who has room for billions is dealt what is wanted, as with room for just that: no place is made for the rest."""
+    wanted = contacts(*({"net_amount": float(value)} for value in range(40)))
+
+    def dealt(capacity: int) -> tuple[pd.Series, int]:
+        people = roster(team(*({"daily_capacity": capacity} for _ in range(4))), CHANNELS, TUESDAY)
+        tracemalloc.start()
+        try:
+            return assign(wanted, people, NOBODY).collector_id, tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    ample, _ = dealt(40)
+    large, peak = dealt(2_000_000)
+    assert peak < 20_000_000
+    pd.testing.assert_series_equal(large, ample)
+    pd.testing.assert_series_equal(dealt(1_000_000_000)[0], ample)
+
+
 def test_how_even_the_day_is_by_team():
     """Field: 2 of 4 and 1 of 2 are alike. Office has one collector, who is even alone; g3 has no team and no contact."""
     people = team({"daily_capacity": 4}, {"daily_capacity": 2}, {"daily_capacity": 4}, {"daily_capacity": 4})
@@ -200,7 +220,7 @@ def test_how_even_the_day_is_by_team():
     wanted = contacts(*({"net_amount": value} for value in (8.0, 2.0, 5.0, 1.0, 1.0, -9.0)))
     owners = pd.Series(["g0", "g0", "g1", "g2", "g2", "g2"], dtype=object)
     given_to = Assignment(owners, pd.Series([True] + [False] * 5), pd.Series([False] * 6))
-    found = fairness(wanted, people, roster(people, CHANNELS, TUESDAY), given_to)
+    found = fairness(wanted, roster(people, CHANNELS, TUESDAY), given_to)
     assert (found["contact_count"], found["familiar_count"], found["unassigned_count"]) == (6, 1, 0)
     nobody, field, office = found["teams"]
     assert (field["team"], field["contact_count"], field["capacity_count"]) == ("field", 3, 6)

@@ -85,6 +85,18 @@ def test_teams_change_nothing_of_the_plan_but_the_rows_of_prices():
     assert "collectors:call" in set(one.prices["capacity_name"]) and len(one.prices) < len(several.prices)
 
 
+def test_collectors_of_days_archived_before_there_were_teams():
+    """Without the column nobody is of a team; with it empty the day is the same."""
+    inputs = book(40, seed=7)
+    old = run(inputs | {"collectors": PEOPLE.drop(columns="team")})
+    none = run(inputs | {"collectors": PEOPLE.assign(team=None)})
+    pd.testing.assert_frame_equal(old.decisions, none.decisions)
+    assert old.decisions["collector_id"].notna().any() and old.prices["team"].isna().all()
+    assert [one["team"] for one in old.summary["assignment"]["teams"]] == [""]
+    with pytest.raises(RuleError, match="is the team of no collector"):
+        run(inputs | {"collectors": PEOPLE.drop(columns="team")}, team_capacity={"north": 3})
+
+
 def test_limits_of_teams_hold_beside_the_rules_of_owners():
     people = owned(team=["a", "b", "a", "b", "b"])
     ruled = rules({"owner": "Andina", "past_due_days": {"min": 60}})
