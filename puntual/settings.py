@@ -6,7 +6,6 @@ is a list that breaks a rule.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 from datetime import date
@@ -116,23 +115,6 @@ class ChannelSettings(Strict):
                     "nobody could have it; make it longer or take it away"
                 )
         return dict(ordered)
-
-    def contacts_a_day(self, cost: float) -> int | None:
-        """The most contacts of a day by both limits where one costs ``cost``; None is no limit.
-
-        A text message that is billed by segment costs more than ``self.cost``, so the cost is asked for.
-
-        >>> ChannelSettings(cost=0.06, daily_budget=30).contacts_a_day(0.06)
-        500
-        >>> ChannelSettings(cost=0.06, daily_budget=30, daily_capacity=400).contacts_a_day(0.06)
-        400
-        >>> ChannelSettings(cost=0.03, daily_budget=0.30).contacts_a_day(3 * 0.03)
-        3
-        """
-        if self.daily_budget is None or cost == 0:
-            return self.daily_capacity
-        paid = math.floor(round(min(self.daily_budget / cost, MOST), 6))
-        return paid if self.daily_capacity is None else min(paid, self.daily_capacity)
 
 
 class TeamSettings(Strict):

@@ -26,7 +26,6 @@ from puntual.decision.owners import load_owner_rules, owners_file
 from puntual.decision.policies import PolicySet, as_json, load_ladder, load_policies
 from puntual.decision.raw_rules import differing_rule_files
 from puntual.decision.rules import lookback_days
-from puntual.decision.sending import daily_room
 from puntual.decision.value import stakes
 from puntual.paths import POLICIES, SEEDS
 from puntual.segments.members import members_before
@@ -146,14 +145,10 @@ def decide_day(day: Day) -> DecidingOutcome:
     shared: dict[str, Any] = {
         "features": features,
         "collectors": collectors,
-        "daily_capacity": daily_room(
-            {name: channel.contacts_a_day(costs[name]) for name, channel in settings.channels.items()},
-            interactions,
-            policies=policies,
-            as_of=day.as_of,
-            timezone=settings.institution.timezone,
-            planned=facts.planned,
-        ),
+        "daily_capacity": {name: one.daily_capacity for name, one in settings.channels.items()},
+        "channel_budgets": {
+            name: one.daily_budget for name, one in settings.channels.items() if one.daily_budget is not None
+        },
         "team_capacity": settings.team_capacity,
         "as_of": day.as_of,
         "timezone": settings.institution.timezone,

@@ -3,9 +3,12 @@
 A change is a key and a value. Keys are those of ``puntual.yaml`` where there is one, and the team's capacity:
 
     channels.<channel>.capacity      contacts a day: of messages the limit, of calls and visits what the team does; it
-                                     takes a limit along, by the same part
+                                     takes a limit and a budget along, by the same part. What the rules on a whole list
+                                     allow stays
     channels.<channel>.daily_capacity   of calls and visits: their limit beside what the team does, alone
-    channels.<channel>.cost          of one contact
+    channels.<channel>.daily_budget  what the contacts of a day may cost, alone; with the cost of one it is a number of
+                                     contacts, and a channel's capacity is the smaller of the two limits
+    channels.<channel>.cost          of one contact; what the budget pays for follows
     channels.<channel>.hour_bands.<band>   contacts of a channel in a band of hours; the channel's capacity takes its
                                      bands along, by the same part
     collectors.capacity              of all collectors; a limit of a team goes along by the part of its people, as with
@@ -39,6 +42,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from puntual.audit.inputs import complete
 from puntual.decision.capacity import COLLECTOR_CHANNELS, roster
 from puntual.decision.decide import DecisionOutcome, decide
+from puntual.decision.sending import contacts_a_day
 from puntual.errors import UsageError
 from puntual.hour_bands import in_order
 from puntual.settings import ChannelSettings, Settings, TeamSettings
@@ -230,6 +234,7 @@ def keys(arguments: Mapping[str, Any]) -> dict[str, float | None]:
         found[f"channels.{channel}.capacity"] = _channel_capacity(given, channel)
         if channel in COLLECTOR_CHANNELS:
             found[f"channels.{channel}.daily_capacity"] = _limit(given, channel)
+        found[f"channels.{channel}.daily_budget"] = _budget(given, channel)
         found[f"channels.{channel}.cost"] = float(given["costs"][channel])
         for band, count in in_order(_bands(given, channel)):
             found[f"channels.{channel}.hour_bands.{band}"] = float(count)
@@ -264,7 +269,13 @@ def _channel_capacity(given: Mapping[str, Any], channel: str) -> float | None:
     if channel in COLLECTOR_CHANNELS:
         team = _at_work(given)
         return float(team.loc[[channel in mine for mine in team["channels"]], "daily_capacity"].sum())
-    return _limit(given, channel)
+    limit = contacts_a_day(given["daily_capacity"].get(channel), _budget(given, channel), given["costs"][channel])
+    return None if limit is None else float(limit)
+
+
+def _budget(given: Mapping[str, Any], channel: str) -> float | None:
+    money = (given["channel_budgets"] or {}).get(channel)
+    return None if money is None else float(money)
 
 
 def _limit(given: Mapping[str, Any], channel: str) -> float | None:
@@ -294,9 +305,13 @@ def _apply(given: dict[str, Any], change: Change) -> list[Changed]:
         cost = _required(change, after)
         _in_settings(change, ChannelSettings, {"cost": cost})
         given["costs"] = {**given["costs"], name: cost}
+    elif group == "channels" and what == "daily_budget":
+        _set_budget(given, change, name, after)
     elif group == "channels" and (name not in COLLECTOR_CHANNELS or what == "daily_capacity"):
         after = _set_limit(given, change, name, after)
-        along = _bands_along(given, change, name, before, after) if what == "capacity" else []
+        if what == "capacity":
+            along = _budget_along(given, change, name, before, after)
+            along += _bands_along(given, change, name, before, after)
     elif group == "teams":
         after = _set_team_limit(given, change, name, after)
     elif group in {"channels", "collectors"}:
@@ -306,6 +321,7 @@ def _apply(given: dict[str, Any], change: Change) -> list[Changed]:
         along = _team_limits_along(given, change, could)
         if group == "channels":
             along += _limit_along(given, change, name, before, after)
+            along += _budget_along(given, change, name, before, after)
             along += _bands_along(given, change, name, before, after)
     else:
         given[argument] = _checked(change, argument, after)
@@ -321,6 +337,28 @@ def _set_limit(given: dict[str, Any], change: Change, channel: str, after: float
     _in_settings(change, ChannelSettings, {"cost": 0, "daily_capacity": limit})
     given["daily_capacity"] = {**given["daily_capacity"], channel: limit}
     return None if limit is None else float(limit)
+
+
+def _set_budget(given: dict[str, Any], change: Change, channel: str, after: float | None) -> None:
+    _in_settings(change, ChannelSettings, {"cost": 0, "daily_budget": after})
+    budgets = {name: money for name, money in (given["channel_budgets"] or {}).items() if name != channel}
+    given["channel_budgets"] = budgets if after is None else {**budgets, channel: after}
+
+
+def _budget_along(
+    given: dict[str, Any], change: Change, channel: str, before: float | None, after: float | None
+) -> list[Changed]:
+    """Change a channel's budget by the part by which its capacity changed: one that binds would hide that."""
+    money = _budget(given, channel)
+    if money is None or after == before:
+        return []
+    scaled = None
+    if after is not None:
+        exact = money * after / before if before else after * given["costs"][channel]
+        # rounded up to what nobody counts in, so that it pays for the contacts asked for
+        scaled = math.ceil(exact * 1e6) / 1e6
+    _set_budget(given, change, channel, scaled)
+    return [Changed(f"channels.{channel}.daily_budget", money, scaled)]
 
 
 def _set_team_limit(given: dict[str, Any], change: Change, team: str, after: float | None) -> float | None:

@@ -119,16 +119,18 @@ def check(
     second_after: str = "reached",
     segments: pd.DataFrame | None = None,
     team_capacity: Mapping[str, int] | None = None,
+    channel_budgets: Mapping[str, float] | None = None,
 ) -> list[str]:
     """Violations in a finished list, one sentence each; empty when there are none.
 
     Judged: every contact against every rule in force, its hours, its contact point (any, or the one in
     ``contact_point_ids`` by member), one decision a member, collectors' skills, zones and capacities, limits of teams
-    (``team_capacity``) and of channels, the limits of the rules on a whole list, the bands of hours by channel
-    (``hour_bands``: each contact within one, none with more than it has), second contacts (``second_contacts``: another
-    channel, permitted after the first as the first is after them, the other one taken as ``second_after``, counted in
-    every capacity), and the rules of owners: whom each may get, who is placed out, and shares. Languages and familiar
-    faces are preferences of the assignment, which no list breaks; probabilities are no rule, see
+    (``team_capacity``) and of channels (``daily_capacity`` in contacts, ``channel_budgets`` in money), the limits of
+    the rules on a whole list, the bands of hours by channel (``hour_bands``: each contact within one, none with more
+    than it has), second contacts (``second_contacts``: another channel, permitted after the first as the first is after
+    them, the other one taken as ``second_after``, counted in every capacity), and the rules of owners: whom each may
+    get, who is placed out, and shares. Languages and familiar faces are preferences of the assignment, which no list
+    breaks; probabilities are no rule, see
     :func:`evidence_problems`.
     """
     chosen = decisions[decisions["action"] != "none"]
@@ -137,6 +139,7 @@ def check(
     found = _check_list(decisions, every, customers, collectors, daily_capacity, as_of)
     found += _check_bands(every, hour_bands or {}, timezone, as_of)
     found += _check_teams(every, collectors, team_capacity or {})
+    found += _check_budgets(every, channel_budgets or {})
     if owners_file is not None:
         found += _check_owners(owners_file, every, features, collectors, segments, set(daily_capacity), as_of)
     found += _check_second(chosen, second)
@@ -511,6 +514,18 @@ def _check_teams(chosen: pd.DataFrame, collectors: pd.DataFrame, limits: Mapping
         f"the team {name} has {made[name]} calls and visits, {most} a day are allowed"
         for name, most in sorted(limits.items())
         if made[name] > most
+    ]
+
+
+def _check_budgets(chosen: pd.DataFrame, budgets: Mapping[str, float]) -> list[str]:
+    """Channels whose contacts cost more than they may together."""
+    spent: dict[str, float] = defaultdict(float)
+    for row in chosen.itertuples(index=False):
+        spent[row.action] += float(row.contact_cost_amount)
+    return [
+        f"the contacts by {channel} cost {spent[channel]:.2f}, {most:.2f} a day are allowed"
+        for channel, most in sorted(budgets.items())
+        if spent[channel] > most + 1e-4
     ]
 
 

@@ -30,7 +30,7 @@ from puntual.decision.reachable import told
 from puntual.decision.rules import evaluate
 from puntual.decision.scores import Scores
 from puntual.decision.second import nobody, second_contacts, with_attempts
-from puntual.decision.sending import shared_limits
+from puntual.decision.sending import contacts_a_day, shared_limits
 from puntual.decision.stability import Stability
 from puntual.decision.tables import DECISION_COLUMNS, decision_rows, detail_rows, price_rows, summary_of
 from puntual.errors import RuleError
@@ -98,6 +98,7 @@ def decide(
     second_action_share: float = 0.0,
     second_after: Literal["reached", "attempted"] = "reached",
     team_capacity: Mapping[str, int] | None = None,
+    channel_budgets: Mapping[str, float] | None = None,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
@@ -181,6 +182,8 @@ def decide(
         second_action_share: part of its benefit that a second contact is taken to have.
         second_after: whether the rules judge a second contact as if the first had reached the member, or as an attempt.
         team_capacity: calls and visits a day of whole teams by ``collectors.team``; None: no limit but the people's.
+        channel_budgets: what the contacts of a day may cost by channel; with ``costs`` a number of contacts beside
+            ``daily_capacity``, the smaller of which holds. None or absent is no limit.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -225,7 +228,9 @@ def decide(
         free=free_of_charge(people["customer_id"], duties, policies=policies, channels=channels),
     )
     team = roster(collectors, channels, as_of, team_capacity)
-    offered = capacities(team, channels, daily_capacity)
+    money = channel_budgets or {}
+    daily = {name: contacts_a_day(daily_capacity.get(name), money.get(name), costs[name]) for name in channels}
+    offered = capacities(team, channels, daily)
     by_place = None
     if owners is not None and owners.owners and len(team) and len(people):
         by_place = place(people, collectors, team, offered, owners, segments)
@@ -239,6 +244,7 @@ def decide(
             as_of=as_of,
             timezone=timezone,
             planned=None if facts is None else facts.planned,
+            daily=daily,
         ),
     ]
     placed = people if by_place is None else people.assign(zone=by_place.place)

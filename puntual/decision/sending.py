@@ -1,7 +1,8 @@
-"""Limits of the rules on a whole list: how many more members some channels may reach within 24 hours."""
+"""What may be sent in a day: a channel's limit and money in contacts, and the limits of the rules on a whole list."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 
@@ -12,37 +13,23 @@ from puntual.decision.contact_events import end_of_day_utc
 from puntual.decision.policies import PolicySet
 from puntual.decision.rule_kinds import MaxUsersRule
 
+MOST_CONTACTS = 1_000_000_000
+"""As many as anything counts; what money buys of a contact that costs next to nothing is bounded by it."""
 
-def daily_room(
-    daily_capacity: Mapping[str, int | None],
-    interactions: pd.DataFrame,
-    *,
-    policies: PolicySet,
-    as_of: date,
-    timezone: str,
-    planned: pd.DataFrame | None = None,
-) -> dict[str, int | None]:
-    """``daily_capacity`` by channel, tightened by the rules of kind ``max_users`` over one channel of messages.
 
-    Whoever was reached from the day before ``as_of`` on may share 24 hours with a message of ``as_of``, whatever the
-    hour of either: all of them are taken off the rule's number, and a member who was reached is not counted out when
-    reached again. Who was to be reached on that day by a list whose outcome has not arrived counts as reached. Rules of
-    several channels, or of people's channels: :func:`shared_limits`.
+def contacts_a_day(limit: int | None, money: float | None, cost: float) -> int | None:
+    """The most contacts of a channel in a day by its limit and by its ``money``, one contact costing ``cost``.
 
-    Args:
-        daily_capacity: contacts a day by channel; None is no limit of the institution's own.
-        interactions: fct_interactions.
-        policies: rules in force on ``as_of``.
-        as_of: contact day.
-        timezone: the institution's zone.
-        planned: see ``ContactFacts``.
+    All contacts of a channel are taken to cost alike (a text message billed by segment: as the longest), so that money
+    is a number of contacts; the smaller of the two holds, None is no limit.
+
+    >>> contacts_a_day(None, 30, 0.06), contacts_a_day(400, 30, 0.06), contacts_a_day(None, 0.30, 3 * 0.03)
+    (500, 400, 3)
     """
-    room = dict(daily_capacity)
-    for rule, left in _left(interactions, planned, policies, as_of, timezone):
-        if _is_of_one_channel(rule) and rule.channels[0] in room:
-            own = room[rule.channels[0]]
-            room[rule.channels[0]] = left if own is None else min(own, left)
-    return room
+    if money is None or cost == 0:
+        return limit
+    paid = math.floor(round(min(money / cost, MOST_CONTACTS), 6))
+    return paid if limit is None else min(paid, limit)
 
 
 def shared_limits(
@@ -53,16 +40,31 @@ def shared_limits(
     as_of: date,
     timezone: str,
     planned: pd.DataFrame | None = None,
+    daily: Mapping[str, int | None] | None = None,
 ) -> list[Capacity]:
-    """One limit (``rule:<id>``) over all ``channels`` of each ``max_users`` rule that :func:`daily_room` leaves out.
+    """One limit (``rule:<id>``) over the channels of each ``max_users`` rule, which share what it leaves.
 
-    So the channels share what the rule leaves, and a rule on calls or visits holds beside the collectors' capacity. A
-    member with two contacts of the day counts twice: on the safe side of the rule.
+    1. Whoever was reached from the day before ``as_of`` on may share 24 hours with a message of ``as_of``, whatever the
+       hour of either: all of them are taken off the rule's number, and a member who was reached is not counted out when
+       reached again. Who was to be reached on that day by a list whose outcome has not arrived counts as reached.
+    2. A rule on calls or visits holds beside the collectors' capacity.
+    3. A member with two contacts of the day counts twice: on the safe side of the rule.
+    4. A rule over one channel of messages adds nothing where the channel's own limit is as tight, and is left out.
+
+    Args:
+        interactions: fct_interactions.
+        policies: rules in force on ``as_of``.
+        channels: channels offered.
+        as_of: contact day.
+        timezone: the institution's zone.
+        planned: see ``ContactFacts``.
+        daily: contacts a day by channel, the institution's own limits; None or absent is no limit.
     """
     found = []
     for rule, left in _left(interactions, planned, policies, as_of, timezone):
         cells = tuple(Cell(channel) for channel in channels if channel in rule.channels)
-        if cells and not _is_of_one_channel(rule):
+        own = (daily or {}).get(rule.channels[0]) if _is_of_one_channel(rule) else None
+        if cells and (own is None or own > left):
             found.append(Capacity(f"rule:{rule.id}", cells, left))
     return found
 

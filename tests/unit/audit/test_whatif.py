@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from puntual.audit.inputs import complete
 from puntual.audit.whatif import MOST, Change, changed_arguments, key_of, keys, what_if
 from puntual.audit.whatif_texts import capacity_rows, figure_rows
 from puntual.decision.capacity import roster
@@ -16,7 +17,10 @@ from puntual.decision.decide import decide
 from puntual.errors import UsageError
 from puntual.settings import Settings
 from tests.unit.audit import logged
+from tests.unit.decision import worlds
+from tests.unit.decision.test_named_rule_cases import own
 from tests.unit.decision.test_second import TEAM, TRIED
+from tests.unit.decision.worlds import TUESDAY
 
 
 @pytest.fixture(scope="module")
@@ -274,6 +278,50 @@ def test_a_band_of_hours_can_be_changed_by_itself(inputs):
 def test_bands_sum_to_their_part_of_the_capacity(inputs, total):
     changed = changed_arguments(inputs | {"hour_bands": BANDS}, asked(f"channels.call.capacity={total}"))
     assert sum(changed["hour_bands"]["call"].values()) == int(5 * total / 7 + 0.5)
+
+
+def test_a_rule_on_a_whole_list_holds_whatever_the_channel_may_send(inputs, tmp_path):
+    """A tier of five members a day: neither a larger limit nor none at all lets a sixth be written to."""
+    rule = {"id": "OWN/tier", "kind": "max_users", "channels": ["ivr"], "window": "rolling_hours:24", "n": 3}
+    policies = worlds.load_policies(worlds.POLICIES, own(tmp_path, rule), "EC", TUESDAY)
+    ruled = inputs | {"policies": policies}
+    for text in ("channels.ivr.capacity=+200%", "channels.ivr.capacity=none"):
+        found = what_if(ruled, asked(text))
+        for outcome in (found.before, found.after):
+            assert (outcome.decisions["action"] == "ivr").sum() == 3
+            price = outcome.prices.set_index("capacity_name").loc["rule:OWN/tier"]
+            assert (price["capacity_count"], price["used_count"]) == (3, 3) and price["price_amount"] > 0
+    # the day of an archive in which the rule had tightened the limit comes out as it did
+    before = what_if(
+        ruled | {"daily_capacity": inputs["daily_capacity"] | {"ivr": 3}}, asked("channels.ivr.capacity=9")
+    )
+    without = decide(**inputs | {"daily_capacity": inputs["daily_capacity"] | {"ivr": 3}})
+    pd.testing.assert_frame_equal(before.before.decisions, without.decisions)
+    pd.testing.assert_frame_equal(before.before.prices, without.prices)
+    assert (before.after.decisions["action"] == "ivr").sum() == 3
+
+
+def test_a_budget_pays_for_fewer_contacts_that_cost_more(inputs):
+    paid = inputs | {"channel_budgets": {"ivr": 0.20}}
+    assert keys(complete(decide, paid))["channels.ivr.capacity"] == 5
+    found = what_if(paid, asked("channels.ivr.cost=+100%"))
+    spent = [
+        outcome.decisions.loc[outcome.decisions["action"] == "ivr", "contact_cost_amount"].tolist()
+        for outcome in (found.before, found.after)
+    ]
+    assert [len(costs) for costs in spent] == [5, 2]
+    assert max(sum(costs) for costs in spent) <= 0.20 + 1e-9
+    # the budget alone, and along with the capacity that it bounds
+    assert keys(changed_arguments(paid, asked("channels.ivr.daily_budget=0.08")))["channels.ivr.capacity"] == 2
+    assert changed_arguments(paid, asked("channels.ivr.daily_budget=none"))["channel_budgets"] == {}
+    more = what_if(paid, asked("channels.ivr.capacity=+4"))
+    assert [(one.key, one.before, one.after) for one in more.changes] == [
+        ("channels.ivr.capacity", 5, 9), ("channels.ivr.daily_budget", 0.20, 0.36)
+    ]  # fmt: skip
+    assert (more.after.decisions["action"] == "ivr").sum() == 9
+    assert changed_arguments(paid, asked("channels.ivr.capacity=none"))["channel_budgets"] == {}
+    nothing = changed_arguments(inputs | {"channel_budgets": {"ivr": 0.0}}, asked("channels.ivr.capacity=4"))
+    assert keys(nothing)["channels.ivr.capacity"] == 4
 
 
 @pytest.mark.parametrize("language", ["es", "en"])

@@ -15,6 +15,7 @@ from puntual.decision.arms import LADDER
 from puntual.decision.capacity import Capacity, Cell, capacities, roster
 from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome, decide
+from puntual.decision.sending import contacts_a_day
 from tests.unit.decision import worlds
 from tests.unit.decision.exact import best_value
 from tests.unit.decision.test_decide import COSTS, LIMITS, book, in_arms, run, team
@@ -111,6 +112,26 @@ def test_the_checker_counts_calls_and_visits_against_their_limits():
     for name, count in made.items():
         problems = check(found.decisions, daily_capacity=LIMITS | {name: count - 1}, **given)
         assert problems == [f"{count} contacts by {name}, {count - 1} a day are allowed"]
+
+
+def test_the_checker_adds_up_what_a_channel_costs():
+    inputs = book(90, seed=5) | {"collectors": PEOPLE, "channel_budgets": {"whatsapp": 0.36, "call": 2.0}}
+    found = run(inputs)
+    # six messages of .06 and four calls of .45
+    assert (found.decisions["action"].value_counts()[["whatsapp", "call"]] == [6, 4]).all()
+    given = {name: inputs[name] for name in inputs if name not in {"channel_scores", "channel_budgets"}} | {
+        "policy_files": worlds.policies().files, "holidays": worlds.calendar(), "country": "EC", "currency": "USD",
+        "timezone": QUITO, "reading": "strict_default", "as_of": TUESDAY, "daily_capacity": LIMITS,
+    }  # fmt: skip
+    assert not check(found.decisions, channel_budgets={"whatsapp": 0.36, "call": 2.0}, **given)
+    assert check(found.decisions, channel_budgets={"whatsapp": 0.35}, **given) == [
+        "the contacts by whatsapp cost 0.36, 0.35 a day are allowed"
+    ]
+
+
+def test_money_over_a_cost_of_next_to_nothing_is_bounded():
+    assert contacts_a_day(None, 10**9, 1e-300) == 10**9
+    assert contacts_a_day(7, 1.0, 0.0) == 7
 
 
 def test_a_what_if_changes_the_limit_and_the_team_apart():

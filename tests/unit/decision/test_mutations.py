@@ -20,7 +20,7 @@ from puntual.decision.fees import chargeable
 from puntual.decision.policies import PolicySet, load_policies
 from puntual.decision.rule_kinds import CHANNELS, OF_A_LIST
 from puntual.decision.rules import evaluate
-from puntual.decision.sending import daily_room, shared_limits
+from puntual.decision.sending import shared_limits
 from puntual.errors import RuleError
 from tests.unit.decision import worlds
 from tests.unit.decision.rich import Rich, rich_world
@@ -329,10 +329,8 @@ def tier(rule: dict[str, Any], folder: Path) -> tuple[PolicySet, Path]:
 def room(policies: PolicySet) -> int:
     """How many more members the engine lets the two channels reach, two having been reached yesterday."""
     given: dict[str, Any] = {"policies": policies, "as_of": worlds.TUESDAY, "timezone": worlds.QUITO}
-    alone = daily_room({"sms": 9, "whatsapp": 9}, sent_before(2), **given)["sms"]
     shared = shared_limits(sent_before(2), channels=["sms", "whatsapp"], **given)
-    assert alone is not None
-    return min([alone, *(limit.count for limit in shared)])
+    return min([9, *(limit.count for limit in shared)])
 
 
 def caught_in_a_list(members: int, file: Path) -> bool:

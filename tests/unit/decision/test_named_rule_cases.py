@@ -14,13 +14,14 @@ import pandas as pd
 import pytest
 
 from pipelines.steps.contact_facts import read_statuses, read_templates, unconfirmed, without_wrong_numbers
+from puntual.decision.capacity import Capacity, Cell
 from puntual.decision.checker import Violation, violations
 from puntual.decision.facts import ContactFacts
 from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.policies import PolicySet, load_policies
 from puntual.decision.rule_kinds import CHANNELS
 from puntual.decision.rules import evaluate
-from puntual.decision.sending import daily_room, shared_limits
+from puntual.decision.sending import shared_limits
 from puntual.errors import RuleError
 from tests.property import rule_cases
 from tests.unit.decision import worlds
@@ -306,8 +307,15 @@ def test_the_tier_of_an_account_is_a_limit_of_the_list(tmp_path: Path):
     rules = load(own(tmp_path, rule))
     sent = {"channel_code": "whatsapp", "outcome_code": "sent", "occurred_at": at("2026-06-29 15:00")}
     past = events(sent | {"customer_id": "x"}, sent | {"customer_id": "y"}, sent | {"customer_id": "x"})
-    asked = {"policies": rules, "as_of": TUESDAY, "timezone": worlds.QUITO}
-    assert daily_room({"whatsapp": None, "sms": 9}, past, **asked) == {"whatsapp": 1, "sms": 9}
+    asked = {"policies": rules, "channels": ["whatsapp", "sms"], "as_of": TUESDAY, "timezone": worlds.QUITO}
+    assert shared_limits(past, **asked) == [Capacity("rule:OWN/tier", (Cell("whatsapp"),), 1)]
+    # where the channel's own limit is as tight the rule adds nothing
+    assert [len(shared_limits(past, **asked, daily={"whatsapp": own, "sms": 0})) for own in (None, 2, 1, 0)] == [
+        1,
+        1,
+        0,
+        0,
+    ]
     two = pd.DataFrame({"customer_id": ["ana", "bea"], "action": "whatsapp"})
     two = two.assign(window_start=at("2026-06-30 07:00"), window_end=at("2026-06-30 20:00"))
     who = customers({}, {"customer_id": "bea"})
@@ -320,7 +328,7 @@ def test_the_tier_of_an_account_is_a_limit_of_the_list(tmp_path: Path):
         channel_code=["whatsapp", "whatsapp", "whatsapp", "call"],
         planned_for=pd.to_datetime(["2026-06-29", "2026-06-29", "2026-06-28", "2026-06-29"]),
     )
-    assert daily_room({"whatsapp": None, "sms": 9}, past, planned=of_lists, **asked) == {"whatsapp": 0, "sms": 9}
+    assert [limit.count for limit in shared_limits(past, planned=of_lists, **asked)] == [0]
     wide = rule | {"id": "OWN/wide", "channels": ["whatsapp", "sms"]}
     (tmp_path / "wide").mkdir()
     shared = load(own(tmp_path / "wide", wide))

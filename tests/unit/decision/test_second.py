@@ -16,7 +16,6 @@ from pipelines.steps.decided import decided_columns
 from puntual.decision.checker import check
 from puntual.decision.decide import DecisionOutcome
 from puntual.decision.second import SECOND_COLUMNS, with_second_contacts, with_second_messages
-from puntual.decision.sending import daily_room
 from puntual.settings import DecisionSettings
 from tests.unit.decision import worlds
 from tests.unit.decision.test_decide import COSTS, LIMITS, book, in_arms, run, team
@@ -225,7 +224,9 @@ def test_a_day_on_which_no_second_contact_is_worth_its_cost_has_none():
     assert found.summary["second_contact_count"] == 0 and found.summary["second_most_lost_amount"] == 0
 
 
-@pytest.mark.parametrize(("channels", "n"), [(["whatsapp", "sms"], 8), (["call"], 5), (["call", "whatsapp", "sms"], 9)])
+@pytest.mark.parametrize(
+    ("channels", "n"), [(["whatsapp"], 6), (["whatsapp", "sms"], 8), (["call"], 5), (["call", "whatsapp", "sms"], 9)]
+)
 @pytest.mark.parametrize("has_bands", [False, True])
 def test_a_limit_on_members_is_shared_by_its_channels(tmp_path: Path, channels: list[str], n: int, has_bands: bool):
     tier = {"id": "OWN/tier", "kind": "max_users", "channels": channels, "window": "rolling_hours:24", "n": n}
@@ -238,11 +239,8 @@ def test_a_limit_on_members_is_shared_by_its_channels(tmp_path: Path, channels: 
             for name in ("x", "y")
         )
     )
-    asked = {"policies": ruled, "as_of": TUESDAY, "timezone": QUITO}
-    room = daily_room(LIMITS, inputs["interactions"], **asked)
-    assert room == LIMITS
     bands = {"call": {"08:00-10:00": 12, "10:00-13:00": 40}} if has_bands else {}
-    found = run(inputs, exploration_share=0.2, daily_capacity=room, hour_bands=bands, **(TRIED | {"policies": ruled}))
+    found = run(inputs, exploration_share=0.2, hour_bands=bands, **(TRIED | {"policies": ruled}))
     listed = pd.concat([found.decisions["action"], found.second_contacts["action"]])
     assert listed.isin(channels).sum() == n - 2
     price = found.prices.set_index("capacity_name").loc["rule:OWN/tier"]
