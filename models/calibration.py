@@ -17,10 +17,10 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
+from models.log_odds import MOST_LOG_ODDS, line_of_least_log_loss
 from models.metrics import log_loss
+from puntual.errors import ModelError
 
-MOST_LOG_ODDS = 30.0
-"""Log odds are kept within this distance of 0: a double cannot tell a larger one from certainty."""
 GATHERED_ROWS = 2_000
 SPLINE_DEGREE = 3
 
@@ -83,23 +83,24 @@ class Calibration:
         return cls(data["kind"], data["slope"], data["intercept"], tuple(data["x"]), tuple(data["y"]), upper)
 
 
-def fit_platt(score: np.ndarray, outcome: np.ndarray, *, steps: int = 30) -> Calibration:
+def fit_platt(score: np.ndarray, outcome: np.ndarray, *, pull: float = 4.0) -> Calibration:
     """The line in log odds with the least log loss, drawn a little towards the line that changes nothing.
 
-    The pull is that of four rows, so a sample with one class only still gives finite numbers.
+    The pull is that of four rows, so a sample with one class only still gives finite numbers. The slope does not fall
+    below 0.05, so the order of any two scores is kept.
+
+    Raises:
+        ModelError: a score or an outcome is not a finite number.
     """
-    slope, intercept, pull = 1.0, 0.0, 4.0
-    for _ in range(steps):
-        probability = expit(slope * score + intercept)
-        error, weight = probability - outcome, probability * (1 - probability)
-        gradient = np.array([error @ score + pull * (slope - 1.0), error.sum() + pull * intercept])
-        cross = weight @ score
-        hessian = np.array([[weight @ (score * score) + pull, cross], [cross, weight.sum() + pull]])
-        step = np.clip(np.linalg.solve(hessian, gradient), -2.0, 2.0)
-        slope, intercept = slope - step[0], intercept - step[1]
-        if np.abs(step).max() < 1e-9:
-            break
-    return Calibration("platt", slope=float(max(slope, 0.05)), intercept=float(intercept))
+    found = line_of_least_log_loss(score, outcome, pull=pull, least_slope=0.05)
+    if found is None:
+        raise ModelError(
+            f"calibration: no line through {len(score)} scores was found; "
+            f"{int((~np.isfinite(np.asarray(score, dtype=float))).sum())} of them and "
+            f"{int((~np.isfinite(np.asarray(outcome, dtype=float))).sum())} outcomes are not finite numbers. "
+            "Check the rows that the model was trained on."
+        )
+    return Calibration("platt", slope=found[0], intercept=found[1])
 
 
 def fit_beta(score: np.ndarray, outcome: np.ndarray, *, pull: float = 4.0) -> Calibration:

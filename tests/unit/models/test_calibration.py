@@ -11,6 +11,7 @@ from scipy.special import expit, logit
 
 from models.calibration import FITS, Calibration, choose_calibration, fit_beta, fit_isotonic, fit_platt, fit_spline
 from models.metrics import ece, log_loss
+from puntual.errors import ModelError
 
 KINDS = sorted(FITS)
 
@@ -75,6 +76,54 @@ def test_a_line_in_log_odds_is_found_again() -> None:
     found = fit_platt(score, y)
     assert found.slope == pytest.approx(0.5, abs=0.03)
     assert found.intercept == pytest.approx(-1, abs=0.04)
+
+
+@given(
+    slope=st.floats(0.2, 5.0),
+    shift=st.floats(-3.0, 3.0),
+    level=st.sampled_from([-2.9, -1.0, 0.0]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=40, deadline=None)
+def test_the_line_undoes_any_stretch_and_shift_of_true_log_odds(
+    slope: float, shift: float, level: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    truth = level + 1.2 * random.normal(size=20_000)
+    y = (random.random(len(truth)) < expit(truth)).astype(float)
+    found = fit_platt((truth - shift) / slope, y)
+    assert found.slope == pytest.approx(slope, rel=0.15)
+    # An intercept-only fit has the mean of the outcomes exactly; the pull of four rows moves it by less than a row's worth
+    # in a thousand.
+    assert found.apply((truth - shift) / slope).mean() == pytest.approx(y.mean(), abs=1e-3)
+
+
+@pytest.mark.parametrize("times", [2, 3, 5])
+def test_the_line_of_far_too_sure_scores_is_no_worse_than_any_other(times: float) -> None:
+    random = np.random.default_rng(8)
+    truth = -3.3 + 1.2 * random.normal(size=20_000)
+    y = (random.random(len(truth)) < expit(truth)).astype(float)
+    found = fit_platt(times * truth, y)
+    assert found.slope == pytest.approx(1 / times, rel=0.1)
+    own = log_loss(y, found.apply(times * truth))
+    for slope in np.linspace(0.05, 1.5, 30):
+        for intercept in (-1.0, -0.3, 0.0, 0.3, 1.0):
+            other = Calibration("platt", slope=slope, intercept=intercept)
+            assert own <= log_loss(y, other.apply(times * truth)) + 1e-5
+
+
+def test_a_falling_line_is_kept_rising_at_the_right_level() -> None:
+    random = np.random.default_rng(9)
+    score = random.normal(size=20_000) * 2 + 10
+    y = (random.random(len(score)) < expit(-0.5 * (score - 10) - 2)).astype(float)
+    found = fit_platt(score, y)
+    assert found.slope == 0.05
+    assert found.apply(score).mean() == pytest.approx(y.mean(), abs=1e-3)
+
+
+def test_a_score_that_is_no_number_is_named() -> None:
+    with pytest.raises(ModelError, match="1 of them and 0 outcomes are not finite"):
+        fit_platt(np.array([0.0, np.nan, 1.0]), np.array([0.0, 1.0, 1.0]))
 
 
 def test_beta_by_hand() -> None:
