@@ -10,8 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
+
+from models.log_odds import line_of_least_log_loss, log_odds
 
 DRAWS = 200
+_PRIOR_ROWS = 1e-3
 
 
 def auc(outcome: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None) -> float:
@@ -139,16 +143,15 @@ def slope_interval(outcome: np.ndarray, probability: np.ndarray, members: np.nda
     """The slope of :func:`calibration_line` with its 95 % interval.
 
     From the curvature of the likelihood, widened to that of the members' sums of scores (a sandwich) where that is
-    wider. NaN without both outcomes or with one probability alone.
+    wider. NaN where that is.
     """
     y = np.asarray(outcome, dtype=float)
     intercept, slope = calibration_line(y, probability)
     if np.isnan(slope):
         return {"value": slope, "low": slope, "high": slope}
-    p = np.clip(np.asarray(probability, dtype=float), 1e-6, 1 - 1e-6)
-    x = np.column_stack([np.ones(len(y)), np.log(p / (1 - p))])
-    fitted = 1.0 / (1.0 + np.exp(-np.clip(x @ np.array([intercept, slope]), -30, 30)))
-    inverse = np.linalg.inv((x * (fitted * (1 - fitted))[:, None]).T @ x + 1e-3 * np.eye(2))
+    x = np.column_stack([np.ones(len(y)), log_odds(probability)])
+    fitted = expit(x @ np.array([intercept, slope]))
+    inverse = np.linalg.inv((x * (fitted * (1 - fitted))[:, None]).T @ x + _PRIOR_ROWS * np.eye(2))
     codes = np.arange(len(y)) if members is None else pd.factorize(np.asarray(members))[0]
     sums = np.column_stack([np.bincount(codes, weights=x[:, k] * (y - fitted)) for k in range(2)])
     variance = max(inverse[1, 1], (inverse @ (sums.T @ sums) @ inverse)[1, 1])
@@ -216,27 +219,22 @@ def kolmogorov_smirnov(outcome: np.ndarray, score: np.ndarray) -> float:
     return float(np.abs(np.cumsum(events) / events.sum() - np.cumsum(others) / others.sum()).max())
 
 
-def calibration_line(outcome: np.ndarray, probability: np.ndarray, *, rounds: int = 50) -> tuple[float, float]:
+def calibration_line(outcome: np.ndarray, probability: np.ndarray) -> tuple[float, float]:
     """Intercept and slope of the outcome's log odds on those of the probability; (0, 1) is calibrated.
 
-    By Newton's method with a prior worth a thousandth of a row, so that a perfect order has an end. NaN without both
-    outcomes or with one probability alone.
+    With a prior worth a thousandth of a row, so that a perfect order has an end. NaN, which every reader shows as not
+    known, without both outcomes, with one probability alone, or where no best line is found.
+
+    Of what is said to be 0.9 three quarters happen, of 0.1 a quarter: log(3) / log(9).
+
+    >>> round(calibration_line(np.array([1, 0] * 3 + [0, 1]), np.array([.9, .1] * 4))[1], 3)
+    0.5
     """
-    y = np.asarray(outcome, dtype=float)
-    p = np.clip(np.asarray(probability, dtype=float), 1e-6, 1 - 1e-6)
-    x = np.column_stack([np.ones(len(y)), np.log(p / (1 - p))])
-    if len(y) == 0 or y.min() == y.max() or np.ptp(x[:, 1]) < 1e-9:
+    y, x = np.asarray(outcome, dtype=float), log_odds(probability)
+    if len(y) == 0 or y.min() == y.max() or np.ptp(x) < 1e-9:
         return float("nan"), float("nan")
-    found, prior = np.array([0.0, 1.0]), np.array([0.0, 1.0])
-    for _ in range(rounds):
-        fitted = 1.0 / (1.0 + np.exp(-np.clip(x @ found, -30, 30)))
-        slope = x.T @ (y - fitted) - 1e-3 * (found - prior)
-        curvature = (x * (fitted * (1 - fitted))[:, None]).T @ x + 1e-3 * np.eye(2)
-        step = np.linalg.solve(curvature, slope)
-        found = found + np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-10:
-            break
-    return float(found[0]), float(found[1])
+    found = line_of_least_log_loss(x, y, pull=_PRIOR_ROWS)
+    return (float("nan"), float("nan")) if found is None else (found[1], found[0])
 
 
 QUALITY = ("auc", "pr_auc", "ks", "brier", "log_loss", "slope", "intercept", "ece")

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from models.default_risk.promotion import Evidence, decide
 from models.limits import alarms, load_limits
@@ -107,6 +108,34 @@ def test_the_interval_of_the_slope_covers_one_and_ignores_copies() -> None:
     assert covered >= 0.92 * DRAWS
     once, same = slope_interval(y, p), slope_interval(np.tile(y, 4), np.tile(p, 4), np.tile(np.arange(300), 4))
     assert same["high"] - same["low"] == pytest.approx(once["high"] - once["low"], rel=0.15)
+
+
+@pytest.mark.parametrize("times", [2, 3, 5])
+def test_a_score_that_is_far_too_sure_is_said_to_be_and_alarms(times: int) -> None:
+    """At a base rate of 5 % the log odds are so many times the true ones: nearly all said is close to 0."""
+    random = np.random.default_rng(times)
+    odds = -3.5 + 1.1 * random.normal(size=20_000)
+    y = (random.random(len(odds)) < expit(odds)).astype(float)
+    assert y.mean() == pytest.approx(0.05, abs=0.01)
+    said = expit(times * odds)
+    intercept, slope = calibration_line(y, said)
+    assert slope == pytest.approx(1 / times, rel=0.1)
+    assert intercept == pytest.approx(0.0, abs=0.25)
+    found = slope_interval(y, said)
+    assert found["low"] < 1 / times < found["high"] < 0.6
+    raised = {one.measure: one for one in alarms(LIMITS, "default_risk", "default", matured_measures(y, said, None))}
+    assert raised["calibration_slope"].severity == "alarm"
+    assert raised["calibration_slope"].value < 0.6
+
+
+def test_a_line_that_cannot_be_told_is_not_known_and_never_one() -> None:
+    y = np.array([0.0, 1.0] * 100)
+    for said in (np.full(200, 0.3), np.where(np.arange(200) == 7, np.nan, 0.3 + 0.2 * y)):
+        assert all(np.isnan(part) for part in calibration_line(y, said))
+        assert np.isnan(list(slope_interval(y, said).values())).all()
+        measured = dict((name, value) for name, _, value in matured_measures(y, said, None))
+        assert np.isnan(measured["calibration_slope"])
+    assert all(np.isnan(part) for part in calibration_line(np.zeros(5), np.linspace(0.1, 0.9, 5)))
 
 
 def test_few_events_say_nothing() -> None:
