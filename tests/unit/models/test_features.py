@@ -57,6 +57,14 @@ def test_a_protected_attribute_is_refused_in_a_spec() -> None:
         *("sexo", "sexo_socio", "Sex", "genero", "género", "GÉNERO", "gender_code", "es_mujer", "isMale"),
         *("fecha_nacimiento", "FechaNacimiento", "fec_nac", "birthdate", "birth_date", "date of birth", "dob"),
         *("estado_civil", "Estado Civil", "estadoCivil", "marital_status", "civil_status", "casado", "nombre_conyuge"),
+        *("EST_CIVIL", "edo_civil", "EDOCIVIL", "est_civ", "e_civil", "sit_civil", "unionLibre", "union_de_hecho"),
+        *("FEC_NACIM", "fecha_nacim", "fechanac", "FECHANACIM", "f_nac", "fNac", "fnac", "fecha_de_nac", "nac_fecha"),
+        *("fec_nacimto", "anio_nac", "año_nac", "anionac", "yob", "birthyr", "dateofbirth", "FechaDeNacimiento"),
+        *("fechanacimiento", "fecnac", "maritalstatus", "civilstatus", "estadocivil", "birthday", "grupo_etario"),
+        *("EDADSOCIO", "edadcliente", "customerage", "agegroup", "rangoedad", "EDADsocio", "edadDelTitular"),
+        *("edaddelsocio", "memberage", "grupo_etareo", "years_old", "adulto_mayor", "sexocliente", "codsexo"),
+        *("edad_cuenta_habiente", "credito_edad_titular", "edad_cuentahabiente", "age_of_account_holder"),
+        *("edad_deudor_credito", "prestamo_edad_socio", "edad_credito_cliente", "customer_account_age"),
     ],
 )
 def test_protected_names_are_known_however_they_are_written(name: str) -> None:
@@ -69,6 +77,12 @@ def test_protected_names_are_known_however_they_are_written(name: str) -> None:
         *("average", "percentage", "stage", "mortgage", "mortgage_age", "loan_age", "loanAge", "account_age_days"),
         *("antiguedad", "edad_credito", "edad_del_prestamo", "edad_de_la_mora", "age_of_loan", "voltage", "language"),
         *("responsabilidad_civil", "estado", "sextil", "sexagesimal", "generation", "general", "homemade", "package"),
+        *("cantidad", "propiedad", "novedad", "localidad", "sociedad", "entidad", "NOVEDADCLIENTE", "socio_antiguedad"),
+        *("edad_mora", "dias_edad_cartera", "edades_de_cartera", "edadcartera", "loanage", "edad_promedio_cartera"),
+        *("nacional", "nacionalidad", "moneda_nac", "cod_nac", "barrio_renacimiento", "estado_cuenta", "est_cuenta"),
+        *("registro_civil", "obra_civil", "malecon", "essex", "tamales", "doble", "dobla", "agencia", "agente"),
+        *("ageing_bucket", "usage", "manage", "brokerage", "coverage", "customer_message", "years_at_address"),
+        *("fecha", "f_pago", "anio", "clientes", "titular", "deudor_id", "member_tenure_days", "union", "mayor"),
     ],
 )
 def test_innocent_names_are_not_refused(name: str) -> None:
