@@ -104,7 +104,7 @@ def fit(rows: PromiseRows, *, as_of: date, settings: KeptPromiseSettings, seed: 
     """The best kind of model that the rows can carry, without a card.
 
     1. Two boosters, each on half of the members, score the other half on the newest third of the rows in time.
-    2. The calibration is chosen and fitted on them.
+    2. The calibration is chosen on the later half of their dates by people whom it did not see, and fitted on them all.
     3. The trees are grown again on everything.
     """
     promises = rows.table["promise_id"].to_numpy()
@@ -133,8 +133,13 @@ def fit(rows: PromiseRows, *, as_of: date, settings: KeptPromiseSettings, seed: 
     here = np.flatnonzero(~np.isnan(score))
     if not len(here):
         return plain
-    members = rows.table["customer_id"].iloc[here]
-    calibration, _ = choose_calibration(score[here], rows.kept[here], member_fold(members, 5, salt=2))
+    judged = rows.table.iloc[here]
+    calibration, _ = choose_calibration(
+        score[here],
+        rows.kept[here],
+        member_fold(judged["customer_id"], 5, salt=2),
+        dates=judged["as_of_date"].to_numpy(),
+    )
     everything = np.arange(len(rows.kept))
     return replace(
         plain,

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.calibration import choose_calibration
+from models.kept_promise import train as train_module
 from models.kept_promise.card import render
 from models.kept_promise.columns import PROMISE_FEATURES
 from models.kept_promise.score import KeptPromiseModel, member_rate
 from models.kept_promise.settings import KeptPromiseSettings
-from models.kept_promise.train import train
+from models.kept_promise.train import fit, promise_rows, train
 from models.metrics import auc, ece
 from models.registry import ModelRegistry
 from puntual.errors import ModelError
@@ -65,6 +67,23 @@ def test_probabilities_are_near_the_true_ones(trained: KeptPromiseModel) -> None
     assert auc(kept, said) > auc(kept, truth) - 0.02
     found = trained.card["evaluation"]["metrics"]
     assert found["puntual"]["brier"]["value"] < found["member_rate"]["brier"]["value"]
+
+
+def test_the_calibration_is_judged_by_later_dates(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[np.ndarray] = []
+
+    def chosen(score: np.ndarray, outcome: np.ndarray, fold: np.ndarray, *, dates: np.ndarray) -> tuple:
+        assert len(dates) == len(score) == len(outcome) == len(fold)
+        seen.append(dates)
+        return choose_calibration(score, outcome, fold, dates=dates)
+
+    monkeypatch.setattr(train_module, "choose_calibration", chosen)
+    rows, labels, _ = world(1_500)
+    settled = promise_rows(rows, labels, as_of=AS_OF)
+    model = fit(settled, as_of=AS_OF, settings=SETTINGS, seed=0)
+    assert model.kind == "boosted"
+    newest = np.sort(settled.table["as_of_date"].to_numpy())[round(1_500 * (1 - SETTINGS.calibration_share)) :]
+    np.testing.assert_array_equal(seen[0], newest)
 
 
 def test_what_is_settled_later_changes_nothing() -> None:
