@@ -141,15 +141,6 @@ class FeatureSpec:
             raise ModelError(f"{self.model}: the rows of {self.table} carry a column twice; rebuild the features.")
         return frame.loc[:, list(self.names)]
 
-    def reason_text(self, code: str, language: str) -> str:
-        """The sentence of a reason code in ``es`` or ``en``."""
-        for group in self.groups:
-            if group.code == code:
-                return group.es if language == "es" else group.en
-        raise ModelError(
-            f"{self.model}: the reason code {code!r} is not known; known are {[g.code for g in self.groups]}."
-        )
-
 
 def encode(spec: FeatureSpec, frame: pd.DataFrame, categories: dict[str, list[str]]) -> np.ndarray:
     """The feature columns as a float32 matrix in the order of the spec; one row per row of the frame.

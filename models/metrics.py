@@ -270,6 +270,8 @@ def stability_index(
 ) -> float:
     """Population stability index of a sample against :func:`reference_bins` of another; 0 when shares are equal.
 
+    Below 0.1 is usually read as stable and above 0.25 as moved.
+
     >>> stability_index(reference_bins(np.arange(10.0)), np.arange(10.0))
     0.0
     """
@@ -330,14 +332,6 @@ def _index_of(before: np.ndarray, after: np.ndarray) -> float:
 def _counts(sample: np.ndarray, edges: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     index = np.where(np.isnan(sample), 0, np.searchsorted(edges, sample, side="left") + 1)
     return np.bincount(index, weights=weight, minlength=len(edges) + 2).astype(float)
-
-
-def population_stability(expected: np.ndarray, actual: np.ndarray, *, bins: int = 10) -> float:
-    """Population stability index of two samples over the deciles of the first; NaN counts as a group of its own.
-
-    Below 0.1 is usually read as stable and above 0.25 as moved.
-    """
-    return stability_index(reference_bins(expected, bins=bins), actual)
 
 
 def ranks(score: np.ndarray) -> np.ndarray:

@@ -171,10 +171,10 @@ def test_reasons_are_sums_of_their_group_strongest_first_and_only_upward() -> No
 
 
 def test_a_reason_has_a_sentence_in_both_languages() -> None:
-    assert LOAN_FEATURES.reason_text("OVERDUE_NOW", "es") == "Tiene cuotas vencidas hoy."
-    assert LOAN_FEATURES.reason_text("OVERDUE_NOW", "en") == "Has overdue instalments today."
-    with pytest.raises(ModelError, match="NOPE"):
-        LOAN_FEATURES.reason_text("NOPE", "en")
+    by_code = {group.code: (group.es, group.en) for group in LOAN_FEATURES.groups}
+    assert by_code["OVERDUE_NOW"] == ("Tiene cuotas vencidas hoy.", "Has overdue instalments today.")
+    assert len(by_code) == len(LOAN_FEATURES.groups)
+    assert all(es and en and es != en for es, en in by_code.values())
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.estimators import Season, fit_season, season_left_over
-from models.metrics import auc, brier, calibration_table, ece, log_loss, metrics_with_interval, population_stability
+from models.metrics import (
+    auc,
+    brier,
+    calibration_table,
+    ece,
+    log_loss,
+    metrics_with_interval,
+    reference_bins,
+    stability_index,
+)
 
 
 def test_auc_counts_ordered_pairs() -> None:
@@ -63,8 +72,9 @@ def test_an_interval_is_wider_when_rows_of_a_person_repeat() -> None:
 
 def test_stability_is_zero_for_the_same_sample_and_large_for_a_moved_one() -> None:
     x = np.random.default_rng(0).normal(size=5000)
-    assert population_stability(x, x) == pytest.approx(0.0, abs=1e-12)
-    assert population_stability(x, x + 1) > 0.25
+    reference = reference_bins(x)
+    assert stability_index(reference, x) == pytest.approx(0.0, abs=1e-12)
+    assert stability_index(reference, x + 1) > 0.25
 
 
 def test_a_season_needs_a_year_and_is_found_again() -> None:
