@@ -102,6 +102,14 @@ class ModelLimits(Strict):
         return self
 
 
+_NOT_IN_FORCE = {
+    "es": "Es de la versión {version}, que ya no está en uso: no pide entrenar de nuevo. No use sus montos esperados "
+    "de esas fechas; vea si la actual repite lo mismo cuando maduren sus notas.",
+    "en": "It is of version {version}, which is no longer in use: it asks for no training. Use none of its expected "
+    "amounts of those dates; see whether the present one shows the same once its scores have matured.",
+}
+
+
 def load_limits(model: str, own_policies: Path | None = None) -> ModelLimits:
     """The limits of a model: the shipped ones, with what the institution's own file replaces.
 
@@ -124,10 +132,12 @@ def load_limits(model: str, own_policies: Path | None = None) -> ModelLimits:
 class Alarm:
     """One measure beyond its limit.
 
-    ``detail`` is the feature or target that is meant; ``limit`` the value that was crossed.
+    ``detail`` is the feature or target that is meant; ``limit`` the value that was crossed; ``version`` that of the
+    model which is meant.
     """
 
     model: str
+    version: str
     target: str
     measure: str
     detail: str | None
@@ -143,6 +153,7 @@ class Alarm:
         found = asdict(self)
         return {
             "model_name": found.pop("model"),
+            "model_version": found.pop("version"),
             "target_code": found.pop("target"),
             "measure_code": found.pop("measure"),
             "detail_code": found.pop("detail"),
@@ -152,11 +163,26 @@ class Alarm:
 
 
 def alarms(
-    limits: ModelLimits, model: str, target: str, measured: Iterable[tuple[str, str | None, float]]
+    limits: ModelLimits,
+    model: str,
+    target: str,
+    measured: Iterable[tuple[str, str | None, float]],
+    *,
+    version: str,
+    is_in_force: bool = True,
 ) -> list[Alarm]:
     """The alarms and warnings among measures (measure, detail, value); unknown values and unlimited measures say none.
 
     Alarms come first, then the order of the limits.
+
+    Args:
+        limits: of the model.
+        model: its name.
+        target: what it predicts.
+        measured: the measures.
+        version: the version that they are of.
+        is_in_force: whether that is the champion; of another one an alarm says so in place of the limit's advice, and
+            asks for no training.
     """
     by_measure = {limit.measure: limit for limit in limits.alarms}
     order = {limit.measure: place for place, limit in enumerate(limits.alarms)}
@@ -171,13 +197,12 @@ def alarms(
                 continue
             texts = {
                 language: _sentence(getattr(limit.name, language), detail, value, crossed, word)
-                + getattr(limit.advice, language)
+                + (getattr(limit.advice, language) if is_in_force else _NOT_IN_FORCE[language].format(version=version))
                 for language, word in (("es", "límite"), ("en", "limit"))
             }
-            retrains = limit.retrains and severity == "alarm"
-            found.append(
-                Alarm(model, target, measure, detail, severity, value, crossed, retrains, texts["es"], texts["en"])
-            )
+            retrains = limit.retrains and severity == "alarm" and is_in_force
+            told = (severity, value, crossed, retrains, texts["es"], texts["en"])
+            found.append(Alarm(model, version, target, measure, detail, *told))
             break
     return sorted(found, key=lambda one: (one.severity != "alarm", order[one.measure], one.detail or ""))  # type: ignore[index]
 

@@ -23,6 +23,7 @@ from pipelines.steps.measuring import measure_day
         ["features", "feat_loan__as_of"],
         ["features", "feat_customer__as_of"],
         ["marts", "dim_customers"],
+        ["marts", "dim_loans"],
         ["marts", "dim_collectors"],
         ["intermediate", "int_installments__past_due_spans"],
         ["staging", "stg_core__holidays"],

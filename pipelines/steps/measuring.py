@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
 
 from models.default_risk.promotion import challenger_measures
+from models.default_risk.score import DefaultRiskModel
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
-from models.limits import Alarm, alarms, load_limits
+from models.limits import Alarm, ModelLimits, alarms, load_limits
 from models.monitoring import (
     QUALITY_CODES,
     Measured,
@@ -27,12 +30,15 @@ from pipelines.steps.deciding import holidays_of
 from pipelines.steps.experimenting import measure_experiments
 from pipelines.steps.feature_rows import feature_rows
 from puntual.contracts.schema import load_contract
+from puntual.errors import ModelError
 from puntual.kpis import analytic_data, analytic_lists, analytic_recovery
 from puntual.kpis.values import PERIODS, KpiValues, period_start
 
 LOOKBACK_DAYS = 91
 """Collectors, agencies and drawn contacts are judged over the decisions of so many days whose window has passed."""
 _FOLLOW_UP_DAYS = 50
+
+log = logging.getLogger(__name__)
 
 
 def measure_day(day: Day) -> dict[str, Any]:
@@ -245,11 +251,10 @@ def _measure_default_risk(values: KpiValues, day: Day, found: list[Alarm]) -> bo
         ("default", settings.past_due_days, settings.horizon_days),
         ("early_warning", settings.early_past_due_days, settings.early_horizon_days),
     ):
-        scores = _matured_risk(day, target, days, horizon)
-        card = model.card.get("targets", {}).get(target, {}).get("evaluation", {}).get("quality")
+        scores = matured_risk(day, target, days, horizon)
         outcome, probability = (scores[name].to_numpy(dtype=float) for name in ("outcome", "probability"))
-        said |= model_quality(values, target, outcome, probability, card)
-        found += alarms(limits, RISK_MODEL, target, matured_measures(outcome, probability, card))
+        said |= model_quality(values, target, outcome, probability, _quality_card(model.card, target))
+        found += matured_risk_alarms(day, model, target, scores, limits)
     features = feature_rows(day, LOAN_FEATURES, "is_score", model.willingness_version)
     # What the model learnt from is below the threshold.
     features = features[features["past_due_days"] < settings.past_due_days].reset_index(drop=True)
@@ -260,8 +265,52 @@ def _measure_default_risk(values: KpiValues, day: Day, found: list[Alarm]) -> bo
     score = scores["default_probability"].reindex(features["loan_id"]).to_numpy(dtype=float)
     drift(values, RISK_MODEL, reference, LOAN_FEATURES, features, model.categories, score)
     today = risk_measures(reference, LOAN_FEATURES, features, model.categories, score)
-    found += alarms(limits, RISK_MODEL, "default", [*today, *_refused_challenger(day)])
+    found += alarms(limits, RISK_MODEL, "default", [*today, *_refused_challenger(day)], version=model.version)
     return said
+
+
+def matured_risk_alarms(
+    day: Day, model: DefaultRiskModel, target: str, scores: pd.DataFrame, limits: ModelLimits
+) -> list[Alarm]:
+    """What matured scores say of the version that made them, which is seldom the champion of today.
+
+    They are held against that version's own card, and name it. An alarm of a version that is no longer in force asks
+    for no training: a new model would not mend it, and the champion may be in order.
+
+    Args:
+        day: the business date; its registry has the cards.
+        model: the champion of the date.
+        target: ``default`` or ``early_warning``.
+        scores: rows of :func:`matured_risk`; loans of one member are one piece of evidence.
+        limits: the limits of default risk.
+    """
+    found: list[Alarm] = []
+    for version, made in scores.groupby("model_version", sort=True):
+        is_champion = version == model.version
+        card = model.card if is_champion else _card_of(day, str(version))
+        measured = matured_measures(
+            made["outcome"].to_numpy(dtype=float),
+            made["probability"].to_numpy(dtype=float),
+            _quality_card(card, target),
+            made["customer_id"].to_numpy(),
+        )
+        found += alarms(limits, RISK_MODEL, target, measured, version=str(version), is_in_force=is_champion)
+    return found
+
+
+def _quality_card(card: Mapping[str, Any], target: str) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = card.get("targets", {}).get(target, {}).get("evaluation", {}).get("quality")
+    return found
+
+
+def _card_of(day: Day, version: str) -> Mapping[str, Any]:
+    """The card of a registered version; empty where its files are gone: what needs none is measured all the same."""
+    try:
+        card: Mapping[str, Any] = day.registry.load(RISK_MODEL, version).card
+    except ModelError as error:
+        log.warning("default_risk: matured scores of version %s have no card to be held against: %s", version, error)
+        return {}
+    return card
 
 
 def _refused_challenger(day: Day) -> list[Measured]:
@@ -274,27 +323,33 @@ def _refused_challenger(day: Day) -> list[Measured]:
     return challenger_measures(promotion.get("code", ""), promotion.get("evidence"))
 
 
-def _matured_risk(day: Day, target: str, past_due_days: int, horizon: int) -> pd.DataFrame:
-    """Scores of the newest date whose horizon has passed, of loans below the threshold then, and what came of them."""
+def matured_risk(day: Day, target: str, past_due_days: int, horizon: int) -> pd.DataFrame:
+    """Scores of the newest date whose horizon has passed, of loans below the threshold then, and what came of them.
+
+    One row per loan: ``loan_id``, ``customer_id``, ``model_version`` (that which made the score), ``probability`` and
+    ``outcome`` (1 or 0).
+    """
     last = day.as_of - timedelta(days=horizon)
     newest = day.warehouse.read(
         "select max(as_of_date) as day from ml.default_risk_scores where as_of_date <= {}", [last]
     )
     when = newest["day"].iloc[0]
     if pd.isna(when):
-        return pd.DataFrame({"probability": [], "outcome": []})
+        return pd.DataFrame(columns=["loan_id", "customer_id", "model_version", "probability", "outcome"])
     return day.warehouse.read(
         f"""
-        select scores.loan_id, scores.{target}_probability as probability, max(case
-            when spans.due_date + {past_due_days} < spans.past_due_to_date
-                and spans.due_date + {past_due_days} <= scores.as_of_date + {horizon}
-                and spans.past_due_from_date <= scores.as_of_date + {horizon}
-            then 1 else 0 end) as outcome
+        select scores.loan_id, loans.customer_id, scores.model_version, scores.{target}_probability as probability,
+            max(case
+                when spans.due_date + {past_due_days} < spans.past_due_to_date
+                    and spans.due_date + {past_due_days} <= scores.as_of_date + {horizon}
+                    and spans.past_due_from_date <= scores.as_of_date + {horizon}
+                then 1 else 0 end) as outcome
         from ml.default_risk_scores as scores
+        inner join marts.dim_loans as loans on scores.loan_id = loans.loan_id
         left join intermediate.int_installments__past_due_spans as spans
             on scores.loan_id = spans.loan_id and spans.past_due_to_date > scores.as_of_date
         where scores.as_of_date = {{}}
-        group by scores.loan_id, scores.{target}_probability
+        group by scores.loan_id, loans.customer_id, scores.model_version, scores.{target}_probability
         having max(case
             when spans.past_due_from_date <= scores.as_of_date
                 and spans.due_date + {past_due_days} <= scores.as_of_date then 1 else 0 end) = 0

@@ -14,6 +14,7 @@ from pipelines.day import Day
 from pipelines.dbt import Dbt
 from pipelines.steps.champions import CHANNEL_MODEL, OUTDATED, RISK_MODEL, champion_row, fits
 from pipelines.steps.control import last_build, newest_load, write_control
+from pipelines.steps.decided import ensure_decided
 from puntual import clock
 from puntual.errors import LandingError
 from puntual.settings import ArrearsSettings
@@ -137,7 +138,7 @@ def _is_risk_due(day: Day, *, has_dates: bool) -> tuple[bool, str]:
         return False, "there is no date to learn from yet"
     if is_due:
         return True, why
-    alarm = _retraining_alarm(day)
+    alarm = _retraining_alarm(day, champion["version"])
     if alarm is not None:
         return True, alarm
     age = (day.as_of - date.fromisoformat(champion["trained_as_of"])).days
@@ -148,19 +149,23 @@ def _is_risk_due(day: Day, *, has_dates: bool) -> tuple[bool, str]:
     return False, why
 
 
-def _retraining_alarm(day: Day) -> str | None:
-    """Why an alarm since the last training makes default risk due, once the model is old enough; else None."""
+def _retraining_alarm(day: Day, version: str) -> str | None:
+    """Why an alarm of the champion since the last training makes default risk due, once it is old enough; else None.
+
+    What is said of another version counts for nothing: a training would not mend it.
+    """
     wait = load_limits(RISK_MODEL, day.home.policies).retrain_after_alarm_days
     trained = day.registry.last_trained_on(RISK_MODEL, as_of=day.as_of)
     if not wait or trained is None or (day.as_of - trained).days < wait:
         return None
     if not day.warehouse.table_exists("measured.model_alarms"):
         return None
+    ensure_decided(day.warehouse, "measured.model_alarms")  # that of an older release knows no versions
     found = day.warehouse.read(
         "select as_of_date, measure_code from measured.model_alarms"
-        " where model_name = {} and is_retraining and as_of_date >= {} and as_of_date < {}"
+        " where model_name = {} and model_version = {} and is_retraining and as_of_date >= {} and as_of_date < {}"
         " order by as_of_date desc, measure_code",
-        [RISK_MODEL, trained, day.as_of],
+        [RISK_MODEL, version, trained, day.as_of],
     )
     if found.empty:
         return None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,9 @@ from models.features import LOAN_FEATURES, encode
 from models.limits import alarms, load_limits
 from models.metrics import reference_bins
 from models.monitoring import matured_measures, reference_of, risk_measures
+from pipelines.steps.decided import decided_columns, store_decided
 from pipelines.steps.plan import _retraining_alarm
+from puntual.warehouse import Warehouse
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,7 @@ def test_the_same_texts_measure_nothing_and_a_new_product_is_an_alarm(rows: pd.D
 
     def told(today: pd.DataFrame) -> tuple[dict, dict]:
         measured = risk_measures(reference, LOAN_FEATURES, today, _categories(), score)
-        found = alarms(limits, "default_risk", "default", measured)
+        found = alarms(limits, "default_risk", "default", measured, version="v1")
         return {one[:2]: one[2] for one in measured}, {(one.measure, one.detail): one for one in found}
 
     by, alarmed = told(learnt)
@@ -122,25 +125,46 @@ def test_matured_scores_are_measured_against_the_card() -> None:
 @pytest.mark.parametrize(
     ("day", "alarms", "due"),
     [
-        (date(2026, 6, 30), [("2026-06-20", "ece")], True),
+        (date(2026, 6, 30), [("2026-06-20", "ece", "champion", True)], True),
+        (date(2026, 6, 30), [("2026-06-20", "ece", "champion", False)], False),
+        (date(2026, 6, 30), [("2026-06-20", "ece", "retired", True)], False),  # it was champion on that day
+        (date(2026, 6, 30), [("2026-05-31", "ece", "champion", True)], False),  # before the training
         (date(2026, 6, 30), [], False),
-        (date(2026, 6, 7), [("2026-06-05", "ece")], False),  # six days after the training: too soon
+        (date(2026, 6, 7), [("2026-06-05", "ece", "champion", True)], False),  # six days after the training: too soon
     ],
 )
-def test_an_alarm_makes_the_model_due_once_it_is_old_enough(
-    tmp_path, day: date, alarms: list[tuple[str, str]], due: bool
+def test_an_alarm_of_the_champion_makes_it_due_once_it_is_old_enough(
+    tmp_path, day: date, alarms: list[tuple[str, str, str, bool]], due: bool
 ) -> None:
-    frame = pd.DataFrame(alarms, columns=["as_of_date", "measure_code"])
-    stub = SimpleNamespace(
-        as_of=day,
-        home=SimpleNamespace(policies=tmp_path),
-        registry=SimpleNamespace(last_trained_on=lambda name, as_of: date(2026, 6, 1)),
-        warehouse=SimpleNamespace(table_exists=lambda name: True, read=lambda text, values: frame),
-    )
-    why = _retraining_alarm(stub)
+    stub = _planned(tmp_path, day)
+    for when, measure, version, retrains in alarms:
+        row = dict.fromkeys(decided_columns("measured.model_alarms")) | {
+            **{"as_of_date": date.fromisoformat(when), "model_name": "default_risk", "measure_code": measure},
+            **{"model_version": version, "is_retraining": retrains},
+        }
+        store_decided(stub.warehouse, "measured.model_alarms", pd.DataFrame([row]), row["as_of_date"])
+    why = _retraining_alarm(stub, "champion")
     assert (why is not None) is due
     if due:
         assert "ece of 2026-06-20" in why
+
+
+def test_alarms_of_an_older_release_name_no_version_and_ask_for_nothing(tmp_path) -> None:
+    stub = _planned(tmp_path, date(2026, 6, 30))
+    assert _retraining_alarm(stub, "champion") is None
+    rows = {"as_of_date": [pd.Timestamp("2026-06-20")], "model_name": ["default_risk"], "measure_code": ["ece"]}
+    stub.warehouse.replace_table("measured.model_alarms", pd.DataFrame(rows | {"is_retraining": [True]}))
+    assert _retraining_alarm(stub, "champion") is None
+
+
+def _planned(tmp_path: Path, day: date) -> SimpleNamespace:
+    """A day of a home whose newest model was trained on 1 June."""
+    return SimpleNamespace(
+        as_of=day,
+        home=SimpleNamespace(policies=tmp_path),
+        registry=SimpleNamespace(last_trained_on=lambda name, as_of: date(2026, 6, 1)),
+        warehouse=Warehouse.open("duckdb:///w.duckdb", tmp_path),
+    )
 
 
 def test_an_institution_may_never_want_it(tmp_path) -> None:
@@ -151,4 +175,4 @@ def test_an_institution_may_never_want_it(tmp_path) -> None:
         home=SimpleNamespace(policies=tmp_path),
         registry=SimpleNamespace(last_trained_on=lambda name, as_of: date(2026, 1, 1)),
     )
-    assert _retraining_alarm(stub) is None
+    assert _retraining_alarm(stub, "champion") is None

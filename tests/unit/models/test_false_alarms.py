@@ -39,7 +39,7 @@ def test_a_right_champion_raises_hardly_an_alarm(size: int) -> None:
     for _ in range(DRAWS):
         y, p = _book(size, random)
         measured = matured_measures(y, p, card)
-        found = alarms(LIMITS, "default_risk", "default", measured)
+        found = alarms(LIMITS, "default_risk", "default", measured, version="v1")
         judged += bool(measured)
         warned += bool(found)
         raised += any(one.severity == "alarm" for one in found)
@@ -69,7 +69,10 @@ def test_a_broken_champion_is_found() -> None:
     for _ in range(30):
         y, p = _book(600, random)
         found.append(
-            {one.measure for one in alarms(LIMITS, "default_risk", "default", matured_measures(y, p / 3, None))}
+            {
+                one.measure
+                for one in alarms(LIMITS, "default_risk", "default", matured_measures(y, p / 3, None), version="v1")
+            }
         )
     assert sum("ece" in measures for measures in found) >= 27
 
@@ -123,7 +126,10 @@ def test_a_score_that_is_far_too_sure_is_said_to_be_and_alarms(times: int) -> No
     assert intercept == pytest.approx(0.0, abs=0.25)
     found = slope_interval(y, said)
     assert found["low"] < 1 / times < found["high"] < 0.6
-    raised = {one.measure: one for one in alarms(LIMITS, "default_risk", "default", matured_measures(y, said, None))}
+    raised = {
+        one.measure: one
+        for one in alarms(LIMITS, "default_risk", "default", matured_measures(y, said, None), version="v1")
+    }
     assert raised["calibration_slope"].severity == "alarm"
     assert raised["calibration_slope"].value < 0.6
 

@@ -75,7 +75,9 @@ def test_an_alarm_says_what_how_much_the_limit_and_what_to_do() -> None:
             ("ece", None, 0.05),
             ("auc_drop", None, float("nan")),
         ],
+        version="v1",
     )
+    assert {a.row()["model_version"] for a in found} == {"v1"}
     assert [(a.measure, a.detail, a.severity, a.limit) for a in found] == [
         ("ece", None, "alarm", 0.04),
         ("psi_feature", "arrears_amount", "warning", 0.25),
@@ -86,8 +88,16 @@ def test_an_alarm_says_what_how_much_the_limit_and_what_to_do() -> None:
     assert found[0].retrains and not found[1].retrains
 
 
+def test_an_alarm_of_a_version_out_of_force_names_it_and_asks_for_no_training() -> None:
+    limits = load_limits("default_risk")
+    (found,) = alarms(limits, "default_risk", "default", [("ece", None, 0.05)], version="abc1", is_in_force=False)
+    assert found.severity == "alarm" and not found.retrains
+    assert "versión abc1, que ya no está en uso" in found.text_es and "entrene" not in found.text_es
+    assert "version abc1, which is no longer in use" in found.text_en and "train again" not in found.text_en
+
+
 def test_a_warning_never_retrains() -> None:
     limits = load_limits("default_risk")
-    (warning,) = alarms(limits, "default_risk", "default", [("ece", None, 0.03)])
+    (warning,) = alarms(limits, "default_risk", "default", [("ece", None, 0.03)], version="v1")
     assert warning.severity == "warning"
     assert not warning.retrains

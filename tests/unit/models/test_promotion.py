@@ -95,7 +95,7 @@ def test_a_refusal_as_surely_worse_is_an_alarm_with_what_to_do() -> None:
     card = worse.to_card()
     limits = load_limits("default_risk")
     measured = challenger_measures(card["code"], card["evidence"])
-    (alarm,) = alarms(limits, "default_risk", "default", measured)
+    (alarm,) = alarms(limits, "default_risk", "default", measured, version="v1")
     assert (alarm.severity, alarm.value, alarm.retrains) == ("alarm", 0.004, False)
     assert "entrene de nuevo" in alarm.text_es and "train again" in alarm.text_en
     other = decide("boosted", _champion(age=90), _evidence(-0.001, 0.02, 0.03), RULE, as_of=AS_OF).to_card()
