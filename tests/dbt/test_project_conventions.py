@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.dbt.warehouses import PROJECT
+from pipelines.dbt import dbt_vars
+from puntual.settings import Institution, Settings
+from tests.dbt.warehouses import PROJECT, duckdb_environment
 
 SQL = sorted(file for folder in ("models", "macros", "tests") for file in (PROJECT / folder).rglob("*.sql"))
 YAML = sorted((PROJECT / "models").rglob("_*.yml"))
@@ -60,3 +67,48 @@ def test_names_fit_into_postgres() -> None:
     models = [file.stem for file in (PROJECT / "models").rglob("*.sql")]
     assert [name for name in tests + models if len(name) > 63] == []
     assert [name for name in models if len(name) > 51] == [], "dbt adds __dbt_backup"
+
+
+PARSED_ANEW = """
+import json, sys
+from dbt.cli.main import dbtRunner
+from puntual.settings import quiet_environment
+quiet_environment()
+project, folder, variables = sys.argv[1:]
+outcome = dbtRunner().invoke(["parse", "--project-dir", project, "--profiles-dir", project, "--target-path", folder,
+                              "--log-path", folder, "--quiet", "--no-partial-parse", "--vars", variables])
+sys.exit(0 if outcome.success else str(outcome.exception))
+"""
+
+
+@pytest.mark.long
+def test_what_is_parsed_does_not_depend_on_settings(tmp_path: Path) -> None:
+    """The tests share what dbt parsed between settings; this reads the project twice without that, far apart."""
+    institution = Institution(name="Any", country="EC", timezone="America/Guayaquil", currency="USD")
+    usual = dbt_vars(Settings(institution=institution))
+    turned = {
+        name: not value if isinstance(value, bool) else value + 7 if isinstance(value, int) else value
+        for name, value in usual.items()
+    }
+    turned |= {"timezone": "America/Mexico_City", "country": "MX", "currency": "MXN", "prepayments": "included",
+               "cost_reading": "recorded", "reclassification_reading": "any_day", "writeoff_average": "opening", "rating_table": "other",
+               "allocation_order": ["interest", "fees", "principal"], "reconciliation_totals_tolerance": "1"}  # fmt: skip
+    assert all(turned[name] != value for name, value in usual.items() if isinstance(value, bool | int))
+    found = []
+    for number, variables in enumerate((usual, turned)):
+        folder = tmp_path / str(number)
+        subprocess.run(
+            [sys.executable, "-c", PARSED_ANEW, str(PROJECT), str(folder), json.dumps(variables)],
+            check=True,
+            env=os.environ | duckdb_environment(tmp_path / "none.duckdb") | {"PYTHONHASHSEED": "0"},
+        )
+        found.append(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+    for kind in ("nodes", "sources", "macros", "metrics", "semantic_models", "unit_tests", "exposures"):
+        assert timeless(found[0][kind]) == timeless(found[1][kind]), kind
+
+
+def timeless(parsed: Any) -> Any:
+    """A part of a manifest without when it was made."""
+    if isinstance(parsed, dict):
+        return {name: timeless(value) for name, value in parsed.items() if name != "created_at"}
+    return [timeless(value) for value in parsed] if isinstance(parsed, list) else parsed
