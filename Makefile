@@ -48,14 +48,12 @@ notebooks: setup ## After make demo: run every notebook on it from top to bottom
 
 test: setup     ## All tests that fit in ten minutes, fast ones first
 	@$(BIN)/python -m tests.prepare
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -m "not long and not slow"
 
-test-more: setup ## Long ones on DuckDB: crashes, another machine, three days, day after day
-	@$(PYTEST) -m slow -k "not postgres and not thirty_days_end" \
-	  tests/dbt/test_increments.py tests/integration/test_crash.py tests/integration/test_day_end_to_end.py \
-	  tests/integration/test_thirty_days.py tests/integration/test_train_and_runners.py tests/integration/test_command_line.py
+test-more: setup ## Those of tens of seconds each: day after day, crashes, other readings; CI runs them after the others
+	@$(PYTEST) -m "long and not slow"
 
-test-all: setup ## And the long ones
+test-all: setup ## And the slow ones: both warehouses throughout, other machines, large property runs
 	@$(BIN)/python -m tests.prepare
 	@$(PYTEST)
 

@@ -55,14 +55,30 @@ def demo_home(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_home(demo_home, tmp_path_factory) -> Path:
-    """The same cooperative after its day. Shared: copy it before changing anything."""
+    """The same cooperative after its day. Shared: copy it before changing anything.
+
+    The day is run once for all workers; each has a copy of its own, since a warehouse that one reads another cannot open.
+    """
+    from filelock import FileLock
+
     from pipelines.run import run_day
     from puntual.paths import Home
 
     share_parsed_projects()
     home = tmp_path_factory.mktemp("finished") / "home"
-    shutil.copytree(demo_home, home)
-    run_day(Home(home), AS_OF)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.copytree(demo_home, home)
+        run_day(Home(home), AS_OF)
+        return home
+    first = tmp_path_factory.getbasetemp().parent / "finished"
+    with FileLock(f"{first}.lock"):
+        if not first.exists():
+            new = first.with_suffix(".new")
+            shutil.rmtree(new, ignore_errors=True)
+            shutil.copytree(demo_home, new)
+            run_day(Home(new), AS_OF)
+            new.rename(first)
+    shutil.copytree(first, home)
     return home
 
 

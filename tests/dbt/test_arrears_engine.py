@@ -94,6 +94,7 @@ def differences_to(loans: dict[str, Loan], built: Built) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_settings_change_order_tolerance_and_window(rebuild: Callable[..., Built]) -> None:
     """A tolerance larger than some instalments, money to principal first, a window of three days, and another book."""
     book = full_book(seed=23)
@@ -103,6 +104,7 @@ def test_settings_change_order_tolerance_and_window(rebuild: Callable[..., Built
     assert differences_to(loans_of(book, rules), built) == []
 
 
+@pytest.mark.long
 def test_the_due_day_itself_is_past_due_by_setting(rebuild: Callable[..., Built], book: Book) -> None:
     """Every state, lateness and label in the other reading; the case due-today by hand: 115.00, one day."""
     loans = loans_of(book, Rules(due_day_counts=True))

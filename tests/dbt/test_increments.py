@@ -29,6 +29,8 @@ from tests.dbt.warehouses import (
     source_columns,
 )
 
+pytestmark = pytest.mark.long
+
 Rows = dict[str, Counter[tuple[Any, ...]]]
 DELIVERED_ON = AS_OF - timedelta(days=3)
 

@@ -211,6 +211,7 @@ def test_a_ratio_of_two_families_lays_them_side_by_side(duckdb_kpis: Warehouse, 
             assert line[part] == pytest.approx(sums.get(key, 0))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "parameters", "said"),
     [

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
+import pytest
+
 from tests.dbt.book import AS_OF, Book
 from tests.dbt.reference import loans_of
 from tests.dbt.warehouses import Built, differences, row_differences
@@ -13,10 +15,12 @@ from tests.dbt.warehouses import Built, differences, row_differences
 Rebuild = Callable[..., Built]
 
 
+@pytest.mark.long
 def test_order_of_delivery_changes_nothing(book: Book, on_duckdb: Built, rebuild: Rebuild) -> None:
     assert differences(on_duckdb, rebuild(book.shuffled(seed=3))) == []
 
 
+@pytest.mark.long
 def test_past_date_built_then_and_alone_gives_the_rows_of_today(book: Book, on_duckdb: Built, rebuild: Rebuild) -> None:
     """Built without anything that happened later, and as the only date: neither may show in the features."""
     for day in (AS_OF - timedelta(days=28 * 4), AS_OF - timedelta(days=1 + 7 * 3)):

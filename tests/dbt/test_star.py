@@ -216,6 +216,7 @@ def test_a_day_with_campaigns_counts_their_members_and_who_was_held_back(on_duck
     assert sum(row["suppressed_count"] for row in found) == sum(not member["is_sent"] for member in members)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["on_duckdb", pytest.param("on_postgres", marks=pytest.mark.slow)])
 def test_every_measure_gives_the_long_table(name: str, request: pytest.FixtureRequest) -> None:
     star: Star = request.getfixturevalue(name)

@@ -49,3 +49,10 @@ def flows_strict(flows_folder: Path, flows_read_otherwise: Kpis) -> Kpis:
     book = flow_book()
     come_back(book)
     return kpis_on_duckdb(book, flows_folder, settings)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks for a book under other readings builds the KPIs anew: a test of the long ones."""
+    for item in items:
+        if {"flows_read_otherwise", "flows_strict"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("long")

@@ -209,6 +209,7 @@ def test_k17_by_hand(kpi: Callable[..., Parts]) -> None:
     assert kpi("K17", APRIL) == (21, 1)
 
 
+@pytest.mark.long
 def test_the_due_day_may_be_past_due_itself(build: Callable[..., Callable[..., Parts]]) -> None:
     figure = build(due_day_is_past_due=True)
     # Every spell begins a day earlier, on the due date itself; whoever pays that day is in time. 37 becomes 38.

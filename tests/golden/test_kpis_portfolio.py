@@ -159,6 +159,7 @@ def test_delinquency_ratio_is_the_quotient_of_its_parts(shipped: Warehouse) -> N
     assert row["value"] == pytest.approx(0.3)
 
 
+@pytest.mark.long
 def test_any_day_moves_every_late_instalment_and_the_rest_of_its_loan(other: Warehouse) -> None:
     # Due before or on the date: 100 + (50 + 50) + 100 = 300; the rest of these loans: 200 + 100 + 0 = 300.
     assert parts(other, "K02", "Q1") == (300, 1)
@@ -283,6 +284,7 @@ def test_required_provision_of_table_three(other: Warehouse) -> None:
     assert parts(other, "K24_RATING", "Q5", detail_code="C1") == (2000, 5000)
 
 
+@pytest.mark.long
 def test_table_without_percentages_has_no_provision_and_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
     warehouse = built(tmp_path_factory, rating_table="EC-P2")
     # Nothing is rated, so there is no rate; categories there are: 50 days are B2 (46 to 60) and, in housing, A3 (31 to 60).

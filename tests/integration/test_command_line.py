@@ -98,6 +98,7 @@ def test_doctor_finds_a_healthy_and_an_altered_home(finished_home, tmp_path):
     assert "decisions.parquet: altered" in " ".join(done.stdout.split())
 
 
+@pytest.mark.long
 def test_docs_writes_one_page_with_every_table(finished_home, tmp_path):
     home = tmp_path / "home"
     shutil.copytree(finished_home, home, symlinks=True)

@@ -15,6 +15,7 @@ from puntual.publish import verify
 from puntual.snapshot import Snapshot
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", ["transform", pytest.param("ml__channel_scores", marks=pytest.mark.slow)])
 def test_a_killed_run_is_followed_by_one_that_completes(demo_home, finished_home, tmp_path, moment):
     home = tmp_path / "home"

@@ -315,6 +315,7 @@ def personal_columns() -> set[str]:
     return names | {f"{name}_amount" for name in names}
 
 
+@pytest.mark.long
 def test_a_second_run_changes_nothing(finished_home, tmp_path, as_of):
     home = copy_of(finished_home, tmp_path / "home")
     before = Snapshot.current(home)
@@ -338,6 +339,7 @@ def test_another_machine_gives_the_same_bytes(demo_home, finished_home, tmp_path
     assert here.name == there.name
 
 
+@pytest.mark.long
 def test_the_next_day_keeps_the_models_and_publishes_anew(finished_home, tmp_path, as_of):
     home = copy_of(finished_home, tmp_path / "home")
     tomorrow = as_of + timedelta(days=1)

@@ -50,6 +50,7 @@ def deliver_next(place: Home, balances: pd.DataFrame, newest: pd.DataFrame, day:
     newest.assign(as_of=day).to_parquet(folder / "2.parquet", index=False)
 
 
+@pytest.mark.long
 def test_a_broken_feed_stops_the_run_and_says_what_to_do(finished_home, as_of, tmp_path):
     place = copied(finished_home, tmp_path)
     before = place.current.resolve()

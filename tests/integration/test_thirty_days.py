@@ -18,6 +18,8 @@ from puntual.errors import PuntualError, UsageError
 from puntual.homes import create_demo
 from puntual.paths import Home
 
+pytestmark = pytest.mark.long
+
 AS_OF = date(2026, 6, 30)
 MEMBERS = 150
 LATE_DAYS = 3

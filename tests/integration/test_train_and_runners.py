@@ -35,6 +35,7 @@ def test_training_alone_registers_models_and_publishes_nothing(home, as_of):
     assert ModelRegistry(home.models).champion("default_risk") is not None
 
 
+@pytest.mark.long
 def test_some_tables_of_the_project_can_be_built_alone(home, as_of):
     with dg.DagsterInstance.ephemeral() as instance:
         outcome = (
@@ -100,6 +101,7 @@ def test_a_warehouse_in_other_hands_is_told_in_one_sentence(home, as_of):
         other.communicate(b"")
 
 
+@pytest.mark.long
 def test_a_server_that_does_not_answer_is_told_in_one_sentence(home, as_of):
     file = home.settings_file
     text = file.read_text(encoding="utf-8")

@@ -18,6 +18,8 @@ from puntual.errors import PuntualError
 from puntual.paths import Home
 from puntual.snapshot import Snapshot
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def first_loan(demo_home) -> date:

@@ -25,6 +25,7 @@ def halve(file: Path) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
+@pytest.mark.long
 def test_what_a_killed_build_left_behind_does_not_stop_the_next_run(dbt):
     before = dbt.manifest()
     halve(dbt.folder / "target" / "manifest.json")
