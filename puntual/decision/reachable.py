@@ -78,7 +78,8 @@ def block_contact_points(
         ]
         if not kinds:
             raise RuleError(f"No policy says through which contact points the channel {channel} reaches a member.")
-        preference = _preference(kinds, channel, kind, has_whatsapp, of_another)
+        concerning = [(rule, _elsewhere(board, index, owner)) for index, rule in kinds]
+        preference = _preference(concerning, channel, kind, has_whatsapp, of_another)
         of_kind = preference < _NO_PLACE
         reachable = np.zeros(board.members, dtype=bool)
         reachable[owner[of_kind]] = True
@@ -161,7 +162,7 @@ def _elsewhere(board: Board, index: int, owner: Ints) -> Flags:
 
 
 def _preference(
-    kinds: list[tuple[int, RequireRule]],
+    kinds: list[tuple[RequireRule, Flags]],
     channel: str,
     kind: npt.NDArray[np.object_],
     has_whatsapp: Flags,
@@ -169,16 +170,18 @@ def _preference(
 ) -> Ints:
     """Place of each point in the order of kinds of ``channel`` (the last rule's order); the largest number: none.
 
-    Every point of the member comes before any of a co-debtor or guarantor.
+    A rule comes with the points of members whom it does not concern, whose place it leaves as it is. Every point of
+    the member comes before any of a co-debtor or guarantor.
     """
     place = np.zeros(kind.size, dtype=np.int64)
-    for _, rule in kinds:
+    for rule, elsewhere in kinds:
         assert rule.point_kinds is not None
         mine = np.full(kind.size, _NO_PLACE)
         for rank, wanted in enumerate(rule.point_kinds[channel]):  # type: ignore[index]
             fits = (kind == "mobile") & has_whatsapp if wanted == "mobile_with_whatsapp" else kind == wanted
             mine[fits & (mine == _NO_PLACE)] = rank
-        place = np.where((place == _NO_PLACE) | (mine == _NO_PLACE), _NO_PLACE, mine)
+        both = np.where((place == _NO_PLACE) | (mine == _NO_PLACE), _NO_PLACE, mine)
+        place = np.where(elsewhere, place, both)
     return np.where(of_another & (place < _NO_PLACE), place + len(get_args(PointKind)), place)
 
 

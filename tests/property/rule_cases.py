@@ -1,6 +1,9 @@
-"""Random people for engine and checker to judge apart, and the comparison of what they say, person and channel by rule.
+"""Random people and rules for engine and checker to judge apart, and the comparison of what they say, rule by rule.
 
 python -m tests.property.rule_cases --cases 1000000      # about ten minutes; ends with 1 at the first difference
+
+Each world has the shipped policies of a country and up to ``--rules`` random rules of an institution beside them, of
+every kind that judges a member (``random_rules.py``); ``--rules 0`` leaves the shipped ones alone.
 """
 
 from __future__ import annotations
@@ -8,17 +11,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from puntual.decision.checker import violations
 from puntual.decision.facts import ContactFacts
-from puntual.decision.policies import CHANNELS, PolicySet, load_policies
+from puntual.decision.holiday_calendar import HolidayCalendar
+from puntual.decision.policies import CHANNELS, PolicySet
 from puntual.decision.rules import evaluate
+from tests.property.random_rules import POLICY, load_with_random_rules
 from tests.unit.decision import worlds
 
 ZONES = {
@@ -221,19 +229,57 @@ def _templates(random: np.random.Generator) -> pd.DataFrame | None:
     )
 
 
-def compare(
-    country: str, reading: str, as_of: date, random: np.random.Generator, people: int
-) -> tuple[int, int, list[str]]:
-    """Cases judged, cases allowed, and the differences between engine and checker, one sentence each.
+@dataclass(frozen=True)
+class Compared:
+    """Cases judged, cases allowed, the differences, one sentence each, and how often each kind of random rule blocked."""
 
-    Every person and channel is put on a list: where the engine allows, with its hours; where it blocks, at noon in
-    UTC-5. Both ways: the checker accepts what is allowed, and names for what is blocked the rules that the engine
+    cases: int
+    allowed: int
+    differences: list[str]
+    blocked: Counter[str]
+
+
+def compare(
+    country: str,
+    reading: str,
+    as_of: date,
+    random: np.random.Generator,
+    people: int,
+    own_rules: int = 0,
+    kind: str | None = None,
+) -> Compared:
+    """What engine and checker say of one random world.
+
+    Every person and channel is put on a list: where the engine allows, with its hours; where it blocks, with half an
+    hour that the rules of hours alone permit, at noon in UTC-5 where they permit none. Both ways: the checker accepts what is allowed, and names for what is blocked the rules that the engine
     names. Two things are compared less closely: which of several requirements on a contact point failed (a party is one
     where the member's own part is permitted), and the service window of a contact that has no hours anyway.
+
+    Args:
+        country: whose shipped policies hold.
+        reading: which of two readings.
+        as_of: contact day.
+        random: of the world and of the rules.
+        people: members of the world.
+        own_rules: random rules of the institution beside the shipped ones.
+        kind: of all of them; None draws it too.
     """
     office, zones = ZONES[country]
     frames, facts = random_world(random, as_of, zones, people)
-    rules: PolicySet = load_policies(worlds.POLICIES, None, country, as_of, reading=reading)
+    with tempfile.TemporaryDirectory() as folder:
+        rules = load_with_random_rules(Path(folder), random, own_rules, country, zones, as_of, reading, kind)
+        return _compared(country, reading, as_of, rules, frames, facts, office)
+
+
+def _compared(
+    country: str,
+    reading: str,
+    as_of: date,
+    rules: PolicySet,
+    frames: dict[str, pd.DataFrame],
+    facts: ContactFacts,
+    office: str,
+) -> Compared:
     kinds = {entry.rule.id: entry.rule.kind for entry in rules.rules}
     holidays = worlds.calendar(country)
     verdicts = evaluate(
@@ -246,16 +292,20 @@ def compare(
         facts=facts,
     )
     noon = pd.Timestamp(as_of) + pd.Timedelta(hours=17)
+    opens = _opening(frames["customers"], rules, holidays, as_of, office).reindex(verdicts.index).fillna(noon)
     strangers = set(frames["customers"].loc[frames["customers"]["party_code"].eq("reference"), "customer_id"])
+    own = {entry.rule.id: entry.rule.model_dump_json(exclude_defaults=True) for entry in rules.rules}
+    own = {name: text for name, text in own.items() if name.startswith(f"{POLICY}/")}
     differences: list[str] = []
+    blocked: Counter[str] = Counter()
     for channel in CHANNELS:
         mine = verdicts[verdicts["channel_code"] == channel]
         listed = pd.DataFrame(
             {
                 "customer_id": mine["customer_id"].to_numpy(),
                 "action": channel,
-                "window_start": mine["window_start"].fillna(noon).to_numpy(),
-                "window_end": mine["window_end"].fillna(noon + pd.Timedelta(minutes=30)).to_numpy(),
+                "window_start": mine["window_start"].fillna(opens[mine.index]).to_numpy(),
+                "window_end": mine["window_end"].fillna(opens[mine.index] + pd.Timedelta(minutes=30)).to_numpy(),
             }
         )
         said: dict[str, set[str]] = defaultdict(set)
@@ -277,11 +327,54 @@ def compare(
             mine["customer_id"], mine["is_allowed"], mine["blocked_by"], strict=True
         ):
             by_engine, by_checker = set(json.loads(listed_rules)), said.get(who, set())
+            blocked.update({kinds[part] for name in by_engine for part in name.split(" with ") if part in own})
             if is_allowed != (not by_checker) or not _same(by_engine, by_checker, kinds, who in strangers):
                 differences.append(
                     f"{country} {reading} {as_of} {who} {channel}: engine {sorted(by_engine)}, checker {sorted(by_checker)}"
+                    + "".join(f"; {own[name]}" for name in sorted(by_engine ^ by_checker) if name in own)
                 )
-    return len(verdicts), int(verdicts["is_allowed"].sum()), differences
+    return Compared(len(verdicts), int(verdicts["is_allowed"].sum()), differences, blocked)
+
+
+def _opening(members: pd.DataFrame, rules: PolicySet, holidays: HolidayCalendar, as_of: date, office: str) -> pd.Series:
+    """When the hours of each member and channel begin, missing where there are none, in the order of the verdicts.
+
+    Asked of the engine about people without a past who can be reached through everything, under the rules of hours.
+    """
+    kinds = ["mobile", "landline", "email", "address"]
+    count = len(members) * len(kinds)
+    points = pd.DataFrame(
+        {
+            "contact_point_id": [f"h{number:07d}" for number in range(count)],
+            "customer_id": np.repeat(members["customer_id"].to_numpy(), len(kinds)),
+            "kind_code": kinds * len(members),
+            "value": "x",
+            "has_whatsapp": True,
+            "latitude": None,
+            "longitude": None,
+            "is_valid": True,
+            "has_consent": True,
+            "opted_out_at": pd.NaT,
+            "updated_at": pd.Timestamp(as_of),
+            "consent_at": pd.NaT,
+        }
+    )
+    kept = tuple(
+        entry for entry in rules.rules if entry.rule.kind == "window" or entry.rule.id == "CONTACT-POINTS/available"
+    )
+    found = evaluate(
+        members,
+        points,
+        worlds.events(),
+        worlds.promises(),
+        worlds.payments(),
+        policies=rules.model_copy(update={"rules": kept}),
+        holidays=holidays,
+        as_of=as_of,
+        timezone=office,
+        channels=list(CHANNELS),
+    )
+    return found["window_start"]
 
 
 def _same(by_engine: set[str], by_checker: set[str], kinds: dict[str, str], is_stranger: bool) -> bool:
@@ -304,19 +397,26 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=1_000_000)
     parser.add_argument("--people", type=int, default=2_000, help="people of one world; each has eight channels")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rules", type=int, default=6, help="random rules of an institution in each world, at most")
     given = parser.parse_args()
     begun, judged, allowed, number = time.perf_counter(), 0, 0, 0
+    blocked: Counter[str] = Counter()
     while judged < given.cases:
         country = list(ZONES)[number % len(ZONES)]
         reading = READINGS[number // len(ZONES) % 2]
         as_of = DAYS[number % len(DAYS)]
         random = np.random.default_rng([given.seed, number])
-        cases, free, differences = compare(country, reading, as_of, random, given.people)
-        if differences:
-            sys.exit(f"{len(differences)} differences, for example\n" + "\n".join(differences[:5]))
-        judged, allowed, number = judged + cases, allowed + free, number + 1
+        own_rules = int(random.integers(0, given.rules + 1))
+        found = compare(country, reading, as_of, random, given.people, own_rules)
+        if found.differences:
+            sys.exit(f"{len(found.differences)} differences, for example\n" + "\n".join(found.differences[:5]))
+        judged, allowed, number = judged + found.cases, allowed + found.allowed, number + 1
+        blocked += found.blocked
     seconds = time.perf_counter() - begun
     sys.stdout.write(f"{judged:,} cases in {number} worlds, {allowed:,} allowed, no difference, {seconds:.0f} s\n")
+    if blocked:
+        sys.stdout.write("Blocked by random rules: " + ", ".join(f"{kind} {n:,}" for kind, n in blocked.most_common()))
+        sys.stdout.write("\n")
 
 
 if __name__ == "__main__":

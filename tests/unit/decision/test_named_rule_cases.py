@@ -245,6 +245,17 @@ def test_two_promises_are_reminded_of_only_where_neither_rests():
     assert by(judged(promised=both, as_of=date(2026, 7, 2)), "sms") == ["INST-DEFAULT/open_promise_reminder"]
 
 
+def test_a_rule_of_contact_points_holds_in_its_provinces_alone(tmp_path: Path):
+    """Calls in Loja through landlines only, elsewhere through any phone as shipped."""
+    rule = {"id": "OWN/landlines", "kind": "require", "what": "contact_point", "channels": ["call"]}
+    rules = load(own(tmp_path, rule | {"point_kinds": {"call": ["landline"]}, "where": {"province": ["Loja"]}}))
+    for place, closed_by in (("Loja", {"CONTACT-POINTS/available", "OWN/landlines"}), ("Azuay", set())):
+        found = judged(who=customers({"province": place}), rules=rules)
+        assert set(by(found, "call")) == closed_by, place
+        assert found.at[("ana", "call"), "is_allowed"] == (not closed_by)
+        assert found.at[("ana", "visit"), "is_allowed"]
+
+
 def test_a_disaster_closes_its_provinces_until_its_last_day(tmp_path: Path):
     rule = {"id": "OWN/flood", "kind": "forbid", "channels": "all", "where": {"province": ["Manabí"]}}
     dates = {"effective_from": date(2026, 6, 29), "effective_to": date(2026, 7, 2)}
