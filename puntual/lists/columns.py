@@ -16,6 +16,8 @@ class Column:
         fill: left for the collector to fill in.
         new_page: on paper a page begins with it.
         hidden: there for the way back, not to be read.
+        if_any: hidden in a list where no line has it, as the order of the route is in one of calls.
+        by_line: of several parts, joined by ``"; "``, each stands on a line of its own.
     """
 
     source: str
@@ -25,6 +27,8 @@ class Column:
     fill: bool = False
     new_page: bool = False
     hidden: bool = False
+    if_any: bool = False
+    by_line: bool = False
 
 
 COLUMNS = (
@@ -37,16 +41,16 @@ COLUMNS = (
     Column("channel", "channel", "text", 11),
     Column("window_start_local", "window_start_local", "text", 7),
     Column("window_end_local", "window_end_local", "text", 7),
-    Column("suggested_hour_local", "suggested_hour_local", "text", 9),
-    Column("route_order", "route_order", "integer", 8),
-    Column("planned_arrival_local", "planned_arrival_local", "text", 9),
+    Column("suggested_hour_local", "suggested_hour_local", "text", 9, if_any=True),
+    Column("route_order", "route_order", "integer", 8, if_any=True),
+    Column("planned_arrival_local", "planned_arrival_local", "text", 9, if_any=True),
     Column("contact_value", "contact_value", "wrapped", 24),
     Column("place", "place", "wrapped", 22),
     Column("reasons_on_list", "reasons", "wrapped", 72, new_page=True),
     Column("script", "script", "wrapped", 48),
-    Column("last_contacts", "last_contacts", "wrapped", 36),
+    Column("last_contacts", "last_contacts", "wrapped", 42, by_line=True),
     Column("previous_collector", "previous_collector", "wrapped", 18),
-    Column("open_promise", "open_promise", "wrapped", 24, new_page=True),
+    Column("open_promise", "open_promise", "wrapped", 24, new_page=True, by_line=True),
     Column("expected_gain_amount", "expected_gain_amount", "money", 13),
     Column("default_probability", "default_probability", "percent", 14),
     Column("outcome", "outcome", "text", 24, fill=True),

@@ -128,13 +128,25 @@ def visits_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_routes(rows: pd.DataFrame, plan: RoutePlan, settings: ListSettings) -> pd.DataFrame:
-    """The rows of the lists with ``route_order`` and ``planned_arrival_local``, missing where there is no visit."""
-    stops = plan.stops[["customer_id", "route_order", "planned_arrival"]]
+    """The rows of the lists with ``route_order`` and ``planned_arrival_local``, missing where there is no visit.
+
+    A visit without a planned time says first of all why, in ``reasons_on_list``.
+    """
+    stops = plan.stops[["customer_id", "route_order", "planned_arrival", "reason"]].rename(
+        columns={"reason": "left_out"}
+    )
     plain = rows.drop(columns=["route_order", "planned_arrival_local"], errors="ignore")
     found = plain.merge(stops, on="customer_id", how="left")
     arrival = pd.Series(_local(found["planned_arrival"], _zones(found, settings)), index=found.index, dtype=object)
-    return found.drop(columns="planned_arrival").assign(
-        route_order=found["route_order"].astype("Int64"), planned_arrival_local=arrival
+    outside = say("page", "not_planned", settings.language)
+    reasons = [
+        text if is_missing(code) else f"{outside}: {say('reasons', code, settings.language)} {text}".strip()
+        for code, text in zip(found["left_out"], found["reasons_on_list"], strict=True)
+    ]
+    return found.drop(columns=["planned_arrival", "left_out"]).assign(
+        route_order=found["route_order"].astype("Int64"),
+        planned_arrival_local=arrival,
+        reasons_on_list=pd.Series(reasons, index=found.index, dtype=object),
     )
 
 

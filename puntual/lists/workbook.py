@@ -31,7 +31,8 @@ _PRINT_SCALE = 50
 _FORMS: dict[str, dict[str, Any]] = {
     "text": {"num_format": "@"},
     "wrapped": {"num_format": "@", "text_wrap": True},
-    "integer": {"num_format": "0"},
+    # at the edge of its cell a count would touch the text of the next
+    "integer": {"num_format": "0", "align": "center"},
     "money": {"num_format": "#,##0.00"},
     "percent": {"num_format": "0.0%"},
     "date": {"num_format": "yyyy-mm-dd"},
@@ -77,7 +78,8 @@ def _write_lines(book: Any, sheet: Any, rows: pd.DataFrame, language: str) -> No
     to_fill = {name: book.add_format({**form, **_TO_FILL}) for name, form in _FORMS.items()}
     sheet.set_row(0, 32)
     for position, column in enumerate(COLUMNS):
-        sheet.set_column(position, position, column.width, None, {"hidden": 1} if column.hidden else {})
+        is_hidden = column.hidden or (column.if_any and not _has_any(rows, column))
+        sheet.set_column(position, position, column.width, None, {"hidden": 1} if is_hidden else {})
         sheet.write_string(0, position, word("headings", column.heading, language), header)
     for line, row in enumerate(rows.to_dict("records"), start=1):
         sheet.set_row(line, row_height(row))
@@ -85,13 +87,22 @@ def _write_lines(book: Any, sheet: Any, rows: pd.DataFrame, language: str) -> No
             if column.fill:
                 sheet.write_blank(line, position, None, to_fill[column.form])
             else:
-                _write_cell(sheet, line, position, row[column.source], column.form, forms[column.form])
+                _write_cell(sheet, line, position, _shown(row, column), column.form, forms[column.form])
+
+
+def _has_any(rows: pd.DataFrame, column: Column) -> bool:
+    return any(cell_text(value) for value in rows[column.source])
+
+
+def _shown(row: dict[str, Any], column: Column) -> Any:
+    value = row[column.source]
+    return cell_text(value).replace("; ", "\n") if column.by_line else value
 
 
 def row_height(row: dict[str, Any]) -> float:
     """Points that the longest wrapped text of a row needs: no spreadsheet wrote the file, so no height is automatic."""
     wrapped = [column for column in COLUMNS if column.form == "wrapped" and not column.fill]
-    lines = [_line_count(cell_text(row[column.source]), column) for column in wrapped]
+    lines = [_line_count(cell_text(_shown(row, column)), column) for column in wrapped]
     return min(_LINE_POINTS * max([1, *lines]) + 3, _TALLEST_POINTS)
 
 

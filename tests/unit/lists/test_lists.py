@@ -104,6 +104,23 @@ def test_there_is_one_row_per_contact_and_a_file_per_collector(day: dict[str, An
     assert sum(len(pd.read_parquet(path.with_suffix(".parquet"))) for path in books) == personal
 
 
+def test_what_no_line_of_a_list_has_takes_no_room_on_it(day: dict[str, Any], tmp_path: Path):
+    """The order of a route and the hour that is suggested; their columns come back with the first line that has them."""
+    rows = rows_of(day, SPANISH)
+    first = rows.index[rows["collector_id"] == "g0"][0]
+    names = {"Orden en la ruta": "route_order", "Llegada prevista": "planned_arrival_local"}
+    shown = {}
+    for order, arrival in ((pd.NA, None), (1, "08:10")):
+        rows.loc[first, "route_order"], rows.loc[first, "planned_arrival_local"] = order, arrival
+        folder = tmp_path / f"{arrival}"
+        write_worklists(rows, folder, SPANISH, TUESDAY)
+        sheet = openpyxl.load_workbook(folder / "worklists" / "g0.xlsx")["Lista"]
+        columns = {cell.value: cell.column_letter for cell in sheet[1]}
+        assert set(names) < set(columns), "the file keeps its columns"
+        shown[arrival] = [name for name in names if not sheet.column_dimensions[columns[name]].hidden]
+    assert shown == {None: [], "08:10": list(names)}
+
+
 def test_the_workbook_is_formatted_filterable_and_ready_to_fill(day: dict[str, Any], tmp_path: Path):
     rows = rows_of(day, SPANISH)
     write_worklists(rows, tmp_path, SPANISH, TUESDAY)
@@ -120,9 +137,11 @@ def test_the_workbook_is_formatted_filterable_and_ready_to_fill(day: dict[str, A
     assert first[place["Teléfono o dirección"]].value == "+593990000001"
     assert first[place["Monto vencido"]].number_format == "#,##0.00"
     assert first[place["Socio"]].value == ATTACK and first[place["Socio"]].data_type == "s"
-    assert first[place["Últimos contactos"]].value == "2026-06-05 SMS: Leído; 2026-06-01 Llamada: No contesta"
+    assert first[place["Últimos contactos"]].value == "2026-06-05 SMS: Leído\n2026-06-01 Llamada: No contesta"
     assert (first[place["Desde"]].value, first[place["Hasta"]].value) == ("07:00", "20:00")
     assert headings[-1] == "Código de fila" and sheet.column_dimensions[first[-1].column_letter].hidden
+    # a count at the edge of its cell would touch the word in the next one
+    assert {first[place[name]].alignment.horizontal for name in ("N.º", "Días de mora")} == {"center"}
     about = {row[0].value: row[1].value for row in book["Acerca de"].iter_rows()}
     assert about["Código de la lista"] == "2026-06-30-g0" and len(about["Huella de la lista"]) == 16
     assert sheet.page_setup.orientation == "landscape" and sheet.print_title_rows == "$1:$1"

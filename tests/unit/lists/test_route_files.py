@@ -48,6 +48,7 @@ def list_rows() -> pd.DataFrame:
             "window_end": pd.Series([local("19:00")] * size, dtype="datetime64[us]"),
             "window_start_local": "07:00",
             "window_end_local": "19:00",
+            "reasons_on_list": "Incumplió una promesa de pago.",
         }
     )
     return rows.astype({"timezone": object})
@@ -114,6 +115,11 @@ def test_times_in_the_lists_are_those_of_the_route(tmp_path: Path):
     assert visits.loc[planned.index, "planned_arrival_local"].to_dict() == expected.to_dict()
     call = rows[rows["channel_code"] == "call"].iloc[0]
     assert pd.isna(call["route_order"]) and call["planned_arrival_local"] is None
+    # what has an order and no time says why
+    why = visits["reasons_on_list"]
+    assert why["C4"] == "Fuera de la ruta de hoy: La dirección no tiene coordenadas. Incumplió una promesa de pago."
+    assert why["C5"].startswith("Fuera de la ruta de hoy: No se alcanza a ir y volver en la jornada. ")
+    assert set(why[planned.index]) == {call["reasons_on_list"]} == {"Incumplió una promesa de pago."}
 
 
 @pytest.mark.parametrize(("settings", "heading"), [(SPANISH, "Ruta de visitas"), (ENGLISH, "Visit route")])

@@ -38,6 +38,13 @@ def test_every_sentence_is_in_both_languages_and_holds_its_figures() -> None:
     assert set(said["lowers"]) <= {group.code for group in LOAN_FEATURES.groups}
 
 
+def test_what_would_change_the_risk_names_the_risk() -> None:
+    """The sentences stand one after the other in any choice, so none may lean on the one before it."""
+    for code, languages in texts()["changes"].items():
+        for language, risk in (("es", "el riesgo"), ("en", "the risk")):
+            assert all(risk in sentence for sentence in languages[language].values()), code
+
+
 def test_the_sentence_by_hand_in_both_languages() -> None:
     row = {
         "lowering_codes": '["BROKEN_PROMISES"]',
