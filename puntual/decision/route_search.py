@@ -87,7 +87,7 @@ def best_route(day: Reachable, rows: Ints, *, iterations: int, seed: int) -> lis
         return [int(row) for row in rows]
     best = min(_chosen(day, rows, iterations, seed), _with_more(day, _nearest(day, rows), rows), key=day.order_of_worth)
     while True:
-        best = _shortened(day, best, iterations, seed)
+        best = _shortened(day, best, iterations, seed, is_whole=len(best) == len(rows))
         fuller = _with_more(day, best, rows)
         if len(fuller) == len(best):
             return _less_waiting(day, best)
@@ -146,8 +146,11 @@ def _solved(
     return [int(rows[activity.idx]) for activity in routes[0] if activity.is_client()] if routes else []
 
 
-def _shortened(day: Reachable, order: list[int], iterations: int, seed: int) -> list[int]:
-    """The same visits on the shortest way that PyVRP and 2-opt find, from ``order`` and from the nearest neighbour."""
+def _shortened(day: Reachable, order: list[int], iterations: int, seed: int, *, is_whole: bool) -> list[int]:
+    """The same visits on the shortest way that PyVRP and 2-opt find, from ``order`` and from the nearest neighbour.
+
+    ``is_whole``: ``order`` leaves nothing out, so that the search that found it went for metres already.
+    """
     if len(order) < 3:
         return order
     rows = np.array(sorted(order), dtype=np.int64)
@@ -159,6 +162,8 @@ def _shortened(day: Reachable, order: list[int], iterations: int, seed: int) -> 
     free = _two_opt(day, _nearest(day, rows, timed=False), timed=False)
     starts += [turn for turn in (free, free[::-1]) if day.keeps(turn)]
     best = min(starts, key=day.length)
+    if is_whole and day.length(best) == day.length(order):
+        return order
     position = {int(row): number for number, row in enumerate(rows)}
     while True:
         again = _two_opt(day, _solved(day, rows, None, [[position[row] for row in best]], iterations, seed))
