@@ -107,7 +107,7 @@ def _chosen(day: Reachable, rows: Ints, iterations: int, seed: int) -> list[int]
 
 
 def _solved(
-    day: Reachable, rows: Ints, prizes: Ints | None, start: Sequence[Sequence[int]], iterations: int, seed: int
+    day: Reachable, rows: Ints, prizes: Ints | None, start: list[list[int]], iterations: int, seed: int
 ) -> list[int]:
     """PyVRP's route from ``start`` (routes of positions in ``rows``); without prizes every row must be visited."""
     import pyvrp  # a third of a second: only where there is a route to plan
@@ -238,7 +238,7 @@ def _with_more(day: Reachable, order: list[int], rows: Ints) -> list[int]:
             free[number] = max(there, day.early[row]) + day.service
         due = np.full(len(steps), day.latest_end, dtype=np.int64)
         for number in range(len(order) - 1, -1, -1):
-            row, after = order[number], steps[number + 2] if number + 2 < len(steps) else 0
+            row, after = order[number], int(steps[number + 2]) if number + 2 < len(steps) else 0
             due[number] = min(day.late[row], due[number + 1] - day.seconds[row + 1, after] - day.service)
         following = np.append(steps[1:], 0)
         found: tuple[int, int, int] | None = None
@@ -251,8 +251,8 @@ def _with_more(day: Reachable, order: list[int], rows: Ints) -> list[int]:
                     found = int(delay[at]), int(at), row
         if found is None:
             break
-        _, at, row = found
-        order.insert(at, row)
+        _, place, row = found
+        order.insert(place, row)
         left.remove(row)
     return order
 
