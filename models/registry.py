@@ -51,6 +51,8 @@ PENDING = "decision"
 """The tag that announces a decision until the statuses say it."""
 CHAMPION, RETIRED, CHALLENGER, PAST = "champion", "retired", "challenger", "past"
 """``past``: chosen for the dates before the champion's own training, when one of them is run again."""
+HELD = "held_since"
+"""The tag of a champion that somebody went back to: the day of that decision."""
 
 
 log = logging.getLogger(__name__)
@@ -151,12 +153,16 @@ class ModelRegistry:
     def promote(self, name: str, version: str, reason: str, decided_on: date) -> None:
         """Make a registered version the champion; the champion before it is retired.
 
-        A version trained on an earlier date than the champion's serves that past alone: the present stays as it is.
+        A version trained on an earlier date than the champion's serves that past alone: the present stays as it is. A
+        champion that a rollback holds is let go by promoting it: from then on the rule may replace it again.
         """
         rows = self._rows()
         chosen = self._row(rows, name, version)
         self._read(name, version)
+        decision: dict[str, Any] = {"reason": reason, "decided_on": decided_on.isoformat(), HELD: None}
         if chosen["status"] == CHAMPION:
+            if HELD in chosen:
+                self._decide(self._entry(name, version), decision | {"place": chosen["place"]})
             return
         entry = self._entry(name, version)
         present = next((row for row in rows if row["name"] == name and row["status"] == CHAMPION), None)
@@ -165,7 +171,7 @@ class ModelRegistry:
                 self._ledger.tag(entry, {"reason": reason, "decided_on": decided_on.isoformat(), "status": PAST})
             return
         place = 1 + max((row.get("place", 0) for row in rows if row["name"] == name), default=0)
-        self._decide(entry, {"reason": reason, "decided_on": decided_on.isoformat(), "place": place})
+        self._decide(entry, decision | {"place": place})
 
     def decline(self, name: str, version: str, reason: str, decided_on: date) -> None:
         """Keep in the registry why a version was not promoted; one that was chosen before keeps its own reason."""
@@ -173,7 +179,11 @@ class ModelRegistry:
             self._ledger.tag(self._entry(name, version), {"reason": reason, "decided_on": decided_on.isoformat()})
 
     def rollback(self, name: str, decided_on: date, reason: str = "rollback") -> str:
-        """Make the champion before the present one champion again and return its version."""
+        """Make the champion before the present one champion again and return its version.
+
+        It is held (``held_since`` in its row) until somebody promotes it or another version: whoever trains asks
+        :func:`hold_of` first, so that no rule undoes in silence what a person decided.
+        """
         rows = self._rows()
         present = self._champion_row(name)
         before = [
@@ -185,7 +195,8 @@ class ModelRegistry:
             )
         chosen = max(before, key=lambda row: row["place"])
         self._read(name, chosen["version"])
-        decision = {"reason": reason, "decided_on": decided_on.isoformat(), "place": chosen["place"]}
+        when = decided_on.isoformat()
+        decision = {"reason": reason, "decided_on": when, "place": chosen["place"], HELD: when}
         self._decide(self._entry(name, chosen["version"]), decision)
         return chosen["version"]
 
@@ -370,6 +381,25 @@ class ModelRegistry:
         return files, manifest
 
 
+def hold_of(row: Mapping[str, Any] | None) -> tuple[str, str] | None:
+    """Why a training must leave this champion in force, in Spanish and English; None when it need not.
+
+    >>> hold_of({"version": "ab12", "reason": "odd scores", "held_since": "2026-06-30"})[1]
+    'Version ab12 was gone back to on 2026-06-30 (odd scores) and stays until it or another one is promoted by hand.'
+    >>> hold_of({"version": "ab12", "reason": "better"}) is hold_of(None) is None
+    True
+    """
+    if row is None or HELD not in row:
+        return None
+    what = {"version": row["version"], "since": row[HELD], "reason": row["reason"]}
+    return (
+        "Se volvió a la versión {version} el {since} ({reason}) y sigue hasta que alguien la apruebe a ella o a otra a "
+        "mano.".format(**what),
+        "Version {version} was gone back to on {since} ({reason}) and stays until it or another one is promoted by "
+        "hand.".format(**what),
+    )
+
+
 def _safe(name: str) -> str:
     if not name or name.startswith(".") or "/" in name or "\\" in name or "\0" in name:
         raise ModelError(f"{name!r} is not a name that a file of the model registry can have.")
@@ -407,7 +437,9 @@ def _rows_of(entries: Sequence[Entry]) -> Rows:
         if "retired_on" in one.tags:
             row["retired_on"] = one.tags["retired_on"]
         if one is champion:
-            row |= decision | {"status": CHAMPION}
+            row |= {HELD: one.tags.get(HELD)} | decision | {"status": CHAMPION}
+            if row[HELD] is None:
+                del row[HELD]
         elif row["status"] == CHAMPION:
             row["status"] = RETIRED
             if champion is not None:
@@ -426,7 +458,7 @@ def _settled(row: dict[str, Any]) -> dict[str, str | None]:
     for key in ("decided_on", "retired_on", "place"):
         if row.get(key) is not None:
             tags[key] = str(row[key])
-    return tags | {"status": row["status"], PENDING: None}
+    return tags | {HELD: row.get(HELD), "status": row["status"], PENDING: None}
 
 
 def _old_tags(row: Mapping[str, Any]) -> dict[str, str]:

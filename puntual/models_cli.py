@@ -35,6 +35,7 @@ TEXTS = {
         "data_up_to": "datos hasta",
         "decided_on": "decidido el",
         "champion": "campeón",
+        "held": "campeón, fijado",
         "retired": "retirado",
         "challenger": "aspirante",
         "past": "solo para fechas pasadas",
@@ -43,13 +44,20 @@ TEXTS = {
         "Para volver a una campeona anterior: puntual models rollback {home} {name}",
         "already": "{name}: la versión {version} ya es la campeona; nada cambió.",
         "kept": "{name}: la versión {version} ya sirve solo para fechas pasadas; nada cambió.",
-        "back": "{name}: de vuelta a la versión {version}. Vale desde la próxima corrida.",
+        "back": "{name}: de vuelta a la versión {version}. Vale desde la próxima corrida y queda fijada: ningún "
+        "entrenamiento la reemplaza hasta que alguien apruebe otra, o esta misma, con: "
+        "puntual models promote {home} {name} VERSIÓN",
+        "back_willingness": "{name}: de vuelta a la versión {version}. Cada modelo sigue con la versión con la que se "
+        "entrenó, y el próximo entrenamiento ajusta otra; para cambiar lo que se decide, vuelva atrás en esos modelos.",
+        "released": "{name}: la versión {version} sigue de campeona y ya no está fijada: la regla puede reemplazarla "
+        "en el próximo entrenamiento.",
         "none": "Todavía no hay modelos. Entrénelos con: puntual train {home} --as-of FECHA",
     },
     "en": {
         "data_up_to": "data up to",
         "decided_on": "decided on",
         "champion": "champion",
+        "held": "champion, held",
         "retired": "retired",
         "challenger": "challenger",
         "past": "past dates only",
@@ -58,7 +66,12 @@ TEXTS = {
         "To go back to an earlier champion: puntual models rollback {home} {name}",
         "already": "{name}: version {version} is the champion already; nothing changed.",
         "kept": "{name}: version {version} serves past dates already; nothing changed.",
-        "back": "{name}: back to version {version}. It counts from the next run on.",
+        "back": "{name}: back to version {version}. It counts from the next run on and is held: no training replaces "
+        "it until somebody promotes another one, or this one, with: puntual models promote {home} {name} VERSION",
+        "back_willingness": "{name}: back to version {version}. Every model stays with the version that it was trained "
+        "with, and the next training fits another; to change what is decided, roll those models back.",
+        "released": "{name}: version {version} stays champion and is no longer held: the rule may replace it at the "
+        "next training.",
         "none": "There are no models yet. Train them with: puntual train {home} --as-of DATE",
     },
 }
@@ -79,7 +92,10 @@ def list_(
         say(text["none"].format(home=home))
         return
     rows = rows if model is None else _of_name(registry, model)
-    shown = [row | {"status_text": text[row["status"]]} for row in sorted(rows, key=lambda row: row["name"])]
+    shown = [
+        row | {"status_text": text["held" if "held_since" in row else row["status"]]}
+        for row in sorted(rows, key=lambda row: row["name"])
+    ]
     models_list(shown, data_up_to=text["data_up_to"], decided_on=text["decided_on"])
 
 
@@ -113,11 +129,11 @@ def promote(
     place, settings, registry = _opened(home)
     with exclusive(place):
         chosen = _found(registry, name, version)
-        before = chosen["status"]
+        before, was_held = chosen["status"], "held_since" in chosen
         registry.promote(name, chosen["version"], reason, clock.today(settings.institution.timezone))
         after = _found(registry, name, chosen["version"])["status"]
     if after == "champion":
-        what = "already" if before == after else "promoted"
+        what = "promoted" if before != after else "released" if was_held else "already"
     else:
         what = "kept" if before == after == "past" else "past_only"
     text = TEXTS[settings.institution.language][what]
@@ -130,7 +146,7 @@ def rollback(
     name: NameArgument,
     reason: Annotated[str, typer.Option(help="Why; it is kept with the decision.")] = "rollback",
 ) -> None:
-    """Go back to the champion before the present one, in one step."""
+    """Go back to the champion before the present one, in one step; it stays until somebody promotes again."""
     from puntual import clock
     from puntual.console import say
     from puntual.lock import exclusive
@@ -139,7 +155,8 @@ def rollback(
     with exclusive(place):
         _champion(registry, name)
         version = registry.rollback(name, clock.today(settings.institution.timezone), reason)
-    say(TEXTS[settings.institution.language]["back"].format(name=name, version=version))
+    what = "back_willingness" if name == "willingness" else "back"
+    say(TEXTS[settings.institution.language][what].format(home=home, name=name, version=version))
 
 
 def _opened(home: Path) -> tuple[Home, Settings, ModelRegistry]:

@@ -20,6 +20,10 @@ less, and never the other way round; of two without trees the newer one is used.
    log loss is at most the share ``tolerance`` above the champion's.
 10. In every other case the champion stays.
 
+A champion that somebody went back to (``puntual models rollback``) is held: where the rule would replace it, it stays
+until it or another version is promoted by hand (:func:`held`), unless it no longer fits the columns. The older champion
+would else be replaced at the next training, by its age or by the very evidence that had spoken for the one left.
+
 The limits are data: ``data/models/default_risk.yaml``.
 """
 
@@ -257,6 +261,24 @@ def decide(
             evidence,
         )
     return _compared(evidence, rule, age)
+
+
+def held(verdict: Verdict, hold: tuple[str, str] | None) -> Verdict:
+    """The verdict on a champion that a person's rollback holds: no promotion, and what the rule would have said.
+
+    Args:
+        verdict: the rule's.
+        hold: why it is held, in Spanish and English (:func:`models.registry.hold_of`); None when it is not.
+    """
+    if hold is None or not verdict.promote or verdict.code in {"columns", "first"}:
+        return verdict
+    return replace(
+        verdict,
+        promote=False,
+        code="held",
+        reason_es=f"{hold[0]} La regla lo habría reemplazado: {verdict.reason_es}",
+        reason_en=f"{hold[1]} The rule would have replaced it: {verdict.reason_en}",
+    )
 
 
 def _surely_worse(evidence: Evidence | None) -> Verdict | None:

@@ -13,7 +13,7 @@ from models.contact_channel.settings import ContactChannelSettings
 from models.contact_channel.train import ChannelModelOff
 from models.contact_channel.train import train as train_contact_channel
 from models.default_risk.evaluate import PROTECTED_COLUMNS
-from models.default_risk.promotion import Verdict, decide, matured_evidence
+from models.default_risk.promotion import Verdict, decide, held, matured_evidence
 from models.default_risk.score import DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import train as train_default_risk
@@ -25,6 +25,7 @@ from models.recovery.columns import recovery_frame
 from models.recovery.score import RecoveryOff
 from models.recovery.settings import RecoverySettings
 from models.recovery.train import train as train_recovery
+from models.registry import hold_of
 from pipelines.day import Day
 from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL, champion_row
 from pipelines.steps.feature_rows import feature_rows
@@ -114,7 +115,7 @@ def _risk_verdict(
             least_events=rule.least_events,
             seed=day.settings.decision.seed,
         )
-    return decide(model.kind, champion, evidence, rule, as_of=day.as_of)
+    return held(decide(model.kind, champion, evidence, rule, as_of=day.as_of), hold_of(row))
 
 
 def learn_contact_channel(day: Day) -> dict[str, Any]:
@@ -239,9 +240,12 @@ def _kept(day: Day, name: str) -> dict[str, Any]:
 def _registered(day: Day, name: str, model: Any, *, promote: bool, why: str, why_es: str = "") -> dict[str, Any]:
     """Register the model and make it champion when the written rule says so; the champion before it stays otherwise.
 
-    Either way the registry says why.
+    It also stays while somebody's rollback holds it. Either way the registry says why.
     """
     version = day.registry.register(name, model)
+    hold = hold_of(champion_row(day, name)) if promote else None
+    if hold is not None:
+        promote, (why_es, why) = False, hold
     decide = day.registry.promote if promote else day.registry.decline
     decide(name, version, reason=f"{why_es} · {why}" if why_es else why, decided_on=day.as_of)
     _note_off(day, name, None if champion_row(day, name) else why, why_es)

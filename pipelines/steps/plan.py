@@ -10,6 +10,7 @@ import pandas as pd
 
 from models.datasets import channel_training_dates, risk_dates_of_horizons, sample_threshold
 from models.limits import load_limits
+from models.registry import hold_of
 from pipelines.day import Day
 from pipelines.dbt import Dbt
 from pipelines.steps.champions import CHANNEL_MODEL, OUTDATED, RISK_MODEL, champion_row, fits
@@ -127,7 +128,8 @@ def _first_known_day(as_of: date, first_loan: Any, first_payment: Any) -> date:
 def _is_risk_due(day: Day, *, has_dates: bool) -> tuple[bool, str]:
     """Default risk by age, as any model; besides, without any model even when there is nothing to learn from yet.
 
-    A model that stands on few labels or none is due again soon, once there are dates to learn from.
+    A model that stands on few labels or none is due again soon, once there are dates to learn from. One that somebody
+    went back to is due by age alone: a training gives a challenger to choose from, and does not replace it.
     """
     is_due, why = _is_due(day, RISK_MODEL, day.settings.default_risk.retrain_after_days)
     champion = champion_row(day, RISK_MODEL)
@@ -138,6 +140,8 @@ def _is_risk_due(day: Day, *, has_dates: bool) -> tuple[bool, str]:
         return False, "there is no date to learn from yet"
     if is_due:
         return True, why
+    if hold_of(champion) is not None:
+        return False, f"{why}; the champion was gone back to, and no training replaces it"
     alarm = _retraining_alarm(day, champion["version"])
     if alarm is not None:
         return True, alarm

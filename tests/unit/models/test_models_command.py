@@ -54,8 +54,13 @@ def test_promote_and_go_back_in_one_command_each(made: tuple[Path, list[str]]) -
     assert (row["version"], row["reason"]) == (versions[2], "comité")
     assert "nada cambió" in said("promote", home, "default_risk", versions[2])
     assert "antes que la campeona" in said("promote", home, "default_risk", versions[0])
-    assert versions[1] in said("rollback", home, "default_risk")
+    back = said("rollback", home, "default_risk")
+    assert versions[1] in back and f"puntual models promote {home} default_risk VERSIÓN" in back
     assert registry.row_for("default_risk")["version"] == versions[1]
+    assert f"{versions[1]} campeón, fijado" in said("list", home)
+    assert "ya no está fijada" in said("promote", home, "default_risk", versions[1])
+    assert "fijado" not in said("list", home)
+    assert "nada cambió" in said("promote", home, "default_risk", versions[1])
 
 
 def test_a_home_without_models_says_how_to_train_them(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.default_risk.promotion import Evidence, challenger_measures, decide, judged_dates, matured_evidence
+from models.default_risk.promotion import Evidence, challenger_measures, decide, held, judged_dates, matured_evidence
 from models.default_risk.score import CurveTarget, DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import target_rows
@@ -100,6 +100,38 @@ def test_a_refusal_as_surely_worse_is_an_alarm_with_what_to_do() -> None:
     assert "entrene de nuevo" in alarm.text_es and "train again" in alarm.text_en
     other = decide("boosted", _champion(age=90), _evidence(-0.001, 0.02, 0.03), RULE, as_of=AS_OF).to_card()
     assert challenger_measures(other["code"], other["evidence"]) == []
+
+
+HOLD = ("Se volvió a v1.", "Version v1 was gone back to.")
+
+
+@pytest.mark.parametrize(
+    ("code", "champion", "evidence"),
+    [
+        ("age", _champion(age=90), None),
+        ("calibration", _champion(), _evidence(-0.01, 0.02, 0.03, ece_low=0.031)),
+        ("better", _champion(age=5), _evidence(-0.03, -0.02, -0.01)),
+        ("newer", _champion(age=28), _evidence(-0.03, -0.01, 0.001)),
+        ("same_date", _champion(age=0), None),
+        ("stands_on_more", _champion("curve"), None),
+    ],
+)
+def test_no_branch_replaces_a_champion_that_somebody_went_back_to(
+    code: str, champion: Any, evidence: Evidence | None
+) -> None:
+    rule = decide("boosted", champion, evidence, RULE, as_of=AS_OF)
+    assert (rule.code, rule.promote) == (code, True)
+    assert held(rule, None) is rule
+    found = held(rule, HOLD)
+    assert (found.code, found.promote, found.evidence) == ("held", False, rule.evidence)
+    assert found.reason_es.startswith(HOLD[0]) and rule.reason_es in found.reason_es
+    assert found.reason_en.startswith(HOLD[1]) and rule.reason_en in found.reason_en
+
+
+def test_a_hold_leaves_refusals_and_what_cannot_be_used_as_they_are() -> None:
+    worse = decide("boosted", _champion(age=90), _evidence(0.004, 0.02, 0.03), RULE, as_of=AS_OF)
+    columns = decide("prior", None, None, RULE, as_of=AS_OF, fits=False)
+    assert held(worse, HOLD) is worse and held(columns, HOLD) is columns
 
 
 def test_a_champion_of_other_columns_gives_way_to_anything() -> None:

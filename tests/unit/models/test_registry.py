@@ -17,7 +17,7 @@ from models.default_risk.score import DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import prior_curve
 from models.ledger import DATABASE, KNOWN_SCHEMAS, Ledger, Run
-from models.registry import ModelRegistry
+from models.registry import ModelRegistry, hold_of
 from puntual.errors import ModelError
 
 TODAY = date(2026, 6, 30)
@@ -104,6 +104,39 @@ def test_there_is_one_champion_and_the_way_back_is_one_call(registry: ModelRegis
     assert registry.rollback("default_risk", TODAY) == versions[0]
     with pytest.raises(ModelError, match="no earlier champion"):
         registry.rollback("default_risk", TODAY)
+
+
+def test_what_was_gone_back_to_is_held_until_somebody_promotes(registry: ModelRegistry) -> None:
+    versions = three(registry)
+    assert hold_of(registry.row_for("default_risk")) is None
+    registry.rollback("default_risk", TODAY, "odd scores")
+    again = ModelRegistry(registry.root)
+    row = again.row_for("default_risk")
+    assert (row["version"], row["held_since"]) == (versions[1], TODAY.isoformat())
+    es, en = hold_of(row)
+    assert all(part in es and part in en for part in (versions[1], TODAY.isoformat(), "odd scores"))
+    newest = again.register("default_risk", model(TODAY))
+    again.decline("default_risk", newest, "not better", TODAY)
+    assert hold_of(again.row_for("default_risk")) is not None
+    # By hand, the same version: it stays in force and is let go.
+    again.promote("default_risk", versions[1], "it is fine", TODAY)
+    row = ModelRegistry(registry.root).row_for("default_risk")
+    assert (row["version"], row["reason"]) == (versions[1], "it is fine")
+    assert "held_since" not in row
+    # Another one, after a second rollback: nothing of the hold is left on either.
+    again.promote("default_risk", newest, "better", TODAY)
+    again.rollback("default_risk", TODAY)
+    again.promote("default_risk", newest, "the committee said so", TODAY)
+    assert again.row_for("default_risk")["version"] == newest
+    assert not any("held_since" in row for row in again.list())
+    assert not any("held_since" in entry.tags for entry in again._ledger.entries())
+
+
+def test_a_champion_chosen_in_mlflow_after_a_rollback_is_not_held(registry: ModelRegistry) -> None:
+    three(registry)
+    registry.rollback("default_risk", TODAY)
+    registry._ledger._client.set_registered_model_alias("default_risk", "champion", "1")
+    assert hold_of(registry.row_for("default_risk")) is None
 
 
 @pytest.mark.parametrize("name", ["model.json", "card.json", "manifest.json"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from types import SimpleNamespace
@@ -95,3 +96,58 @@ def test_the_registry_is_told_the_decision_and_its_reason(
     assert ("No reemplaza" in reason) == (what == "declined")
     assert registry.card["decision"]["promote"] == (what == "promoted")
     assert registry.card["decision"]["proof"] == proof
+
+
+@pytest.mark.parametrize("name", ["kept_promise", "recovery", "contact_channel"])
+@pytest.mark.parametrize("is_held", [False, True])
+def test_no_training_replaces_what_somebody_went_back_to(
+    monkeypatch: pytest.MonkeyPatch, name: str, is_held: bool
+) -> None:
+    row = {"version": "ab12", "reason": "odd amounts", "decided_on": "2026-06-29"}
+    row |= {"held_since": "2026-06-29"} if is_held else {}
+    monkeypatch.setattr(learning, "champion_row", lambda day, name: row)
+    monkeypatch.setattr(learning, "_note_off", lambda *args: None)
+    registry = Registry()
+    day: Any = SimpleNamespace(as_of=date(2026, 6, 30), registry=registry)
+    said = learning._registered(day, name, Model({}), promote=True, why="the newest model", why_es="el más nuevo")
+    ((decided, reason),) = registry.decided
+    assert decided == ("declined" if is_held else "promoted")
+    assert ("ab12" in reason and "odd amounts" in reason) is is_held
+    assert said["status"] == ("trained, not promoted" if is_held else "trained and promoted")
+
+
+@pytest.mark.parametrize(
+    ("learn", "train", "model"),
+    [
+        ("learn_kept_promise", "train_kept_promise", SimpleNamespace(card={}, kind="boosted")),
+        ("learn_recovery", "train_recovery", Model({})),
+    ],
+)
+def test_the_models_that_are_always_renewed_keep_to_a_rollback_too(
+    monkeypatch: pytest.MonkeyPatch, learn: str, train: str, model: Any
+) -> None:
+    held = {"version": "ab12", "reason": "odd amounts", "held_since": "2026-06-29"}
+    for name, result in (
+        ("_is_planned", True),
+        ("training_version", ""),
+        ("feature_rows", None),
+        ("recovery_frame", None),
+        (train, model),
+        ("champion_row", held),
+        ("_note_off", None),
+    ):
+        monkeypatch.setattr(learning, name, lambda *args, _result=result, **kwargs: _result)
+    registry = Registry()
+    day: Any = SimpleNamespace(
+        as_of=date(2026, 6, 30),
+        registry=registry,
+        warehouse=SimpleNamespace(read_table=lambda *args, **kwargs: None, connection=nullcontext),
+        settings=SimpleNamespace(
+            runtime=SimpleNamespace(threads=1),
+            decision=SimpleNamespace(seed=0),
+            expected_recovery=SimpleNamespace(horizon_days=30, confidence=0.8),
+        ),
+    )
+    getattr(learning, learn)(day)
+    ((decided, reason),) = registry.decided
+    assert decided == "declined" and "ab12" in reason

@@ -19,6 +19,7 @@ from pipelines.day import Day
 from pipelines.steps import willingness
 from pipelines.steps.champions import OUTDATED, RISK_MODEL, WILLINGNESS_MODEL, champion, champion_row
 from pipelines.steps.feature_rows import MEMBER_WILLINGNESS, feature_rows
+from pipelines.steps.learning import _risk_verdict
 from pipelines.steps.plan import _is_due, _is_risk_due
 from pipelines.steps.willingness import follow_willingness, training_version
 from puntual.settings import settings_text
@@ -196,6 +197,30 @@ def test_a_champion_of_other_columns_is_left_out_and_due_again(day: Day, monkeyp
     ):
         assert is_due
         assert OUTDATED in why
+
+
+def test_a_rollback_of_default_risk_outlives_the_next_training(day: Day) -> None:
+    """The older champion is past every limit of age, and new versions of the kind replace one another by the rule."""
+    versions, level = [], 0.02
+    for age in (200, 100):
+        curves = {target: CurveTarget((0.0, 90.0), (level, 0.9)) for target in ("default", "early_warning")}
+        model = DefaultRiskModel(day.as_of - timedelta(days=age), DefaultRiskSettings(), {}, curves)
+        versions.append(day.registry.register(RISK_MODEL, model))
+        day.registry.promote(RISK_MODEL, versions[-1], reason="test", decided_on=model.trained_as_of)
+    new = replace(model, trained_as_of=day.as_of)
+    none = pd.DataFrame()
+    assert _risk_verdict(day, new, none, DefaultRiskSettings()).promote
+    assert day.registry.rollback(RISK_MODEL, day.as_of, "odd scores") == versions[0]
+    verdict = _risk_verdict(day, new, none, DefaultRiskSettings())
+    assert (verdict.promote, verdict.code) == (False, "held")
+    assert "odd scores" in verdict.reason_es and "odd scores" in verdict.reason_en
+    # A curve this old is due for trees, and would be every day again: no training replaces it.
+    day.registry.register(RISK_MODEL, replace(new, trained_as_of=day.as_of - timedelta(days=1)))
+    is_due, why = _is_risk_due(day, has_dates=True)
+    assert not is_due and "gone back to" in why
+    day.registry.promote(RISK_MODEL, versions[0], reason="let the rule go on", decided_on=day.as_of)
+    assert _is_risk_due(day, has_dates=True)[0]
+    assert _risk_verdict(day, new, none, DefaultRiskSettings()).promote
 
 
 def test_a_champion_whose_willingness_reads_another_panel_is_left_out(
