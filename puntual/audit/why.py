@@ -15,6 +15,7 @@ from puntual.audit.chain import AuditLog, Entry
 from puntual.audit.digests import sha256
 from puntual.audit.log import SECOND, people, person, second_of
 from puntual.audit.texts import MISSING, amount, channel_name, figure, known, percent, say
+from puntual.audit.weighing import BEST, Verdict, Weighing, surplus
 from puntual.decision.capacity import COLLECTOR_CHANNELS
 from puntual.errors import UsageError
 
@@ -23,6 +24,7 @@ _OF_A_LIST = [
     "customer_id", "action", "collector_id", "rank", "expected_gain_amount", "contact_cost_amount", "value_amount",
     "arrears_amount", "past_due_days", SECOND,
 ]  # fmt: skip
+_CENT = 0.005
 _SHOWN = 12
 """Characters of a hash that are shown."""
 
@@ -161,6 +163,16 @@ class _Teller:
     def is_contact(self) -> bool:
         return self.row["action"] != "none"
 
+    @property
+    def weighing(self) -> Weighing:
+        """What the row's own figures say."""
+        return Weighing.of(self.row)
+
+    def weighed(self, key: str, verdict: Verdict, **values: object) -> str:
+        """The sentence of a verdict with its figures."""
+        lead = self.say("under_a_cent") if verdict.lead < _CENT else self.money(verdict.lead)
+        return self.say(key, lead=lead, stay=self.money(verdict.stay), **values)
+
     def say(self, key: str, **values: object) -> str:
         return say("why", key, self.language, **values)
 
@@ -174,9 +186,8 @@ class _Teller:
         """One sentence: contacted how and by what, or why not."""
         row = self.row
         if self.is_contact:
-            on_ladder = "LADDER_STEP" in json.loads(row["reason_codes"]) or not self.is_money
-            how = "head_drawn" if row["is_exploration"] else "head_ladder" if on_ladder else "head_plan"
-            return self.say(how, channel=self.name(row["action"]).lower())
+            ground = self.weighing.ground()
+            return self.weighed(f"head_{ground.code}", ground, channel=self.name(row["action"]).lower())
         codes = json.loads(row["blocked_by"])
         held = [code.split(":")[1] for code in codes if code.startswith("experiment:")]
         if held:
@@ -205,6 +216,12 @@ class _Teller:
                 ("cost", self.money(row["contact_cost_amount"])),
                 ("value", self.part(row.get("value_amount"))),
                 ("charge", self.charge()),
+            ]
+            chosen = self.weighing.chosen
+            found += [
+                (name, self.money(chosen[f"{name}_amount"]))
+                for name in ("stay", "hours")
+                if chosen.get(f"{name}_amount")
             ]
         found += self.second()
         unknown = row["propensity"] is None
@@ -296,7 +313,6 @@ class _Teller:
     def channel(self, one: Mapping[str, Any]) -> ChannelWhy:
         """What was weighed of one channel."""
         price, net = one["price_amount"], one["net_amount"]
-        surplus = net - price if net is not None and price is not None else None
         return ChannelWhy(
             channel_code=one["channel_code"],
             channel=self.name(one["channel_code"]),
@@ -309,7 +325,7 @@ class _Teller:
             cost=figure(one["cost_amount"], self.language),
             net=figure(net, self.language),
             price=figure(price, self.language),
-            surplus=figure(surplus, self.language),
+            surplus=figure(surplus(one), self.language),
             charge=figure(one.get("chargeable_fee_amount"), self.language),
         )
 
@@ -328,19 +344,12 @@ class _Teller:
                 part = percent(one["explore_probability"], self.language)
                 said = [self.say("chosen_drawn", probability=part)]
             else:
-                said = [self.say("chosen")]
-        elif self.is_money and not one["is_supported"]:
-            said = [self.say("permitted"), self.say("unsupported")]
-        elif one["net_amount"] is not None and one["net_amount"] <= 0:
-            said = [self.say("permitted"), self.say("costs_more")]
-        elif one["price_amount"] is not None and one["net_amount"] is not None and (
-            one["net_amount"] < one["price_amount"]
-        ):  # fmt: skip
-            said = [self.say("permitted"), self.say("price_higher")]
-        elif self.is_contact and not self.row["is_exploration"] and self.is_money:
-            said = [self.say("permitted"), self.say("less_than_chosen")]
+                ground = self.weighing.ground()
+                key = f"chosen_{ground.code}"
+                said = [self.weighed(key, ground) if ground.code != BEST and known("why", key) else self.say("chosen")]
         else:
-            said = [self.say("permitted")]
+            found = self.weighing.of_channel(one)
+            said = [self.say("permitted"), *([self.weighed(found.code, found)] if found.code else [])]
         second = second_of(self.row)
         if second is not None and second["action"] == one["channel_code"]:
             said = [self.say("permitted"), self.say("chosen_second")]

@@ -188,13 +188,14 @@ class Bands:
 
     def with_hours(self, stability: Stability, scores: Scores) -> Stability:
         """The head starts by action, the preference for its hours included; ``scores`` by channel."""
-        return replace(stability, head_start=stability.head_start[:, self.channel_of] + self.preference(scores))
+        return replace(stability, stay=stability.stay[:, self.channel_of], hours=self.preference(scores))
 
     def told(self, plan: Plan, scores: Scores, by_ladder: Scores | None) -> Plan:
         """A plan over actions as one over channels; ``scores`` and ``by_ladder`` by channel.
 
-        Of several actions of a channel the chosen one's price and head start count, else the cheapest's and the
-        largest. A channel without an open band is wanted all the same: what it lacks is capacity at its hours.
+        Of several actions of a channel the chosen one's price and head start are told, else those of the one that comes
+        nearest to being chosen, so that they belong together. A channel without an open band is wanted all the same:
+        what it lacks is capacity at its hours.
         """
         size, width = len(plan.choice), len(self.channels)
         rows = np.arange(size)
@@ -208,13 +209,17 @@ class Bands:
 
         choice = channel(plan.choice)
         chosen = np.flatnonzero(choice >= 0)
-        price = together(np.where(self.allowed, plan.allocation.price_of_choice, np.inf), np.minimum)
         shut = ~together(self.allowed, np.logical_or)
-        price[shut] = together(plan.allocation.price_of_choice, np.minimum)[shut]
-        head_start = together(plan.stability.head_start, np.maximum)
-        at = rows[chosen], plan.choice[chosen]
-        price[chosen, choice[chosen]] = plan.allocation.price_of_choice[at]
-        head_start[chosen, choice[chosen]] = plan.stability.head_start[at]
+        lead = plan.stability.head_start - plan.allocation.price_of_choice
+        # an action that is not open comes after any that is, whose price is finite or not
+        lead = np.where(np.isfinite(lead), lead, np.finfo(float).min / 2)
+        lead = np.where(self.allowed, lead, lead + np.finfo(float).min / 2)
+        nearest = np.column_stack([mine[lead[:, mine].argmax(axis=1)] for mine in groups])
+        nearest[chosen, choice[chosen]] = plan.choice[chosen]
+
+        def told(values: npt.NDArray) -> npt.NDArray:
+            return values[rows[:, None], nearest]
+
         probability = plan.exploration.probability
         probability = np.column_stack([*(probability[:, mine].sum(axis=1) for mine in groups), probability[:, -1]])
         wanted = together(plan.wanted, np.logical_or)
@@ -227,10 +232,15 @@ class Bands:
             choice=choice,
             greedy=channel(plan.greedy),
             exploration=replace(plan.exploration, drawn=channel(plan.exploration.drawn), probability=probability),
-            allocation=replace(plan.allocation, choice=channel(plan.allocation.choice), price_of_choice=price),
+            allocation=replace(
+                plan.allocation,
+                choice=channel(plan.allocation.choice),
+                price_of_choice=told(plan.allocation.price_of_choice),
+            ),
             allowed=self.by_channel,
             wanted=wanted | (self.by_channel & shut & is_worth),
-            stability=replace(plan.stability, head_start=head_start),
+            minimums=replace(plan.minimums, channels=together(plan.minimums.channels, np.logical_or)),
+            stability=replace(plan.stability, stay=told(plan.stability.stay), hours=told(plan.stability.hours)),
         )
 
     def hours(self, verdicts: pd.DataFrame, choice: Ints) -> pd.DataFrame:

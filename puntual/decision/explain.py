@@ -13,6 +13,8 @@ from puntual.decision.plan import Plan
 from puntual.decision.policies import as_json
 from puntual.decision.scores import Scores
 
+TIE = 1e-6
+"""Money by which two figures may differ and be told as equal."""
 NO_POSITIVE_VALUE = "no_positive_value"
 CAPACITY = "capacity"
 EXPLORATION_NONE = "exploration_none"
@@ -66,24 +68,33 @@ def reasons(
     assigned: pd.DataFrame,
     risk_codes: pd.Series,
 ) -> npt.NDArray[np.object_]:
-    """JSON list of reason codes: the decision's own for contacts, then those of the risk model."""
+    """JSON list of reason codes: the decision's own for contacts, then those of the risk model.
+
+    That a channel brings most (``BEST_CHANNEL``, ``HIGH_GAIN_*``) is said where its gain is positive and no other
+    permitted channel, nor none, has more left after the price of its capacity. Where the head start of yesterday's list
+    or better hours decided, that is said instead.
+    """
     size = len(people)
     chosen = plan.choice >= 0
+    is_best, is_kept, is_for_hours = _grounds(plan, scores)
     flags: list[tuple[str, Flags]] = []
     greedy = chosen & ~plan.exploration.is_explored & ~plan.arms.on_ladder
     flags.append(("EXPLORATION", chosen & plan.exploration.is_explored))
     flags.append(("MINIMUM_DUTY", chosen & plan.minimums.must))
     if scores.is_model:
         for position, channel in enumerate(channels):
-            here = greedy & (plan.choice == position)
+            here = greedy & is_best & (plan.choice == position) & (scores.gain[:, position] > 0)
             known = scores.gain[:, position][plan.allowed[:, position] & scores.supported[:, position]]
             if here.any() and known.size:
                 high = scores.gain[:, position] >= np.quantile(known, _HIGH_GAIN_SHARE)
                 flags.append((f"HIGH_GAIN_{channel.upper()}", here & high))
                 flags.append(("BEST_CHANNEL", here & ~high))
-        flags.append(("LADDER_STEP", chosen & ~plan.exploration.is_explored & plan.arms.on_ladder))
+        flags.append(("KEPT_FROM_BEFORE", greedy & ~plan.minimums.must & is_kept))
+        flags.append(("BETTER_HOURS", greedy & ~plan.minimums.must & is_for_hours))
+        on_ladder = plan.arms.on_ladder & ~plan.minimums.must
+        flags.append(("LADDER_STEP", chosen & ~plan.exploration.is_explored & on_ladder))
     else:
-        flags.append(("LADDER_STEP", greedy))
+        flags.append(("LADDER_STEP", greedy & ~plan.minimums.must))
     flags.append(("KNOWS_COLLECTOR", chosen & assigned["is_familiar"].to_numpy(dtype=bool)))
     flags.append(("PROMISE_BROKEN", chosen & (_number(people, "broken_promise_count_182d") > 0)))
     arrears = _number(people, "arrears_amount")
@@ -107,6 +118,24 @@ def reasons(
         mine, risk = own[number // max(len(parsed), 1)], parsed[number % max(len(parsed), 1)]
         texts.append(as_json([*mine, *(code for code in risk if code not in mine)][:_MOST_REASONS]))
     return np.array(texts, dtype=object)[pair] if size else np.zeros(0, dtype=object)
+
+
+def _grounds(plan: Plan, scores: Scores) -> tuple[Flags, Flags, Flags]:
+    """Whether each choice brings most by itself, else is kept for its head start, else is preferred for its hours."""
+    rows, at = np.arange(len(plan.choice)), np.maximum(plan.choice, 0)
+    chosen = plan.choice >= 0
+    if not scores.is_model or not len(rows):
+        return np.zeros_like(chosen), np.zeros_like(chosen), np.zeros_like(chosen)
+    price = plan.allocation.price_of_choice
+    usable = plan.allowed & scores.supported & np.isfinite(scores.worth) & np.isfinite(price)
+    surplus = np.where(usable, scores.worth - np.where(usable, price, 0.0), -np.inf)
+    weighed = np.where(usable, surplus + plan.stability.head_start, -np.inf)
+    # no contact at all is worth nothing
+    lead = np.maximum(surplus.max(axis=1), 0.0) - surplus[rows, at]
+    is_best = chosen & (lead <= TIE)
+    is_kept = chosen & ~is_best & (lead <= plan.stability.stay[rows, at] + TIE)
+    is_first = weighed[rows, at] >= np.maximum(weighed.max(axis=1), 0.0) - TIE
+    return is_best, is_kept, chosen & ~is_best & ~is_kept & is_first & (plan.stability.hours != 0).any(axis=1)
 
 
 def _number(people: pd.DataFrame, column: str) -> Floats:

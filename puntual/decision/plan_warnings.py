@@ -10,6 +10,7 @@ from datetime import date
 from puntual.decision.bands import Bands
 from puntual.decision.holiday_calendar import LEAST_OF_A_YEAR, HolidayCalendar
 from puntual.decision.policies import PolicySet
+from puntual.decision.rule_kinds import WindowRule
 from puntual.decision.second import Second
 from puntual.hour_bands import LEAST_MINUTES
 
@@ -47,7 +48,8 @@ def idle_bands(bands: Bands | None) -> list[Line]:
 
 def unknown_year(holidays: HolidayCalendar, policies: PolicySet, as_of: date) -> list[Line]:
     """Why rules that close holidays close the whole day: the holidays of its year are not known."""
-    rules = [entry.rule.id for _, entry in policies.of_kind("window") if entry.rule.holidays == "blocked"]
+    windows = [entry.rule for entry in policies.rules if isinstance(entry.rule, WindowRule)]
+    rules = [rule.id for rule in windows if rule.holidays == "blocked"]
     if as_of.year in holidays.years or not rules:
         return []
     told, year = sum(day.year == as_of.year for day in holidays.dates), as_of.year

@@ -20,10 +20,20 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Stability:
-    """``head_start``: rows x channels, in money; ``before``: yesterday's column of each row that may be kept, or -1."""
+    """What the choice adds to the values of the actions, rows x channels, in money.
 
-    head_start: Floats
+    ``stay``: head start of yesterday's action. ``hours``: what an action counts for more or less for its hours, see
+    ``Bands.preference``. ``before``: yesterday's column of each row that may be kept, or -1.
+    """
+
+    stay: Floats
+    hours: Floats
     before: npt.NDArray[np.int64]
+
+    @property
+    def head_start(self) -> Floats:
+        """Both together."""
+        return self.stay + self.hours
 
     @classmethod
     def of(
@@ -53,9 +63,10 @@ class Stability:
         Raises:
             RuleError: a member has two earlier actions.
         """
-        head_start, before = np.zeros(worth.shape), np.full(len(people), -1, dtype=np.int64)
+        stay, before = np.zeros(worth.shape), np.full(len(people), -1, dtype=np.int64)
+        hours = np.zeros(worth.shape)
         if earlier is None or earlier.empty:
-            return cls(head_start, before)
+            return cls(stay, hours, before)
         if earlier["customer_id"].duplicated().any():
             raise RuleError("A member has two earlier actions; give the decisions of one day only.")
         chosen = undone(earlier, interactions)
@@ -66,8 +77,8 @@ class Stability:
         before[row] = column
         # only what is worth doing by itself is kept
         mine = np.nan_to_num(worth[row, column])
-        head_start[row, column] = np.where(mine > 0, np.maximum(amount, share * mine), 0.0)
-        return cls(head_start, before)
+        stay[row, column] = np.where(mine > 0, np.maximum(amount, share * mine), 0.0)
+        return cls(stay, hours, before)
 
 
 def undone(earlier: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame:

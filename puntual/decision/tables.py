@@ -69,6 +69,9 @@ DETAIL_COLUMNS = (
     "explore_probability",
     "is_chosen",
     "contact_point_id",
+    "stay_amount",
+    "hours_amount",
+    "meets_duty",
 )
 PRICE_COLUMNS = (
     "as_of_date",
@@ -204,6 +207,9 @@ def detail_rows(
             "explore_probability": probability.reshape(-1),
             "is_chosen": each(plan.choice) == channel,
             "contact_point_id": verdicts["contact_point_id"],
+            "stay_amount": np.where(scores.is_model, plan.stability.stay.reshape(-1), np.nan),
+            "hours_amount": np.where(scores.is_model, plan.stability.hours.reshape(-1), np.nan),
+            "meets_duty": (plan.minimums.channels & plan.minimums.must[:, None]).reshape(-1),
         },
         columns=list(DETAIL_COLUMNS),
     )
