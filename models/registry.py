@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 from models.artifacts import content_version, file_digest, json_bytes
 from models.ledger import Entry, Ledger, Run
+from models.provenance import git_commit
 from puntual.errors import ModelError
 
 CLASSES = {
@@ -100,14 +101,18 @@ class ModelRegistry:
         model: StoredModel,
         card: dict[str, Any] | None = None,
         files: Mapping[str, bytes] | None = None,
+        label: Mapping[str, Any] | None = None,
     ) -> str:
         """Write the model with its card and return its version; a version that is there already is kept as it is.
+
+        The version is a digest of the model's own files: what the manifest says of label and commit does not change it.
 
         Args:
             name: name of the model, such as ``default_risk``.
             model: the trained model.
             card: its card; the model's own when None.
             files: further files for the folder (they do not change the version).
+            label: what its label means (:func:`models.provenance.label_definition`); None where nobody says.
         """
         _, _, card_module = _class_of(name)
         own = model.to_files()
@@ -127,6 +132,8 @@ class ModelRegistry:
             "features": _feature_rows(name),
             "as_of_range": _as_of_range(card),
             "metrics": _metrics(card),
+            "label": None if label is None else dict(label),
+            "git_commit": git_commit(),
             "libraries": {library: library_version(library) for library in LIBRARIES},
             "model_files": sorted(own),
             "files": {
@@ -480,7 +487,9 @@ def _run(manifest: Mapping[str, Any], head: Mapping[str, Any], card: Mapping[str
         "first_date": first,
         "last_date": last,
         "kind": card.get("kind") or card.get("learner"),
+        "git_commit": manifest.get("git_commit"),
     }
+    tags |= {f"label.{key}": (manifest.get("label") or {}).get(key) for key in ("table", "sha256", "project_sha256")}
     tags |= {f"library.{library}": used for library, used in manifest.get("libraries", {}).items()}
     counts = {key: value for key, value in card.items() if isinstance(value, int)}
     counts |= {

@@ -21,12 +21,14 @@ from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
 from models.kept_promise.settings import KeptPromiseSettings
 from models.kept_promise.train import train as train_kept_promise
 from models.limits import load_limits
+from models.provenance import label_definition
 from models.recovery.columns import recovery_frame
 from models.recovery.score import RecoveryOff
 from models.recovery.settings import RecoverySettings
 from models.recovery.train import train as train_recovery
 from models.registry import hold_of
 from pipelines.day import Day
+from pipelines.dbt import dbt_vars
 from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL, champion_row
 from pipelines.steps.feature_rows import feature_rows
 from pipelines.steps.training_rows import keep_training_rows
@@ -242,7 +244,7 @@ def _registered(day: Day, name: str, model: Any, *, promote: bool, why: str, why
 
     It also stays while somebody's rollback holds it. Either way the registry says why.
     """
-    version = day.registry.register(name, model)
+    version = day.registry.register(name, model, label=label_definition(name, dbt_vars(day.settings)))
     hold = hold_of(champion_row(day, name)) if promote else None
     if hold is not None:
         promote, (why_es, why) = False, hold

@@ -10,12 +10,14 @@ from typing import Any
 import pandas as pd
 
 from models.datasets import sample_threshold
+from models.provenance import label_definition
 from models.willingness.model import WillingnessModel
 from models.willingness.panel import COLUMNS, TABLE, WEEK_DAYS, WeeklyPanel, weekly_panel
 from models.willingness.record import TABLE as CONTACTS
 from models.willingness.record import WeeklyContacts, weekly_contacts
 from models.willingness.train import SAMPLE_MEMBERS, fit, why_off
 from pipelines.day import Day
+from pipelines.dbt import dbt_vars
 from pipelines.steps.champions import FOLLOWING, WILLINGNESS_MODEL, champion
 from pipelines.steps.decided import decided_columns
 from pipelines.steps.feature_rows import MEMBER_WILLINGNESS
@@ -87,7 +89,8 @@ def _fitted(day: Day) -> tuple[WillingnessModel | None, str]:
     if reason:
         return None, f"off: {reason}"
     model = fit(panel, as_of=day.as_of, contacts=_contacts(day, sampled, panel))
-    version = day.registry.register(WILLINGNESS_MODEL, model)
+    label = label_definition(WILLINGNESS_MODEL, dbt_vars(day.settings))
+    version = day.registry.register(WILLINGNESS_MODEL, model, label=label)
     day.registry.promote(
         WILLINGNESS_MODEL, version, reason="what the models trained on this date learn from", decided_on=day.as_of
     )

@@ -12,13 +12,17 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import yaml
 
 from models.default_risk.score import DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import prior_curve
 from models.ledger import DATABASE, KNOWN_SCHEMAS, Ledger, Run
+from models.provenance import git_commit, label_definition
 from models.registry import ModelRegistry, hold_of
+from pipelines.dbt import dbt_vars
 from puntual.errors import ModelError
+from puntual.settings import Settings, settings_text
 
 TODAY = date(2026, 6, 30)
 
@@ -172,6 +176,20 @@ def test_a_manifest_that_matches_its_changed_files_is_still_refused(registry: Mo
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ModelError, match=r"manifest\.json is not the one"):
         registry.load("default_risk", version)
+
+
+def test_the_manifest_and_the_run_say_label_and_commit_and_the_version_does_not(registry: ModelRegistry) -> None:
+    label = label_definition("default_risk", dbt_vars(Settings.model_validate(yaml.safe_load(settings_text()))))
+    version = registry.register("default_risk", model(), label=label)
+    assert version == model().version
+    manifest = registry.manifest("default_risk", version)
+    assert manifest["label"] == label
+    assert manifest["git_commit"] == git_commit()
+    tags = registry._ledger._client.search_runs(["1"])[0].data.tags
+    assert (tags["label.table"], tags["label.sha256"]) == ("features.label_loan__default", label["sha256"])
+    assert tags.get("git_commit") == git_commit()
+    other = registry.register("default_risk", model(date(2026, 5, 1)))
+    assert registry.manifest("default_risk", other)["label"] is None
 
 
 @pytest.mark.parametrize("version", ["../../etc", "", ".hidden", "a/b"])

@@ -9,8 +9,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
+from models.provenance import label_definition
+from pipelines.dbt import dbt_vars
 from pipelines.steps import learning
+from puntual.settings import Settings, settings_text
+
+VARIABLES = dbt_vars(Settings.model_validate(yaml.safe_load(settings_text())))
 
 
 @dataclass
@@ -19,8 +25,8 @@ class Registry:
 
     decided: list[tuple[str, str]] = field(default_factory=list)
 
-    def register(self, name: str, model: Any) -> str:
-        self.card = model.card
+    def register(self, name: str, model: Any, *, label: dict[str, Any]) -> str:
+        self.card, self.label = model.card, label
         return "1"
 
     def promote(self, name: str, version: str, *, reason: str, decided_on: date) -> None:
@@ -56,6 +62,7 @@ def _learnt(monkeypatch: pytest.MonkeyPatch, proof: str, *, worth: float, low: f
         ("train_contact_channel", model),
         ("champion_row", None),
         ("_note_off", None),
+        ("dbt_vars", VARIABLES),
     ):
         monkeypatch.setattr(learning, name, lambda *args, _result=result, **kwargs: _result)
     registry = Registry()
@@ -107,12 +114,14 @@ def test_no_training_replaces_what_somebody_went_back_to(
     row |= {"held_since": "2026-06-29"} if is_held else {}
     monkeypatch.setattr(learning, "champion_row", lambda day, name: row)
     monkeypatch.setattr(learning, "_note_off", lambda *args: None)
+    monkeypatch.setattr(learning, "dbt_vars", lambda settings: VARIABLES)
     registry = Registry()
-    day: Any = SimpleNamespace(as_of=date(2026, 6, 30), registry=registry)
+    day: Any = SimpleNamespace(as_of=date(2026, 6, 30), registry=registry, settings=None)
     said = learning._registered(day, name, Model({}), promote=True, why="the newest model", why_es="el más nuevo")
     ((decided, reason),) = registry.decided
     assert decided == ("declined" if is_held else "promoted")
     assert ("ab12" in reason and "odd amounts" in reason) is is_held
+    assert registry.label == label_definition(name, VARIABLES)
     assert said["status"] == ("trained, not promoted" if is_held else "trained and promoted")
 
 
@@ -135,6 +144,7 @@ def test_the_models_that_are_always_renewed_keep_to_a_rollback_too(
         (train, model),
         ("champion_row", held),
         ("_note_off", None),
+        ("dbt_vars", VARIABLES),
     ):
         monkeypatch.setattr(learning, name, lambda *args, _result=result, **kwargs: _result)
     registry = Registry()
