@@ -182,8 +182,9 @@ def channel_contest(
     """Plans by several choosers under equal budgets; arguments and errors as in :func:`contest`.
 
     Measures: contact_count, gain_amount (true), cost_amount, net_amount, share_of_best (net over the oracle's net);
-    for the model also claimed_amount (the gains that it expected of its plan), claim_ratio (claimed over true gain)
-    and the claim ratio by channel. The budget of ``own habit`` is NaN.
+    for the model, and for it where supported, also claimed_amount (the gains that it expected of its plan), claim_ratio
+    (claimed over true gain) and the claim ratio by channel; of the model's contacts that the past hardly ever tried
+    unsupported_count, unsupported_gain_amount (true) and unsupported_claimed_amount. The budget of ``own habit`` is NaN.
     """
     _check(scores, ["customer_id", "channel_code", "gain_amount"], ["customer_id", "channel_code"], "channel scores")
     _check(truth, ["customer_id", "eligible", "arrears"], [], "truth")
@@ -230,11 +231,13 @@ def _under_budget(
     pairs: Pairs, scores: pd.DataFrame, response: pd.DataFrame | None, taught: pd.DataFrame | None, seed: int
 ) -> dict[str, dict[str, float]]:
     claimed = _align(pairs, scores, "gain_amount")
+    tried = np.ones(len(claimed), dtype=bool)
     best, _ = best_choice(pairs, pairs.net)
     plans: dict[str, list[np.ndarray]] = {ORACLE: [best], MODEL: [best_choice(pairs, claimed - pairs.cost)[0]]}
     if "is_supported" in scores.columns:
         # a gain of nothing is never worth its cost: the pair is left out, as a day's plan leaves it out
-        known = np.where(_align(pairs, scores, "is_supported") > 0, claimed, 0.0)
+        tried = _align(pairs, scores, "is_supported") > 0
+        known = np.where(tried, claimed, 0.0)
         plans[ABSTAINING] = [best_choice(pairs, known - pairs.cost)[0]]
     if taught is not None:
         plans[OBSERVABLE] = [best_choice(pairs, _align(pairs, taught, "gain_amount") - pairs.cost)[0]]
@@ -255,12 +258,26 @@ def _under_budget(
             "net_amount": gain - cost,
             "share_of_best": _ratio(gain - cost, best_net),
         }
-    plan = plans[MODEL][0]
+    for name in (MODEL, ABSTAINING):
+        if name in plans:
+            found[name] |= _claims(pairs, claimed, plans[name][0])
+    if ABSTAINING in plans:
+        beyond = plans[MODEL][0][~tried[plans[MODEL][0]]]
+        found[MODEL] |= {
+            "unsupported_count": float(len(beyond)),
+            "unsupported_gain_amount": float(pairs.gain[beyond].sum()),
+            "unsupported_claimed_amount": float(claimed[beyond].sum()),
+        }
+    return found
+
+
+def _claims(pairs: Pairs, claimed: np.ndarray, plan: np.ndarray) -> dict[str, float]:
+    """What the model expected of a plan against what it is worth, in all and by channel."""
     claim, true = claimed[plan], pairs.gain[plan]
-    found[MODEL] |= {"claimed_amount": claim.sum(), "claim_ratio": _ratio(claim.sum(), true.sum())}
+    found = {"claimed_amount": float(claim.sum()), "claim_ratio": _ratio(claim.sum(), true.sum())}
     for code in np.unique(pairs.channel.astype(str)):
         here = pairs.channel[plan] == code
-        found[MODEL][f"claim_ratio_{code}"] = _ratio(claim[here].sum(), true[here].sum())
+        found[f"claim_ratio_{code}"] = _ratio(claim[here].sum(), true[here].sum())
     return found
 
 

@@ -140,6 +140,10 @@ class WorldSettings:
     logged_temperature: float = 2.2
     logged_floor: float = 0.18
     logged_hidden: float = 0.45
+    # the past-due stages (counted from 0, see STAGE_UPPER_DAYS) from and up to which the habit uses a channel at all;
+    # outside of them its probability is 0, in the logged weeks too: the files then say nothing of what it would do
+    habit_first_stage: tuple[float, ...] = _per_channel(0, 0, 0, 0, 0, 0)
+    habit_last_stage: tuple[float, ...] = _per_channel(6, 6, 6, 6, 6, 6)
 
     logged_weeks: int = LOGGED_WEEKS  # the newest weeks whose contacts carry their probability; 0: none does
 
@@ -225,6 +229,12 @@ FAMILIES: Mapping[str, WorldSettings] = {
         regime_effect=_per_channel(1.0, 0.7, 0.4, 0.7, 1.0, 1.2),
     ),
     "unlogged": WorldSettings(name="unlogged", logged_weeks=0),
+    # nobody is visited up to day 30, and nobody is written to from day 61 on
+    "no_overlap": WorldSettings(
+        name="no_overlap",
+        habit_first_stage=_per_channel(0, 0, 0, 0, 0, 4),
+        habit_last_stage=_per_channel(6, 6, 4, 4, 4, 6),
+    ),
     "careless": WorldSettings(name="careless", lost_share=0.08, unnoted_share=0.08, balance_difference_share=0.05),
     "cashflow": WorldSettings(name="cashflow", law="cashflow", season_amplitude=0.4),
     "types": WorldSettings(name="types", law="types"),

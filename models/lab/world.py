@@ -164,7 +164,9 @@ class World:
         """The institution's probabilities of doing nothing (column 0) or using each channel, one row per member owing.
 
         ``hidden`` is what collectors sense and the tables do not show. In the logged weeks the choice is flatter and
-        mixed with a uniform one, so that everything permitted has some probability.
+        mixed with a uniform one, so that everything permitted has some probability. Channels that nobody may use with
+        the member, and those that the habit does not use at the stage (``habit_first_stage``, ``habit_last_stage``),
+        have exactly 0 in both kinds of weeks.
         """
         s = self.settings
         hidden_weight = s.logged_hidden if logged else s.habit_hidden
@@ -182,7 +184,9 @@ class World:
         status = self.people.status[member]
         stopped = (status != 0) & (self.people.status_week[member] <= week)
         allowed = np.ones_like(score, bool)
-        allowed[:, 1:] = known & ~stopped[:, None]
+        at = stage[:, None]
+        used = (at >= np.array(s.habit_first_stage)) & (at <= np.array(s.habit_last_stage))
+        allowed[:, 1:] = known & ~stopped[:, None] & used
         score = np.where(allowed, score, -np.inf)
         probability = np.exp(score - score.max(axis=1, keepdims=True))
         probability /= probability.sum(axis=1, keepdims=True)

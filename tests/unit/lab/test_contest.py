@@ -76,6 +76,14 @@ def test_pairs_that_the_past_hardly_tried_are_left_out_of_the_products_plan(trut
     found = values(contest(known, None, truth, COSTS, [0.25]), 0.25)
     assert found[MODEL, "net_amount"] == pytest.approx(7.0)
     assert found[ABSTAINING, "net_amount"] == pytest.approx(10.5)
+    # its claim: 7 of the call to B (true 8) and 3 of the sms to C (3.5)
+    assert found[ABSTAINING, "claimed_amount"] == pytest.approx(10.0)
+    assert found[ABSTAINING, "claim_ratio"] == pytest.approx(10 / 11.5)
+    assert found[MODEL, "claim_ratio"] == pytest.approx(15 / 8)
+    # of the model's own plan the call to A was never tried
+    assert found[MODEL, "unsupported_count"] == 1
+    assert found[MODEL, "unsupported_gain_amount"] == pytest.approx(2.0)
+    assert found[MODEL, "unsupported_claimed_amount"] == pytest.approx(9.0)
 
 
 def test_who_is_taught_the_truth_stands_beside_the_choosers(truth, scores):
