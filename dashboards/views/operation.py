@@ -62,7 +62,8 @@ def experiments(folder: str, currency: str, texts: Texts) -> None:
             end=short_date(components.as_day(first["end_date"]), texts.language),
             days=number(first["window_days"], texts.language),
             ratio=texts("experiments.ratio_good") if is_sound else texts("experiments.ratio_off"),
-            chance=percent(first["sample_ratio_probability"], texts.language, 2),
+            chance=percent(first["sample_ratio_sequential_probability"], texts.language, 2),
+            once=percent(first["sample_ratio_probability"], texts.language, 2),
         )
     )
     shown = now.assign(

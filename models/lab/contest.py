@@ -184,7 +184,7 @@ def channel_contest(
     Measures: contact_count, gain_amount (true), cost_amount, net_amount, share_of_best (net over the oracle's net);
     for the model, and for it where supported, also claimed_amount (the gains that it expected of its plan), claim_ratio
     (claimed over true gain) and the claim ratio by channel; of the model's contacts that the past hardly ever tried
-    unsupported_count, unsupported_gain_amount (true) and unsupported_claimed_amount. The budget of ``own habit`` is NaN.
+    unsupported_count, unsupported_gain_amount (true) and unsupported_claimed_amount. The budget of ``own habit``: NaN.
     """
     _check(scores, ["customer_id", "channel_code", "gain_amount"], ["customer_id", "channel_code"], "channel scores")
     _check(truth, ["customer_id", "eligible", "arrears"], [], "truth")

@@ -127,7 +127,8 @@ def _day(experiment: Experiment, members: pd.DataFrame, day: pd.Timestamp) -> li
     matured = members[members["matured_date"] <= day]
     counts = [int((exposed["arm_code"] == arm.code).sum()) for arm in experiment.arms]
     once, all_looks = sample_ratio(counts, [arm.share for arm in experiment.arms])
-    is_sound = min(once, all_looks) >= SAMPLE_RATIO_ALPHA
+    # the report is read every day: the test of one look would cry wolf at some of them, so it is information alone
+    is_sound = all_looks >= SAMPLE_RATIO_ALPHA
     is_early = (day.date() - experiment.start).days < experiment.minimum_days
     rows = []
     for arm, count in zip(experiment.arms, counts, strict=True):

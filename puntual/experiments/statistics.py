@@ -17,7 +17,8 @@ Flags = npt.NDArray[np.bool_]
 
 SAMPLE_RATIO_ALPHA = 0.001
 """Shares that chance alone gives less often than this are taken for a defect, not for chance."""
-_RATIO_WEIGHT = 1000.0
+_RATIO_WEIGHTS = (10.0, 100.0, 1000.0)
+"""How narrowly the mixtures lie about the shares: a large defect of few members, and a small one of many."""
 _LEAST_SPREAD = 1e-12
 
 
@@ -48,9 +49,10 @@ def sample_ratio(counts: Sequence[int], shares: Sequence[float]) -> tuple[float,
     """How likely counts so far from the declared shares are when nothing is wrong: for one look, and for all looks.
 
     1. The first is Pearson's chi-square test; it is right at one look.
-    2. The second holds at every look: one over the likelihood of the counts under a Dirichlet mixture about the
+    2. The second holds at every look: one over the likelihood of the counts under Dirichlet mixtures about the
        shares, against that under the shares themselves (Lindon and Malek, "Anytime-valid inference for multinomial
-       count data", 2022). By Ville's inequality it falls below a in the whole run with probability a at most.
+       count data", 2022). The mean of mixtures of several widths is one as well. By Ville's inequality it falls below a
+       in the whole run with probability a at most.
 
     >>> one, all_looks = sample_ratio([5000, 5000], [0.5, 0.5])
     >>> one, all_looks
@@ -61,10 +63,14 @@ def sample_ratio(counts: Sequence[int], shares: Sequence[float]) -> tuple[float,
     if total == 0:
         return 1.0, 1.0
     once = float(stats.chisquare(n, total * p / p.sum()).pvalue)
-    prior = _RATIO_WEIGHT * p / p.sum()
-    mixture = special.gammaln(_RATIO_WEIGHT) - special.gammaln(_RATIO_WEIGHT + total)
-    mixture += (special.gammaln(prior + n) - special.gammaln(prior)).sum()
-    log_ratio = float(mixture - (n * np.log(p / p.sum())).sum())
+    share = p / p.sum()
+    likelihoods = []
+    for weight in _RATIO_WEIGHTS:
+        prior = weight * share
+        mixture = special.gammaln(weight) - special.gammaln(weight + total)
+        likelihoods.append(mixture + (special.gammaln(prior + n) - special.gammaln(prior)).sum())
+    likelihood = float(special.logsumexp(likelihoods)) - float(np.log(len(_RATIO_WEIGHTS)))
+    log_ratio = likelihood - float((n * np.log(share)).sum())
     return once, float(np.exp(-max(log_ratio, 0.0)))
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from puntual.experiments.report import COLUMNS, VERDICTS, latest, outcomes, report
-from puntual.experiments.statistics import widening
+from puntual.experiments.statistics import SAMPLE_RATIO_ALPHA, widening
 from puntual.kpis.analytic_recovery import experiments
 from puntual.kpis.values import KpiValues
 from tests.unit.experiments.test_assign import registered
@@ -102,6 +103,29 @@ def test_every_verdict() -> None:
     values = KpiValues(late)
     experiments(values, pd.DataFrame([broken]))
     assert not values.rows and "K32_EXPERIMENT" in values.reasons
+
+
+def test_a_fair_draw_that_is_read_every_day_is_not_called_broken() -> None:
+    """Members enter by day and each day is a look; 20 members a day, 60 days, 2,000 fair draws of 80 and 20 in 100."""
+    experiment = registered(metric={"window_days": 7})
+    random = np.random.default_rng(8)
+    days = pd.date_range(START, periods=60)
+    # the draws in which some look by itself says broken: these alone can tell the two tests apart
+    arms = random.random((2_000, 60 * 20)) < 0.8
+    seen = 20 * np.arange(1, 61)
+    inside = np.cumsum(arms, axis=1)[:, seen - 1]
+    worst = stats.chi2.sf(((inside - 0.8 * seen) ** 2 / (0.16 * seen)).max(axis=1), 1)
+    suspect = np.flatnonzero(worst < SAMPLE_RATIO_ALPHA)
+    assert len(suspect) >= 2_000 * 5 * SAMPLE_RATIO_ALPHA, "one look at a time errs far more often than it announces"
+    alarms = 0
+    for draw in suspect:
+        members = pd.DataFrame({"customer_id": np.arange(60 * 20).astype(str)})
+        members["arm_code"] = np.where(arms[draw], "product", "held")
+        members = members.assign(experiment_id="one", entered_date=np.repeat(days, 20))
+        frame = report([experiment], members, paid(), START + timedelta(days=59))
+        assert (frame["sample_ratio_probability"] < SAMPLE_RATIO_ALPHA).any()
+        alarms += (frame["verdict_code"] == "sample_ratio").any()
+    assert alarms <= 2_000 * SAMPLE_RATIO_ALPHA * 2
 
 
 def test_a_day_has_a_row_per_arm_and_what_is_not_begun_has_none() -> None:

@@ -117,6 +117,8 @@ def test_a_broken_draw_is_found_and_a_fair_one_passes() -> None:
     # chi-square 400^2 / 10000 * 2 = 32 with one degree of freedom
     assert once == pytest.approx(1.54e-8, rel=0.01) and all_looks < SAMPLE_RATIO_ALPHA
     assert min(sample_ratio([8_010, 1_990], [0.8, 0.2])) > 0.5
+    # a large defect is seen in few members already: 60 of 100 where 80 should be
+    assert sample_ratio([60, 40], [0.8, 0.2])[1] < SAMPLE_RATIO_ALPHA < sample_ratio([74, 26], [0.8, 0.2])[1]
     assert sample_ratio([0, 0], [0.5, 0.5]) == (1.0, 1.0)
 
 
@@ -131,7 +133,7 @@ def test_the_sample_ratio_at_every_look_raises_no_more_false_alarms_than_it_says
         ]
         alarms_all += min(value for _, value in values) < 0.05
         alarms_once += min(value for value, _ in values) < 0.05
-        found += min(sample_ratio([int(broken[-1]), int(20_000 - broken[-1])], [0.5, 0.5])) < SAMPLE_RATIO_ALPHA
+        found += sample_ratio([int(broken[-1]), int(20_000 - broken[-1])], [0.5, 0.5])[1] < SAMPLE_RATIO_ALPHA
     assert alarms_all <= 0.05 * RUNS
     assert alarms_once >= 0.15 * RUNS
-    assert found >= 0.98 * RUNS
+    assert found >= 0.85 * RUNS
