@@ -7,14 +7,16 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit, logit
 
 from models.hours.card import best_hours, render
-from models.hours.reach import reach_by_hour, strongest
+from models.hours.reach import COUNTS, reach_by_hour, strongest
 from models.hours.settings import ReachSettings
 from models.lab.settings import CALL
 from models.lab.simulate import simulate
 from models.lab.world import FIRST_HOUR, LAST_HOUR
 from puntual.errors import ModelError
+from puntual.lists.hours import best_hour
 
 HOURS = np.arange(FIRST_HOUR, LAST_HOUR + 1)
 SALARIED = 0
@@ -92,6 +94,78 @@ def test_where_hours_do_not_differ_none_stands_out() -> None:
     reach = reach_by_hour(calls)
     assert reach["reach_rate"].max() - reach["reach_rate"].min() > 0.3
     assert reach["shrunk_rate"].max() - reach["shrunk_rate"].min() < 0.08
+
+
+ADVANTAGE = {"early": 0.6, "late": 0.2}
+
+
+def unbalanced(seed: int, rate_of: dict[int, float] | None = None, off_hours: int = 8) -> pd.DataFrame:
+    """One segment is called in the mornings and the other in the afternoons, and a little at the other's hours.
+
+    Reach is .6 and .2, at every hour the same unless ``rate_of`` says what an hour adds to the log odds.
+    """
+    random = np.random.default_rng(seed)
+    rows = []
+    for segment, rate in ADVANTAGE.items():
+        for weekday in range(1, 6):
+            for hour in range(8, 18):
+                mine = (hour < 13) == (segment == "early")
+                count = 200 if mine else int(random.integers(2, off_hours + 5))
+                chance = expit(logit(rate) + (rate_of or {}).get(hour, 0.0))
+                rows.append(("call", segment, weekday, hour, count, int(random.binomial(count, chance))))
+    return pd.DataFrame(rows, columns=list(COUNTS))
+
+
+def suggestions(reach: pd.DataFrame) -> dict[tuple[str, int], str]:
+    """What the lists suggest in a window of the whole day, by segment and weekday."""
+    enough = reach[reach["is_enough"]]
+    start, end = pd.Timestamp("2026-06-30 08:00"), pd.Timestamp("2026-06-30 18:00")
+    return {
+        (segment, weekday): best_hour(part.set_index("hour")["shrunk_rate"], start, end)
+        for (segment, weekday), part in enough.groupby(["segment", "weekday"])
+    }
+
+
+def test_no_hour_is_made_up_where_segments_are_called_at_different_hours() -> None:
+    said = [found for seed in range(25) for found in suggestions(reach_by_hour(unbalanced(seed))).values()]
+    assert len(said) >= 25 * 2 * 5 * 0.8
+    assert sum(bool(hour) for hour in said) <= 0.02 * len(said)
+
+
+def test_an_hour_that_matters_is_found_although_segments_are_called_at_different_hours() -> None:
+    """At ten and at four people answer more, whoever they are."""
+    found, rates = 0, []
+    for seed in range(10):
+        reach = reach_by_hour(unbalanced(seed, {10: 0.9, 16: 0.9}, off_hours=12))
+        said = suggestions(reach)
+        found += sum(hour in {"10:00", "16:00"} for hour in said.values())
+        rates.append(reach[reach["hour"].eq(10) & reach["segment"].eq("early")]["shrunk_rate"].mean())
+    assert found >= 0.98 * 10 * 2 * 5
+    assert np.mean(rates) == pytest.approx(expit(logit(0.6) + 0.9), abs=0.03)
+
+
+def test_a_weekday_on_which_an_hour_was_tried_is_not_the_hours_merit() -> None:
+    """On Mondays .5 answers and on Fridays .2, at every hour; nine was tried on Mondays, three in the afternoon on Fridays."""
+    rows = []
+    for weekday, rate in ((1, 0.5), (5, 0.2)):
+        for hour in range(8, 17):
+            count = 400 if (weekday, hour) in {(1, 9), (5, 15)} else 20 if hour in {9, 15} else 200
+            rows.append(("call", "a", weekday, hour, count, round(count * rate)))
+    reach = reach_by_hour(pd.DataFrame(rows, columns=list(COUNTS)))
+    hours = reach.drop_duplicates("hour").set_index("hour")["hour_rate"]
+    assert abs(hours[9] - hours[15]) < 0.03
+    assert set(suggestions(reach).values()) == {""}
+    monday = reach[reach["weekday"] == 1].set_index("hour")["shrunk_rate"]
+    assert monday[15] == pytest.approx(0.5, abs=0.05)
+
+
+def test_an_hour_needs_attempts_of_its_own() -> None:
+    rows = [("call", "a", 1, 9, 500, 200), ("call", "a", 1, 10, 500, 200), ("call", "a", 1, 11, 29, 25)]
+    reach = reach_by_hour(pd.DataFrame(rows, columns=list(COUNTS))).set_index("hour")
+    assert reach["is_enough"].to_dict() == {9: True, 10: True, 11: False}
+    rows[-1] = ("call", "a", 1, 11, 30, 25)
+    reach = reach_by_hour(pd.DataFrame(rows, columns=list(COUNTS))).set_index("hour")
+    assert reach["is_enough"].all()
 
 
 def test_little_evidence_is_marked_and_a_lone_answer_is_not_believed() -> None:
