@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -34,14 +36,15 @@ class ContactEffect(FrameEstimator):
     those dates say of them, and then it learns from everything.
 
     Args:
-        treatment: column with the channel of the contact, or ``none``.
+        treatment: column with the channel of the contact, or ``none``; texts, or numbers such as those of an arm 0 / 1,
+            which are read as the texts of whole numbers (``1``, ``1.0`` and ``True`` are the channel ``"1"``).
         amount: column with the money that followed; None when ``fit`` and ``evaluate`` are given it as ``y``.
         reached: column that says whether the contact reached the member; None when it is not known.
         propensity: column with the logged probability of the action taken; NaN or None where it was not drawn.
         date: column with the date of the decision; None when all rows are of one date.
         member: column that says who a row belongs to; None when every row is someone else.
         size: a learnt column with the money that a payment is measured by, such as the instalment; None for no such.
-        none: the value of ``treatment`` for members who were left alone.
+        none: the value of ``treatment`` for members who were left alone; a text or a number.
         response_window_days: how long after the date the money counts; the gap between learning and judging.
         least_attempts: a channel with fewer rows has no effect of its own and gains 0.
         allow_protected: columns whose names speak of gender, age or marital state and that are learnt from all the
@@ -50,7 +53,7 @@ class ContactEffect(FrameEstimator):
         seed: of everything drawn; the same rows and seed give the same bytes.
 
     Attributes:
-        channels_: the channels, in the order of the columns of :meth:`predict`.
+        channels_: the channels as texts, in the order of the columns of :meth:`predict`; numbers by their size.
         learner_: the learner that later dates chose.
         usual_size_: the median of ``size`` in the learnt rows, used for a row without one.
         backtest_: what the judge said of every learner, with intervals; or why nothing could be judged.
@@ -69,7 +72,7 @@ class ContactEffect(FrameEstimator):
         date: str | None = None,
         member: str | None = None,
         size: str | None = None,
-        none: str = "none",
+        none: str | float = "none",
         response_window_days: int = 7,
         least_attempts: int = 200,
         allow_protected: Sequence[str] | None = None,
@@ -98,13 +101,19 @@ class ContactEffect(FrameEstimator):
                 without one, or no payment.
         """
         frame, matrix = self._learn(X)
-        codes = frame[self.treatment].astype("object")
-        if codes.isna().any():
+        given = frame[self.treatment]
+        if given.isna().any():
             raise ValueError(
-                f"{self.NAME}: {int(codes.isna().sum())} rows have no {self.treatment!r}; give {self.none!r}."
+                f"{self.NAME}: {int(given.isna().sum())} rows have no {self.treatment!r}; give {self.none!r}."
             )
+        codes = _codes(given)
         self.last_date_ = self._dates(frame).max() if self.date is not None else None
-        self.channels_ = sorted(str(code) for code in codes.unique() if code != self.none)
+        self.channels_ = sorted((code for code in codes.unique() if code != _code(self.none)), key=_by_size)
+        if len(self.channels_) == codes.nunique():
+            raise ValueError(
+                f"{self.NAME}: no row of {self.treatment!r} is {self.none!r}, the value of who was left alone; it has "
+                f"{self.channels_[:8]}. Name that value by the parameter none."
+            )
         self.usual_size_ = self._median_size(frame)
         rows = self._rows(frame, matrix, y)
         contacts = int((rows.treatment != NONE).sum())
@@ -179,7 +188,7 @@ class ContactEffect(FrameEstimator):
         found.attrs["note"] = self._note(frame, self.response_window_days)
         return found
 
-    def explain(self, X: pd.DataFrame, channel: str | None = None) -> pd.DataFrame:
+    def explain(self, X: pd.DataFrame, channel: str | float | None = None) -> pd.DataFrame:
         """Exact tree SHAP values of the effect of a contact as its learner grew it; the frame's index.
 
         On the log odds of paying for the learners by odds and the responses (S, T), on its probability for X, R, DR.
@@ -193,13 +202,14 @@ class ContactEffect(FrameEstimator):
         frame, matrix = self._read(X)
         if channel is None and len(frame):
             channel = self.channels_[int(self._gain(frame, matrix).sum(axis=0).argmax())]
-        boosters = [b for b in (self.fit_.effect_all, self.fit_.effect_one.get(str(channel))) if b is not None]
+        channel = _code(channel)
+        boosters = [b for b in (self.fit_.effect_all, self.fit_.effect_one.get(channel)) if b is not None]
         if channel not in self.fit_.constants:
             raise ValueError(f"{self.NAME}: {channel!r} has no effect by features; channels are {self.channels_}.")
         wide = with_channel(matrix, np.full(len(matrix), self.channels_.index(channel)))
         values = np.zeros(wide.shape)
         if not boosters:  # one number for everybody: no feature moves it
-            values[:, -1] = self.fit_.constants[str(channel)]
+            values[:, -1] = self.fit_.constants[channel]
         for booster in boosters:
             width = booster.num_feature()
             values[:, :width] += contributions(booster, wide[:, :width], n_jobs=self.n_jobs) / len(boosters)
@@ -232,9 +242,9 @@ class ContactEffect(FrameEstimator):
         check_consistent_length(frame, money)
         if not np.isfinite(money).all():
             raise ValueError(f"{self.NAME}: {int((~np.isfinite(money)).sum())} rows have no amount; 0 where none came.")
-        codes = frame[self.treatment].astype("object").astype(str)
-        treatment = pd.Index(self.channels_).get_indexer(codes)
-        unknown = sorted(set(codes[(treatment < 0) & (codes != self.none).to_numpy()]))
+        codes = _codes(frame[self.treatment])
+        treatment = pd.Index(self.channels_, dtype="object").get_indexer(codes)
+        unknown = sorted(set(codes[(treatment < 0) & (codes != _code(self.none)).to_numpy()]))
         if unknown:
             raise ValueError(f"{self.NAME}: {unknown} are not channels that were learnt; known are {self.channels_}.")
         contacted = treatment != NONE
@@ -365,3 +375,24 @@ class ContactEffect(FrameEstimator):
         tags.input_tags.string = True
         tags.target_tags.required = False
         return tags
+
+
+def _code(value: Any) -> str:
+    """A value of the treatment as text; whole numbers and booleans alike, in whatever dtype they came."""
+    if isinstance(value, Real | Decimal) and float(value).is_integer():
+        return str(int(float(value)))
+    return str(value)
+
+
+def _codes(values: pd.Series) -> pd.Series:
+    """:func:`_code` of each value."""
+    known = {value: _code(value) for value in values.astype("object").unique()}
+    return values.astype("object").map(known)
+
+
+def _by_size(code: str) -> tuple[bool, float, str]:
+    """Numbers by their size, then texts."""
+    try:
+        return False, float(code), code
+    except ValueError:
+        return True, 0.0, code

@@ -263,6 +263,36 @@ def check_rows_that_were_learnt_are_noted(estimator: Any, X: pd.DataFrame, y: An
         assert one.evaluate(later, y, draws=5).attrs["note"] == ""
 
 
+def check_treatments_that_are_numbers(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    """An arm written as 0, 1, 2 is learnt, told, judged and explained like one in words, in every dtype of numbers."""
+    if not hasattr(estimator, "treatment"):
+        pytest.skip("this estimator knows no treatment")
+    name = estimator.treatment
+    fitted = clone(estimator).fit(X, y)
+    arm = X[name].map({estimator.none: 0} | {code: place + 1 for place, code in enumerate(fitted.channels_)})
+    wanted = [str(place + 1) for place in range(len(fitted.channels_))]
+    judged = fitted.evaluate(X, y, draws=5)
+    for numbers in (arm.astype("int64"), arm.astype("float64"), arm.astype("Int64"), arm.astype("category")):
+        rows = X.assign(**{name: numbers})
+        again = clone(estimator).set_params(none=0).fit(rows, y)
+        assert again.channels_ == wanted
+        assert np.array_equal(told(again, rows), told(fitted, X))
+        pd.testing.assert_frame_equal(again.evaluate(rows, y, draws=5), judged)
+        assert np.array_equal(again.explain(rows.head(), channel=1), fitted.explain(X.head(), fitted.channels_[0]))
+        assert np.array_equal(told(type(again).from_files(again.to_files()), rows), told(fitted, X))
+    two = X[arm <= 1]
+    half = None if y is None else np.asarray(y)[(arm <= 1).to_numpy()]
+    in_words = clone(estimator).fit(two, half)
+    is_called = two.assign(**{name: arm[arm <= 1].astype(bool)})
+    for none in (0, False):
+        again = clone(estimator).set_params(none=none).fit(is_called, half)
+        assert again.channels_ == ["1"]
+        assert np.array_equal(told(again, is_called), told(in_words, two))
+        again.evaluate(is_called, half, draws=5)
+    with pytest.raises(ValueError, match=r"no row of .* is 'none'.*parameter none"):
+        clone(estimator).fit(is_called, half)
+
+
 CHECKS: tuple[Check, ...] = (
     check_clone_and_parameters,
     check_not_fitted,
@@ -283,4 +313,5 @@ CHECKS: tuple[Check, ...] = (
     check_dates_that_are_unclear,
     check_keys_among_the_numbers,
     check_rows_that_were_learnt_are_noted,
+    check_treatments_that_are_numbers,
 )

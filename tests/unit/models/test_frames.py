@@ -255,7 +255,7 @@ def test_the_money_may_be_given_as_y_and_reach_may_be_unknown() -> None:
     ("change", "why"),
     [
         ({"channel": "none"}, "0 rows with a contact"),
-        ({"channel": "call"}, "0 without"),
+        ({"channel": "call"}, "no row of 'channel' is 'none'"),
         ({"channel": None}, "have no 'channel'"),
         ({"paid": 0.0}, "nobody paid"),
         ({"paid": np.nan}, "have no amount"),
