@@ -151,12 +151,12 @@ def risk_scores(
 def taught_the_truth(
     today: pd.DataFrame, scores: pd.DataFrame, truth: pd.DataFrame, *, seed: int = 0, n_jobs: int = 1
 ) -> dict[str, pd.DataFrame]:
-    """How near to the true probability of default what can be observed comes at all, learnt from the truth itself.
+    """How near to the true probability of default a learner comes that is taught the truth of one day itself.
 
     A booster on the columns that the model sees, and on the model's own score, whose labels are the true
     probabilities of the day; every loan is scored by one that saw the truth of other members only. No model that learns
-    from outcomes has such labels. What is left between it and the true probability is hidden in the world: no history
-    of the files tells it.
+    from outcomes has such labels; it sees one day alone, and so a model of two years may be the better of the two: a
+    mark, no bound.
 
     Args:
         today: rows of ``feat_loan__as_of`` with their willingness.
@@ -193,11 +193,11 @@ def taught_the_truth(
 def taught_gains(
     today: pd.DataFrame, scores: pd.DataFrame, truth: pd.DataFrame, *, seed: int = 0, n_jobs: int = 1
 ) -> pd.DataFrame:
-    """How near to the true gains what can be observed comes at all: the model's gains, corrected by the truth itself.
+    """How near to the true gains the model's gains come when the truth of one day itself corrects them.
 
     A booster per channel on the columns that the model sees and on what it says of the member, which begins at the
-    model's gain and is taught the true one; every member is scored by one that saw the truth of others only. What is
-    left between its plan and the best one is hidden in the world.
+    model's gain and is taught the true one; every member is scored by one that saw the truth of others only. A
+    mark that a learner with one day of truth reached, no bound: in some worlds it spoils the gains.
 
     Args:
         today: eligible rows of ``feat_customer__as_of`` with their willingness.

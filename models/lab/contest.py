@@ -84,7 +84,7 @@ def contest(
         response_scores: customer_id, channel_code, score: the payment predicted given the contact. Without it, the
             response implied by the channel scores, when they have pay_probability and expected_amount.
         taught: customer_id, channel_code, gain_amount of the model's gains corrected by the truth of other members:
-            no competitor, but how far the columns reach.
+            no competitor, but a mark that a learner with one day of truth reached.
         risk_baselines: frames like ``risk_scores`` of other models, by name.
         habit: customer_id, channel_code, probability: how the institution would choose by itself. Without it, the
             columns ``log_<channel>`` of the truth, when it has them.
