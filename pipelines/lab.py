@@ -26,12 +26,12 @@ from scipy import stats
 
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
 from models.lab.baselines import response_scores, risk_scores, taught_gains, taught_the_truth
-from models.lab.contest import BUDGETS, contest
+from models.lab.contest import BUDGETS, CHANNEL, MODEL, contest
 from models.lab.settings import FAMILIES, with_dials
 from models.lab.write import write_demo
 from pipelines.day import Day
 from pipelines.run import run_day
-from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL, champion
+from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL, champion
 from pipelines.steps.feature_rows import feature_rows
 from pipelines.steps.learning import risk_settings
 from pipelines.steps.scoring import score_contact_channel, score_default_risk
@@ -44,6 +44,12 @@ from puntual.settings import ChannelSettings, quiet_environment
 
 AS_OF = date(2026, 6, 30)
 MEMBERS = 4000
+CARD = "card"
+"""The part of the result that no truth judges: what the models of the world say of themselves in their cards."""
+PROMOTED = "promoted"
+_WORDS_OF_CHANNEL = "contact channel"
+_CARDS = {"kept promise": PROMISE_MODEL, "recovery": RECOVERY_MODEL}
+_OF_CARD = ("auc", "brier", "ece", "portfolio_error", "portfolio_covered", "member_coverage_")
 _SUBJECT = ["part", "people", "budget", "chooser", "measure"]
 _SHOWN = {
     "auc": 3,
@@ -56,6 +62,10 @@ _SHOWN = {
     "contact_count": 0,
     "share_of_best": 3,
     "claim_ratio": 2,
+    "portfolio_error": 3,
+    "portfolio_covered": 3,
+    "member_coverage_80%": 3,
+    "member_coverage_90%": 3,
 }
 
 
@@ -147,13 +157,16 @@ def _clear(home: Path) -> None:
 def summarise(results: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
     """Mean over seeds and its t interval, one row per family, part, people, budget, chooser and measure.
 
-    With one seed the interval is NaN. Columns: mean, low, high, seed_count.
+    With one seed the interval is NaN. Columns: mean, low, high, seed_count (worlds that have the measure; one whose
+    channel model is off has none of it) and world_count (worlds of the family that were played).
     """
     grouped = results.groupby(["family", *_SUBJECT], sort=False, dropna=False)["value"]
     frame = grouped.agg(["mean", "std", "count"]).reset_index().rename(columns={"count": "seed_count"})
     count = frame["seed_count"].to_numpy(float)
     with np.errstate(invalid="ignore", divide="ignore"):
         half = stats.t.ppf(0.5 + level / 2, count - 1) * frame["std"] / np.sqrt(count)
+    seeds = results if "seed" in results else results.assign(seed=0)
+    frame["world_count"] = frame["family"].map(seeds.groupby("family")["seed"].nunique()).astype(int)
     return frame.assign(low=frame["mean"] - half, high=frame["mean"] + half).drop(columns="std")
 
 
@@ -190,7 +203,7 @@ def _judge(day: Day, truth_path: Path, budgets: Sequence[float], seed: int) -> p
     if len(channel):
         corrected = taught_gains(today, channel, truth, seed=seed, n_jobs=settings.runtime.threads)
     habit_path = truth_path.with_name("truth_habit.parquet")
-    return contest(
+    judged = contest(
         channel if len(channel) else None,
         risk,
         truth,
@@ -203,6 +216,22 @@ def _judge(day: Day, truth_path: Path, budgets: Sequence[float], seed: int) -> p
         habit=pd.read_parquet(habit_path) if habit_path.exists() else None,
         seed=seed,
     )
+    return pd.concat([judged, _cards(day)], ignore_index=True)
+
+
+def _cards(day: Day) -> pd.DataFrame:
+    """What the models say of themselves, as rows of the result; for the channel model, whether the rule promotes it."""
+    found: list[tuple[str, str, float]] = []
+    for words, name in _CARDS.items():
+        model = champion(day, name)
+        for measure, value in (model.card.get("metrics", {}) if model is not None else {}).items():
+            if measure.startswith(_OF_CARD):
+                found.append((words, measure, float(value)))
+    channel = champion(day, CHANNEL_MODEL)
+    is_promoted = channel is not None and bool(channel.card["decision"]["promote"])
+    found.append((_WORDS_OF_CHANNEL, PROMOTED, float(is_promoted)))
+    frame = pd.DataFrame(found, columns=["chooser", "measure", "value"])
+    return frame.assign(part=CARD, people="", budget=np.nan)[[*_SUBJECT, "value"]]
 
 
 def _willingness_of(day: Day, name: str) -> str:
@@ -321,21 +350,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def tables(summary: pd.DataFrame) -> list[Any]:
-    """The summary as printed tables: one for default risk, one per people and budget for the channel."""
+    """The summary as printed tables: default risk, the channel by people and budget, and what the cards say.
+
+    ``worlds``: in how many of the family's worlds there is such a chooser, over how many were played; the means are of
+    the former. ``promoted``: in how many of those played the product's own rule would have promoted the channel model.
+    """
     from rich.table import Table
 
+    told = summary[(summary["part"] == CARD) & (summary["measure"] == PROMOTED)].set_index("family")
+    promoted = {
+        str(family): f"{round(row.mean_ * row.seed_count)}/{row.world_count}"
+        for family, row in zip(told.index, told.rename(columns={"mean": "mean_"}).itertuples(), strict=True)
+    }
     made = []
     for (part, people, budget), rows in summary.groupby(["part", "people", "budget"], sort=False, dropna=False):
         words = [part, people, "" if np.isnan(budget) else f"budget {budget:.0%}"]
         shown = [name for name in _SHOWN if name in set(rows["measure"])]
+        is_channel = part in {CHANNEL, CARD} and bool(promoted)
         table = Table(title=", ".join(word for word in words if word))
-        for name in ("family", "chooser"):
+        for name in ("family", "model" if part == CARD else "chooser"):
             table.add_column(name)
-        for name in shown:
+        for name in ("worlds", *([PROMOTED] if is_channel else []), *shown):
             table.add_column(name.replace("_", " "), justify="right")
         for (family, chooser), one in rows.groupby(["family", "chooser"], sort=False):
             found = one.set_index("measure")
-            table.add_row(family, chooser, *[_cell(found, name) for name in shown])
+            worlds = f"{int(one['seed_count'].max())}/{int(one['world_count'].max())}"
+            says = [promoted.get(family, "") if chooser in {MODEL, _WORDS_OF_CHANNEL} else ""] if is_channel else []
+            table.add_row(family, chooser, worlds, *says, *[_cell(found, name) for name in shown])
         made.append(table)
     return made
 

@@ -1,10 +1,12 @@
 """The laboratory's table over families and seeds."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.lab import _teams, play_all, play_and_judge, summarise, tables
+from pipelines.lab import _cards, _teams, play_all, play_and_judge, summarise, tables
 from puntual.errors import UsageError
 
 
@@ -26,7 +28,8 @@ def test_one_seed_has_no_interval_and_is_still_shown():
     summary = summarise(results([0.8]))
     assert np.isnan(summary["low"].iloc[0])
     (table,) = tables(summary)
-    assert list(table.columns[2].cells) == ["0.800"]
+    assert list(table.columns[2].cells) == ["1/1"]
+    assert list(table.columns[3].cells) == ["0.800"]
     assert table.title == "best channel, own teams, budget 25%"
 
 
@@ -35,6 +38,65 @@ def test_risk_rows_without_a_budget_are_summed_up_too():
     summary = summarise(rows)
     assert summary["mean"].tolist() == [0.9]
     assert tables(summary)[0].title == "default risk"
+
+
+def cells(table):
+    """The printed table as rows of {column: text}."""
+    names = [str(column.header) for column in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*(column.cells for column in table.columns), strict=True)]
+
+
+def test_a_family_whose_channel_model_is_off_in_a_world_is_not_shown_as_if_complete():
+    row = {"family": "types", "people": "", "budget": np.nan}
+    rows = [
+        {**row, "seed": seed, "part": "default risk", "chooser": "model", "measure": "auc", "value": 0.9}
+        for seed in (1, 2, 3)
+    ]
+    # of three worlds the second has no channel model, and the rule would have promoted that of the third alone
+    for seed, share, promoted in ((1, 0.6, 0.0), (2, None, 0.0), (3, 0.8, 1.0)):
+        if share is not None:
+            own = {"part": "best channel", "people": "own teams", "budget": 0.25, "measure": "share_of_best"}
+            rows += [{**row, "seed": seed, **own, "chooser": name, "value": share} for name in ("model", "random")]
+        card = {"part": "card", "chooser": "contact channel", "measure": "promoted", "value": promoted}
+        rows.append({**row, "seed": seed, **card})
+    for seed, covered in ((1, 0.8), (2, 0.9), (3, 1.0)):
+        card = {"part": "card", "chooser": "recovery", "measure": "portfolio_covered", "value": covered}
+        rows.append({**row, "seed": seed, **card})
+    summary = summarise(pd.DataFrame(rows))
+    assert set(summary["world_count"]) == {3}
+    assert summary.loc[summary["part"] == "best channel", "seed_count"].tolist() == [2, 2]
+    risk, channel, card = tables(summary)
+    assert cells(risk)[0]["worlds"] == "3/3" and "promoted" not in cells(risk)[0]
+    model, random = cells(channel)
+    assert (model["worlds"], model["promoted"], model["share of best"][:5]) == ("2/3", "1/3", "0.700")
+    assert (random["worlds"], random["promoted"]) == ("2/3", "")
+    by_model = {one["model"]: one for one in cells(card)}
+    assert card.title == "card"
+    assert (by_model["contact channel"]["worlds"], by_model["contact channel"]["promoted"]) == ("3/3", "1/3")
+    assert by_model["recovery"]["portfolio covered"][:5] == "0.900" and by_model["recovery"]["promoted"] == ""
+
+
+def test_the_cards_of_the_models_in_force_are_rows_of_the_result(monkeypatch):
+    kept = {"auc": 0.8, "brier": 0.15, "ece": 0.02}
+    recovery = {"portfolio_error": 0.05, "portfolio_covered": 1.0, "member_coverage_80%": 0.82, "branch_covered": 0.9}
+    in_force = {
+        "kept_promise": SimpleNamespace(card={"metrics": kept}),
+        "recovery": SimpleNamespace(card={"metrics": recovery}),
+        "contact_channel": SimpleNamespace(card={"decision": {"promote": True}}),
+    }
+    monkeypatch.setattr("pipelines.lab.champion", lambda _day, name: in_force.get(name))
+    found = _cards(None).set_index(["chooser", "measure"])["value"].to_dict()
+    assert found == {("kept promise", name): value for name, value in kept.items()} | {
+        ("recovery", "portfolio_error"): 0.05,
+        ("recovery", "portfolio_covered"): 1.0,
+        ("recovery", "member_coverage_80%"): 0.82,
+        ("contact channel", "promoted"): 1.0,
+    }
+    in_force.clear()
+    off = _cards(None)
+    assert off[["part", "chooser", "measure", "value"]].to_numpy().tolist() == [
+        ["card", "contact channel", "promoted", 0.0]
+    ]
 
 
 def test_teams_are_the_collectors_at_work_and_each_counts_once():
