@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from puntual.audit.chain import LOG, AuditLog, Entry
-from puntual.audit.log import CHANNELS, SECOND, VERSIONS
+from puntual.audit.log import CAMPAIGN, CHANNELS, SECOND, VERSIONS
 from puntual.publish import sha256_of
 
 _KEYS = (("customer_id", "channel_code"), ("customer_id",), ("capacity_name",))
@@ -81,7 +81,7 @@ def _from_log(log: AuditLog, entry: Entry, name: str) -> pd.DataFrame | None:
         return None
     table = pd.read_parquet(log.folder_of(entry) / LOG)
     if name == "decisions.parquet":
-        return table.drop(columns=[CHANNELS, SECOND, *VERSIONS], errors="ignore")
+        return table.drop(columns=[CHANNELS, SECOND, CAMPAIGN, *VERSIONS], errors="ignore")
     people = table[["as_of_date", "customer_id", "loan_id", CHANNELS]].explode(CHANNELS, ignore_index=True)
     items = pd.DataFrame(people[CHANNELS].tolist())
     return pd.concat([people.drop(columns=CHANNELS), items], axis=1)

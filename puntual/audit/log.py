@@ -24,6 +24,11 @@ _OF_A_SECOND = (
     "action", "window_start", "window_end", "collector_id", "rank", "expected_gain_amount", "provision_avoided_amount",
     "fee_amount", "chargeable_fee_amount", "contact_cost_amount", "value_amount", "reason_codes", "contact_point_id",
 )  # fmt: skip
+CAMPAIGN = "campaign"
+"""What the campaigns made of the chosen message as JSON, null where none was chosen; older entries lack the column."""
+_OF_A_CAMPAIGN = (
+    "campaign_id", "channel_code", "is_sent", "suppressed_by", "suppressed_source", "template_id", "template_version",
+)  # fmt: skip
 VERSIONS = ("inputs_sha256", "model_versions", "rules_sha256", "settings_sha256", "code_sha256")
 """Columns that say what a row was decided with."""
 GROUP_ROWS = 4_096
@@ -37,13 +42,16 @@ def log_table(
     versions: Mapping[str, Any],
     second: pd.DataFrame | None = None,
     second_after: str = "",
+    campaigns: pd.DataFrame | None = None,
 ) -> pa.Table:
-    """One row per row of ``decisions``, by customer_id: its columns, ``channels``, :data:`SECOND`, the ``versions``.
+    """One row per row of ``decisions``, by customer_id: its columns, ``channels``, :data:`SECOND`, :data:`CAMPAIGN` and
+    ``versions``.
 
     ``channels`` is a list with the columns of ``details``, one item per channel in their order. A version that is not a
     text is written as JSON. Whatever columns decisions and details have are kept: a new one needs no word here.
     ``second``: :data:`puntual.decision.second.SECOND_COLUMNS`; ``second_after``: what the rules took of the other
-    contact, as the settings say.
+    contact, as the settings say. ``campaigns``: :data:`puntual.campaigns.plan.MEMBER_COLUMNS` of the day, of which only
+    the messages that were chosen are told.
 
     Raises:
         AuditError: a member of ``details`` or of ``second`` has no decision, or has two second contacts.
@@ -62,6 +70,9 @@ def log_table(
     if second is not None and len(second):
         told = _second_texts(second, decisions["customer_id"], second_after)
         table = table.append_column(SECOND, pa.array(told, type=pa.string()))
+    if campaigns is not None and len(campaigns):
+        verdicts = _campaign_texts(campaigns, decisions, second)
+        table = table.append_column(CAMPAIGN, pa.array(verdicts, type=pa.string()))
     for name, value in versions.items():
         text = value if isinstance(value, str) else canonical(value).decode()
         table = table.append_column(name, pa.array([text] * len(decisions), type=pa.string()))
@@ -81,6 +92,19 @@ def _second_texts(second: pd.DataFrame, members: pd.Series, second_after: str) -
     return found
 
 
+def _campaign_texts(campaigns: pd.DataFrame, decisions: pd.DataFrame, second: pd.DataFrame | None) -> list[str | None]:
+    """Of each decision; a member is in one campaign, which is that of its message if the first or second one is one."""
+    chosen = [decisions[["customer_id", "action"]], *([] if second is None else [second[["customer_id", "action"]]])]
+    keys = pd.MultiIndex.from_frame(pd.concat(chosen).astype(object))
+    mine = campaigns[pd.MultiIndex.from_frame(campaigns[["customer_id", "channel_code"]].astype(object)).isin(keys)]
+    place = pd.Index(decisions["customer_id"]).get_indexer(pd.Index(mine["customer_id"]))
+    found: list[str | None] = [None] * len(decisions)
+    told = mine[list(_OF_A_CAMPAIGN)].astype({"template_version": "Int64"})  # with gaps a table gives floats
+    for at, row in zip(place.tolist(), told.to_dict("records"), strict=True):
+        found[at] = canonical({name: _json_value(one) for name, one in row.items()}).decode()
+    return found
+
+
 def _json_value(value: Any) -> Any:
     """Times as UTC; missing as null."""
     if pd.isna(value):
@@ -95,6 +119,18 @@ def second_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """The second contact of a row of the log; None: there is none, or the entry was written before there were any."""
     text = row.get(SECOND)
     return json.loads(text) if isinstance(text, str) else None
+
+
+def campaign_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the campaigns made of the message of a row of the log; None: no message, or an entry without campaigns."""
+    text = row.get(CAMPAIGN)
+    return json.loads(text) if isinstance(text, str) else None
+
+
+def is_held_back(row: Mapping[str, Any]) -> bool:
+    """Whether the contact of the row (``action``) is a message that was chosen and does not go out."""
+    campaign = campaign_of(row)
+    return campaign is not None and campaign["channel_code"] == row["action"] and not campaign["is_sent"]
 
 
 def _arrays(frame: pd.DataFrame) -> dict[str, pa.Array]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from puntual.audit.chain import AuditLog
-from puntual.audit.log import CHANNELS, SECOND, person, second_of
+from puntual.audit.log import CAMPAIGN, CHANNELS, SECOND, campaign_of, person, second_of
 from puntual.errors import UsageError
 from puntual.lists.files import keep_private, write_csv
 
@@ -15,7 +15,7 @@ from puntual.lists.files import keep_private, write_csv
 def history(log: AuditLog, customer_id: str) -> list[dict[str, Any]]:
     """The rows of a person, oldest entry first; entries that another replaced are there and say so.
 
-    ``second_contact``: :func:`puntual.audit.log.second_of`.
+    ``second_contact``: :func:`puntual.audit.log.second_of`; ``campaign``: :func:`puntual.audit.log.campaign_of`.
     """
     found = []
     decided = [entry for entry in log.entries() if entry.kind == "decision"]
@@ -26,7 +26,7 @@ def history(log: AuditLog, customer_id: str) -> list[dict[str, Any]]:
             is_in_force = in_force[entry.as_of_date] == entry.sequence
             found.append(
                 {"entry": entry.sequence, "recorded_at": entry.recorded_at, "is_in_force": is_in_force, **row}
-                | {SECOND: second_of(row)}
+                | {SECOND: second_of(row), CAMPAIGN: campaign_of(row)}
             )
     return found
 
@@ -43,8 +43,8 @@ def write_history(rows: list[dict[str, Any]], file: Path) -> None:
     elif file.suffix == ".csv":
         flat = [
             {
-                **{name: value for name, value in row.items() if name not in {CHANNELS, SECOND}},
-                **{f"{SECOND}.{k}": v for k, v in (row[SECOND] or {}).items()},
+                **{name: value for name, value in row.items() if name not in {CHANNELS, SECOND, CAMPAIGN}},
+                **{f"{part}.{k}": v for part in (SECOND, CAMPAIGN) for k, v in (row[part] or {}).items()},
                 **{f"channel.{k}": v for k, v in one.items()},
             }
             for row in rows

@@ -104,6 +104,7 @@ class Record:
         models: Mapping[str, Any],
         reason_texts: Mapping[str, Mapping[str, str]],
         read: Mapping[str, pd.DataFrame],
+        campaigns: pd.DataFrame | None = None,
     ) -> None:
         """Make the log's table and archive what the lists read.
 
@@ -113,6 +114,7 @@ class Record:
             models: version of every model, and its state.
             reason_texts: sentences of the reason codes, as the lists have them.
             read: what the lists read, by query.
+            campaigns: who is in which campaign of the day, and what becomes of the message.
 
         Raises:
             PublishError: the decision's inputs are not archived.
@@ -144,6 +146,7 @@ class Record:
             },
             decided["second_contacts"],
             self.settings.decision.second_after,
+            campaigns,
         )
         self.people = table.num_rows
         context = {

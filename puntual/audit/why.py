@@ -13,7 +13,7 @@ import pandas as pd
 
 from puntual.audit.chain import AuditLog, Entry
 from puntual.audit.digests import sha256
-from puntual.audit.log import SECOND, people, person, second_of
+from puntual.audit.log import CAMPAIGN, SECOND, campaign_of, is_held_back, people, person, second_of
 from puntual.audit.texts import MISSING, amount, channel_name, figure, known, percent, say
 from puntual.audit.weighing import BEST, Verdict, Weighing, surplus
 from puntual.decision.capacity import COLLECTOR_CHANNELS
@@ -22,7 +22,7 @@ from puntual.errors import UsageError
 _AROUND = 2
 _OF_A_LIST = [
     "customer_id", "action", "collector_id", "rank", "expected_gain_amount", "contact_cost_amount", "value_amount",
-    "arrears_amount", "past_due_days", SECOND,
+    "arrears_amount", "past_due_days", SECOND, CAMPAIGN,
 ]  # fmt: skip
 _CENT = 0.005
 _SHOWN = 12
@@ -89,13 +89,13 @@ def why(log: AuditLog, entry: Entry, customer_id: str, language: str) -> Why:
             say("why", "not_considered", language, customer=customer_id, people=entry.people, date=entry.as_of_date)
         )
     told = _Teller(row, context, language)
-    around, size = told.around(people(file, _OF_A_LIST))
+    around, place, size = told.around(people(file, _OF_A_LIST))
     rules = context["rules"]
     return Why(
         customer_id=customer_id,
         title=say("why", "title", language, customer=customer_id, date=entry.as_of_date),
         headline=told.headline(),
-        facts=told.facts(size),
+        facts=told.facts(place, size),
         reasons=told.reasons(),
         channels=tuple(told.channel(one) for one in row["channels"]),
         notes=(
@@ -186,6 +186,8 @@ class _Teller:
         """One sentence: contacted how and by what, or why not."""
         row = self.row
         if self.is_contact:
+            if is_held_back(row):
+                return self.say("head_held", channel=self.name(row["action"]), held=self.held())
             ground = self.weighing.ground()
             return self.weighed(f"head_{ground.code}", ground, channel=self.name(row["action"]).lower())
         codes = json.loads(row["blocked_by"])
@@ -196,7 +198,41 @@ class _Teller:
             return self.say("head_rules")
         return self.say(codes[0]) if codes and known("why", codes[0]) else self.say("head_other", what=", ".join(codes))
 
-    def facts(self, size: int) -> tuple[tuple[str, str], ...]:
+    def held(self) -> str:
+        """By which campaign the message was held back, and why."""
+        campaign = campaign_of(self.row) or {}
+        code = str(campaign.get("suppressed_by"))
+        if any(one["rule"]["id"] == code for one in self.context["rules"]):
+            what = self.rule(code)
+        else:
+            kind, _, name = code.partition("/")
+            # campaign/<id>/no_template_for_<step>, template/<id>/missing_<variable>, budget/<channel>, ...
+            last = name.rsplit("/", 1)[-1]
+            ways = (kind, f"{kind}_{last.partition('_')[0]}", f"{kind}_{last}")
+            known_as = next((one for one in reversed(ways) if known("held_back", one)), None)
+            what = code if known_as is None else f"{say('held_back', known_as, self.language)} ({code})"
+        return self.say("held_by", campaign=campaign.get("campaign_id") or MISSING, what=what)
+
+    def campaign(self) -> list[tuple[str, str]]:
+        """The campaign and template of the message that was chosen, and whether it goes out."""
+        campaign = campaign_of(self.row)
+        if campaign is None:
+            return []
+        template = MISSING
+        if campaign["template_id"]:
+            template = f"{campaign['template_id']} v{campaign['template_version']}"
+        state = self.say("goes_out") if campaign["is_sent"] else self.held()
+        return [("campaign", self.say("campaign_text", campaign=campaign["campaign_id"] or MISSING, template=template,
+                                      state=state))]  # fmt: skip
+
+    def place(self, place: int, size: int) -> str:
+        """The place among the contacts that go out; with the number of the list where some of it are held back."""
+        if is_held_back(self.row):
+            return self.say("not_listed")
+        rank = int(self.row["rank"])
+        return self.say("rank_of" if place == rank else "rank_listed", place=place, rank=rank, size=size)
+
+    def facts(self, place: int, size: int) -> tuple[tuple[str, str], ...]:
         """Label and value of what is true of the member and of the draw."""
         row = self.row
         plan = next((one["channel_code"] for one in row["channels"] if one["greedy_action"]), None)
@@ -208,7 +244,7 @@ class _Teller:
         if self.is_contact:
             found += [
                 ("list", self.list_name()),
-                ("rank", self.say("rank_of", rank=int(row["rank"]), size=size)),
+                ("rank", self.place(place, size)),
                 ("window", f"{self.moment(row['window_start'])} – {self.moment(row['window_end'], '%H:%M')}"),
                 ("gain", self.part(row["expected_gain_amount"])),
                 ("provision", self.part(row.get("provision_avoided_amount"), "provision_weight")),
@@ -223,7 +259,7 @@ class _Teller:
                 for name in ("stay", "hours")
                 if chosen.get(f"{name}_amount")
             ]
-        found += self.second()
+        found += [*self.second(), *self.campaign()]
         unknown = row["propensity"] is None
         found += [
             ("plan", self.say("nothing") if plan is None else self.name(plan)),
@@ -347,12 +383,16 @@ class _Teller:
                 ground = self.weighing.ground()
                 key = f"chosen_{ground.code}"
                 said = [self.weighed(key, ground) if ground.code != BEST and known("why", key) else self.say("chosen")]
+            if is_held_back(self.row):
+                said.append(self.say("chosen_held", held=self.held()))
         else:
             found = self.weighing.of_channel(one)
             said = [self.say("permitted"), *([self.weighed(found.code, found)] if found.code else [])]
         second = second_of(self.row)
         if second is not None and second["action"] == one["channel_code"]:
             said = [self.say("permitted"), self.say("chosen_second")]
+            if is_held_back({**second, CAMPAIGN: self.row.get(CAMPAIGN)}):
+                said.append(self.say("chosen_held", held=self.held()))
         return said + ([self.say("by_plan")] if one["greedy_action"] and not one["is_chosen"] else [])
 
     def rule(self, code: str) -> str:
@@ -371,27 +411,36 @@ class _Teller:
             values["amount"] = self.money(entry["amount"])
         return f"{say('rule_kinds', entry['kind'], self.language, **values)} ({code})"
 
-    def around(self, everybody: pd.DataFrame) -> tuple[tuple[Neighbour, ...], int]:
-        """The contacts before and after in the same list, and how many it has."""
+    def around(self, everybody: pd.DataFrame) -> tuple[tuple[Neighbour, ...], int, int]:
+        """The contacts before and after in the same list, the place in it, and how many go out."""
         row, everybody = self.row, _with_seconds(everybody)
-        if not self.is_contact:
-            return (), 0
+        if not self.is_contact or is_held_back(row):
+            return (), 0, 0
         if row["action"] in COLLECTOR_CHANNELS and row["collector_id"] is not None:
             mine = everybody[everybody["collector_id"] == row["collector_id"]]
         else:
             mine = everybody[everybody["action"] == row["action"]]
-        near = mine[(mine["rank"] - row["rank"]).abs() <= _AROUND].sort_values("rank")
-        return tuple(
-            Neighbour(
-                rank=int(one["rank"]),
-                customer_id=str(one["customer_id"]),
-                is_this=bool(one["customer_id"] == row["customer_id"] and one["rank"] == row["rank"]),
-                # an entry without the value was written before provisions counted
-                net=figure(
-                    one.get("value_amount", one["expected_gain_amount"] - one["contact_cost_amount"]), self.language
-                ),
-                owed=self.money(one["arrears_amount"]),
-                days=figure(one["past_due_days"], self.language, 0),
-            )
-            for one in near.to_dict("records")
-        ), len(mine)
+        if CAMPAIGN in mine:
+            mine = mine[[not is_held_back(one) for one in mine[["action", CAMPAIGN]].to_dict("records")]]
+        mine = mine.sort_values("rank", kind="stable").reset_index(drop=True)
+        own = mine.index[(mine["customer_id"] == row["customer_id"]) & (mine["rank"] == row["rank"])]
+        at = int(own[0])
+        near = mine.iloc[max(at - _AROUND, 0) : at + _AROUND + 1]
+        return (
+            tuple(
+                Neighbour(
+                    rank=int(one["rank"]),
+                    customer_id=str(one["customer_id"]),
+                    is_this=bool(one["customer_id"] == row["customer_id"] and one["rank"] == row["rank"]),
+                    # an entry without the value was written before provisions counted
+                    net=figure(
+                        one.get("value_amount", one["expected_gain_amount"] - one["contact_cost_amount"]), self.language
+                    ),
+                    owed=self.money(one["arrears_amount"]),
+                    days=figure(one["past_due_days"], self.language, 0),
+                )
+                for one in near.to_dict("records")
+            ),
+            at + 1,
+            len(mine),
+        )

@@ -59,6 +59,7 @@ def run_day(
     meanwhile: Callable[[str], None] | None = None,
     text: str = "list",
     outcome: DecisionOutcome | None = None,
+    campaigns: pd.DataFrame | None = None,
 ) -> None:
     """Decide (unless ``outcome`` is given) and publish a day as a run does.
 
@@ -78,7 +79,12 @@ def run_day(
         decided = {name: getattr(outcome, name) for name in ("decisions", "details", "prices", "second_contacts")}
         summary = {**outcome.summary, "inputs_sha256": digest, "rule_versions": inputs["policies"].digests}
         record.gather(
-            decided, summary, {"default_risk": {"version": "v1"}}, REASONS, {"query": pd.DataFrame({"a": [1]})}
+            decided,
+            summary,
+            {"default_risk": {"version": "v1"}},
+            REASONS,
+            {"query": pd.DataFrame({"a": [1]})},
+            campaigns,
         )
         tell("gathered")
         return {"as_of_date": as_of.isoformat(), "log": record.before(), "model_versions": {}, "rule_versions": {}}
