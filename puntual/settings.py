@@ -121,7 +121,7 @@ class TeamSettings(Strict):
     """A team of collectors, named as ``collectors.team`` names it.
 
     ``daily_capacity``: calls and visits that the team makes in a day at most, whatever its people could; None: what
-    they can. What is over is taken from each of them by the same part.
+    they can. Whose they are is for the plan to choose.
     """
 
     daily_capacity: Count | None = None

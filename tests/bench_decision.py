@@ -182,6 +182,35 @@ def allocation(members: int) -> Work:
     return _allocation(members, _capacities(members))
 
 
+def allocation_teams(members: int) -> Work:
+    """The same 50 capacities with the people of each zone in one of five teams, each at two thirds of what they can."""
+    return _allocation(members, _in_teams(_capacities(members), crossing=False))
+
+
+def allocation_crossing(members: int) -> Work:
+    """The same with the shares of two owners across the teams: no network."""
+    return _allocation(members, _in_teams(_capacities(members), crossing=True))
+
+
+def _in_teams(offered: list[Capacity], *, crossing: bool) -> list[Capacity]:
+    pools = []
+    for number, one in enumerate(one for one in offered if one.kind == "pool"):
+        if one.name == "call":
+            pools += [replace(one, name=f"call [{team}]", count=one.count // 5) for team in range(5)]
+        else:
+            pools.append(replace(one, name=f"{one.name} [{number % 5}]"))
+
+    def limit(name: str, mine: list[Capacity], part: float) -> Capacity:
+        cells = dict.fromkeys(cell for one in mine for cell in one.cells)
+        count = int(part * sum(one.count for one in mine))
+        return Capacity(name, tuple(cells), count, pools=tuple(one.name for one in mine))
+
+    limits = [limit(f"team:{team}", [one for one in pools if f"[{team}]" in one.name], 2 / 3) for team in range(5)]
+    if crossing:
+        limits += [limit(f"share:{half}", pools[half::2], 0.5) for half in range(2)]
+    return [*pools, *limits, *(one for one in offered if one.kind != "pool")]
+
+
 def allocation_budget(members: int) -> Work:
     """The same with a budget in money that binds: no network."""
     return _allocation(members, [*_capacities(members), budget("budget", 0.1 * members, ALLOCATION_COSTS)])
@@ -236,6 +265,8 @@ PARTS: dict[str, Callable[[int], Work]] = {
     "rules": rules,
     "allocation": allocation,
     "allocation_bands": allocation_bands,
+    "allocation_teams": allocation_teams,
+    "allocation_crossing": allocation_crossing,
     "allocation_budget": allocation_budget,
     "assignment": bench_field.assignment,
     "routes": bench_field.routes,

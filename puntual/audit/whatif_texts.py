@@ -5,6 +5,7 @@ from __future__ import annotations
 from puntual.audit.texts import MISSING, amount, channel_name, figure, known, percent, say
 from puntual.audit.whatif import WhatIf
 
+_NAMED = {"rule", "team", "share"}
 _MONEY = {"gain", "provision", "fee", "cost", "value"}
 
 
@@ -54,7 +55,12 @@ def capacity_name(name: str, zone: str, language: str) -> str:
     ('Collectors: Call + Visit · azuay', 'Hours 08:00-10:00: Call')
     >>> capacity_name("collectors:call [north]", "", "en")
     'Collectors: Call · north'
+    >>> capacity_name("team:north", "", "en"), capacity_name("rule:OWN/tier", "", "en")
+    ('Limit of the team north', 'Rule OWN/tier')
     """
+    kind, _, named = name.partition(":")
+    if kind in _NAMED:
+        return say("what_if", f"capacity_{kind}", language, named=named)
     name, _, team = name.removesuffix("]").partition(" [") if name.endswith("]") else (name, "", "")
     kind, _, rest = name.partition(":")
     if not known("what_if", f"capacity_{kind}"):

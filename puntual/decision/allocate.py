@@ -52,8 +52,8 @@ def allocate(
     1. Only actions of positive value are chosen; none is worth 0. A row of ``must`` gets an action, whatever its worth.
     2. A channel that appears in a pool can only be used where a pool serves it.
     3. Ties go to the earlier row and the earlier channel.
-    4. Exact (``is_optimal``) where limits are nested, weigh contacts alike and lie inside cells of the same pools, and
-       where the others among them leave room; else within ``gap`` of the best.
+    4. Exact (``is_optimal``) where limits are nested, weigh contacts alike and lie inside cells of the same pools,
+       limits on people are nested, and where the others among them leave room; else within ``gap`` of the best.
 
     Args:
         value: rows x channels; what the action adds. NaN counts as not allowed.
@@ -81,7 +81,7 @@ def allocate(
                 prices[kept], added[kept] = loose[1], loose[3]
                 # one row more moves at most one member in each cell: is there room for all of them?
                 spare = (problem.counts - problem.used_by(problem.counts_by_cell(loose[0])))[off]
-                is_far = bool((spare >= problem.weight[off].sum(axis=(1, 2))).all())
+                is_far = bool((spare >= problem.reach[off].sum(axis=(1, 2))).all())
                 return problem.result(loose[0], prices, True, loose[2] if is_far else None, added=added)
         return _priced(problem)
     found = _on_network(problem)
@@ -289,7 +289,10 @@ def _room(problem: Problem, counts: Ints) -> Ints:
         room[inside] = np.minimum(room[inside], left // problem.weight[position][inside])
     if problem.is_pool.any():
         split = problem.layout.serve(counts)
-        left = problem.counts - split.sum(axis=(1, 2))
+        left = problem.counts - problem.layout.used(split)
+        for position in np.flatnonzero(problem.is_over):
+            mine = problem.over[position]
+            left[mine] = np.minimum(left[mine], left[position])
         by_pool = np.zeros(counts.shape, dtype=np.int64)
         for position in np.flatnonzero(problem.is_pool):
             by_pool[problem.member[position]] += left[position]

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from puntual.decision.capacity import ZONED_CHANNELS, serve
+from puntual.decision.capacity import ZONED_CHANNELS, Capacity, serve
 from puntual.decision.owners import ZONE_GAIN, LastOwners
 from puntual.errors import RuleError
 
 _FAMILIAR_DAYS = 180
+_HALVINGS = 12
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,11 @@ def familiar_collectors(promises: pd.DataFrame, interactions: pd.DataFrame, *, a
 
 
 def assign(
-    contacts: pd.DataFrame, team: pd.DataFrame, familiar: pd.Series, last: LastOwners | None = None
+    contacts: pd.DataFrame,
+    team: pd.DataFrame,
+    familiar: pd.Series,
+    last: LastOwners | None = None,
+    on_people: Sequence[Capacity] = (),
 ) -> Assignment:
     """A collector for every contact.
 
@@ -82,6 +87,7 @@ def assign(
         team: :func:`puntual.decision.capacity.roster`, or that of :class:`puntual.decision.owners.Placement`.
         familiar: :func:`familiar_collectors`.
         last: who had which contact on the last list; None: nobody.
+        on_people: limits on the people of some pools together, such as those of teams.
 
     Raises:
         RuleError: a member appears twice, or the contacts do not fit the team.
@@ -91,7 +97,7 @@ def assign(
     chosen = np.full(len(contacts), -1, dtype=np.int64)
     is_familiar, is_kept = np.zeros(len(contacts), dtype=bool), np.zeros(len(contacts), dtype=bool)
     if len(contacts):
-        table = _Table(contacts, team)
+        table = _Table(contacts, team, on_people)
         table.take_familiar(familiar, chosen, is_familiar)
         if last is not None and len(last.collector_id):
             table.keep(last, chosen, is_kept)
@@ -158,7 +164,7 @@ def fairness(contacts: pd.DataFrame, team: pd.DataFrame, given: Assignment) -> d
 class _Table:
     """Contacts by cell, collectors by pool, and how many contacts of each cell each pool takes."""
 
-    def __init__(self, contacts: pd.DataFrame, team: pd.DataFrame) -> None:
+    def __init__(self, contacts: pd.DataFrame, team: pd.DataFrame, on_people: Sequence[Capacity]) -> None:
         self.order = np.lexsort(
             (contacts["customer_id"].astype(str).to_numpy(), -contacts["net_amount"].fillna(0.0).to_numpy(dtype=float))
         )
@@ -202,7 +208,10 @@ class _Table:
         counts = np.zeros(able.shape[1:], dtype=np.int64)
         np.add.at(counts, (channel, place), 1)
         units = pools["daily_capacity"].sum().to_numpy(dtype=np.int64)
-        self.quota = serve(counts, able, units).reshape(len(units), -1)
+        over = np.array([[name in one.pools for name in pools.groups] for one in on_people], dtype=bool)
+        over = over.reshape(len(on_people), len(units))
+        most = np.array([one.count for one in on_people], dtype=np.int64)
+        self.quota = _evenly(counts, able, units, over, most).reshape(len(units), -1)
         self.cell = channel * (len(zones) + 1) + place
         self.able = able.reshape(len(units), -1)
         self.even_use = self.quota.sum(axis=1) / np.maximum(units, 1)
@@ -324,6 +333,32 @@ class _Table:
         chosen[waiting[row[:many]]] = slots[place[:many]]
         free_row[row[:many]] = False
         free_slot[place[:many]] = False
+
+
+def _evenly(
+    counts: npt.NDArray[np.int64],
+    able: npt.NDArray[np.bool_],
+    units: npt.NDArray[np.int64],
+    over: npt.NDArray[np.bool_],
+    most: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """What each pool takes of each kind of contact, by :func:`puntual.decision.capacity.serve`.
+
+    Where limits on people set pools apart that do the same, no pool is filled while another has little: each gives the
+    same part of its units, as small as serves all.
+    """
+    whole = serve(counts, able, units, over, most)
+    if not len(over):
+        return whole
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        part = (low + high) / 2
+        found = serve(counts, able, np.ceil(units * part - 1e-9).astype(np.int64), over, most)
+        if found.sum() == whole.sum():
+            high, whole = part, found
+        else:
+            low = part
+    return whole
 
 
 def _number_within(group: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ One decision row for everyone who owes something today or within the response wi
 per member and channel: verdict of the rules, value, price, what the greedy plan and what chance would have done.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
@@ -16,7 +16,7 @@ import pandas as pd
 from puntual.decision import assign as assignment
 from puntual.decision.arms import Arms
 from puntual.decision.bands import Bands
-from puntual.decision.capacity import COLLECTOR_CHANNELS, budget, capacities, roster, use_by_team, zone_keys
+from puntual.decision.capacity import COLLECTOR_CHANNELS, Capacity, budget, capacities, roster, use_by_team, zone_keys
 from puntual.decision.duty_alarms import OVERDUE, alarms_of, duties_of_members, standing
 from puntual.decision.facts import ContactFacts
 from puntual.decision.fees import free_of_charge
@@ -230,7 +230,7 @@ def decide(
     team = roster(collectors, channels, as_of, team_capacity)
     money = channel_budgets or {}
     daily = {name: contacts_a_day(daily_capacity.get(name), money.get(name), costs[name]) for name in channels}
-    offered = capacities(team, channels, daily)
+    offered = capacities(team, channels, daily, team_capacity)
     by_place = None
     if owners is not None and owners.owners and len(team) and len(people):
         by_place = place(people, collectors, team, offered, owners, segments)
@@ -304,7 +304,7 @@ def decide(
     familiar = assignment.familiar_collectors(promises, interactions, as_of=as_of)
     today = pd.Series(np.array([*channels, "none"], dtype=object)[plan.choice], index=people["customer_id"])
     last = LastOwners.of(earlier, interactions, today, owner_stay_gain)
-    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, by_place, action, last)
+    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, by_place, action, last, offered)
     decisions = decision_rows(people, verdicts, plan, scores, channels, assigned, default_risk, as_of)
     found = standing(
         duties,
@@ -394,6 +394,7 @@ def _assign(
     by_place: Placement | None,
     action: npt.NDArray[np.object_] | None,
     last: LastOwners,
+    offered: Sequence[Capacity],
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """collector_id and is_familiar for every member, empty where the action needs nobody; and how even the day is."""
     result = pd.DataFrame(
@@ -415,7 +416,8 @@ def _assign(
         contacts["place"] = by_place.place[rows]
     if action is not None:
         contacts["action"] = action[rows]
-    done = assignment.assign(contacts, team, familiar, last)
+    on_people = [one for one in offered if one.pools]
+    done = assignment.assign(contacts, team, familiar, last, on_people)
     result.loc[contacts.index, "collector_id"] = done.collector_id
     result.loc[contacts.index, "is_familiar"] = done.is_familiar
     return result, assignment.fairness(contacts, team, done)

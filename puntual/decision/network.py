@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from puntual.decision.capacity import serve
+from puntual.decision.capacity import next_above, serve
 from puntual.decision.problem import NONE, Problem
 
 Floats = npt.NDArray[np.float64]
@@ -29,6 +29,14 @@ class Network:
         self.nodes = 1 + width + len(problem.counts)
         limits = [int(position) for position in np.flatnonzero(~problem.is_pool)]
         self.pools = [int(position) for position in np.flatnonzero(problem.is_pool)]
+        self.on_people = [int(position) for position in np.flatnonzero(problem.is_over)]
+        # the node after each pool and limit on people: the next limit around it, or the far end
+        people = [*self.pools, *self.on_people]
+        beyond = next_above(problem.over[self.on_people][:, self.pools])
+        self.after = {
+            position: self.first_capacity + people[around] if around >= 0 else 0
+            for position, around in zip(people, beyond, strict=True)
+        }
         size = problem.member.sum(axis=(1, 2))
         self.chain: dict[int, list[int]] = {}
         # where contacts of served cells leave their limits for the pools: the cell itself, or a node behind its last
@@ -95,7 +103,10 @@ class Network:
                 member[self.pools.index(pool), number, 0] = True
         split = np.zeros((len(self.problem.counts), len(self.serving)), dtype=np.int64)
         if self.pools:
-            split[self.pools] = serve(wanted.reshape(-1, 1), member, self.problem.counts[self.pools])[:, :, 0]
+            counts, over = self.problem.counts, self.problem.over[self.on_people][:, self.pools]
+            split[self.pools] = serve(wanted.reshape(-1, 1), member, counts[self.pools], over, counts[self.on_people])[
+                :, :, 0
+            ]
         return split
 
     def prices(self) -> Floats:
@@ -105,7 +116,7 @@ class Network:
         prices = np.zeros(len(problem.counts))
         for position in range(len(problem.counts)):
             here = distance[self.first_capacity + position]
-            beyond = 0.0 if problem.is_pool[position] else distance[self._parent(position)]
+            beyond = distance[self._parent(position)]
             if np.isfinite(here) and np.isfinite(beyond):
                 prices[position] = max(0.0, here - beyond)
         return prices
@@ -118,7 +129,7 @@ class Network:
         """
         problem = self.problem
         added = np.zeros(len(problem.counts))
-        beyond = [0 if problem.is_pool[position] else self._parent(position) for position in range(len(added))]
+        beyond = [self._parent(position) for position in range(len(added))]
         for node in sorted(set(beyond)):
             distance, _ = self._longest(from_nothing=True, source=node)
             for position in (place for place, end in enumerate(beyond) if end == node):
@@ -133,7 +144,9 @@ class Network:
         return np.where(np.isfinite(cells), np.maximum(-cells, 0.0), np.inf)
 
     def _parent(self, position: int) -> int:
-        """Node after a limit: the next larger one around it, the way to the pools, or the far end."""
+        """Node after a capacity: the next larger limit around it, the way to the pools, or the far end."""
+        if position in self.after:
+            return self.after[position]
         inside = np.argwhere(self.problem.member[position])
         if inside.size == 0:
             return 0
@@ -202,13 +215,14 @@ class Network:
                 arcs.append((node, beyond, 0.0, -1, position, 1))
             if use > 0:
                 arcs.append((beyond, node, 0.0, -1, position, -1))
-        for position in self.pools:
-            use = int(self.split[position].sum())
+        by_pool = self.split.sum(axis=1)
+        for position, beyond in self.after.items():
+            use = int(by_pool[position] if problem.is_pool[position] else by_pool[problem.over[position]].sum())
             node = self.first_capacity + position
             if use < problem.counts[position]:
-                arcs.append((node, 0, 0.0, -1, position, 1))
+                arcs.append((node, beyond, 0.0, -1, position, 1))
             if use > 0:
-                arcs.append((0, node, 0.0, -1, position, -1))
+                arcs.append((beyond, node, 0.0, -1, position, -1))
         return arcs
 
     def _longest(

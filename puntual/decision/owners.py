@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from puntual.decision.capacity import COLLECTOR_CHANNELS, NOBODY, ZONED_CHANNELS, Capacity, Cell, cut_to
+from puntual.decision.capacity import COLLECTOR_CHANNELS, NOBODY, ZONED_CHANNELS, Capacity, Cell, limit_of
 from puntual.decision.stability import undone
 from puntual.errors import RuleError
 from puntual.strict import Strict
@@ -199,8 +199,9 @@ class LastOwners:
 class Placement:
     """The day's places under the rules: a place is a zone and a class of members with the same owners.
 
-    ``place``: of every member. ``team``: the roster with pools by owner, capacities within the shares, and ``places``,
-    a tuple of (channel, place) that each collector may work. ``capacities``: pools and limits over places.
+    ``place``: of every member. ``team``: the roster with pools by owner and ``places``, a tuple of (channel, place)
+    that each collector may work. ``capacities``: pools and limits over places, those of teams (``team:``) and shares of
+    owners (``share:``) among them.
     """
 
     place: npt.NDArray[np.object_]
@@ -240,8 +241,10 @@ def place(
     )
     different = sorted({(key, name, int(code)) for key, name, code in zip(keys, zone, kind.reshape(-1), strict=True)},
                        key=lambda one: one[0])  # fmt: skip
-    capacity = _within_shares(team["daily_capacity"].to_numpy(dtype=np.int64), owner, rules)
-    pools = [f"{pool}/{name}" for pool, name in zip(team["pool"], owner, strict=True)]
+    limited = {one.name: one for one in offered if one.pools}
+    shares = _shares(team, owner, rules, list(limited.values()))
+    is_none = np.isin(owner, [name for name, count in shares.items() if count == 0])
+    pools = [_of_owner(pool, name) for pool, name in zip(team["pool"], owner, strict=True)]
     places = [
         tuple(
             (channel, key)
@@ -252,18 +255,30 @@ def place(
         )
         for person, name_of in zip(team.itertuples(index=False), owner, strict=True)
     ]
-    placed = team.assign(daily_capacity=capacity, pool=pools, places=pd.Series(places, index=team.index, dtype=object))
-    placed = placed[placed["daily_capacity"] > 0].reset_index(drop=True)
+    of_limit = {
+        **{name: team["pool"].isin(one.pools).to_numpy(dtype=bool) for name, one in limited.items()},
+        **{f"share:{name}": owner == name for name in shares},
+    }
+    most = {**{name: one.count for name, one in limited.items()}, **{f"share:{key}": n for key, n in shares.items()}}
+    placed = team.assign(pool=pools, places=pd.Series(places, index=team.index, dtype=object))
     found = []
-    for name, group in placed.groupby("pool", sort=True):
+    here = placed[~is_none]
+    for name, group in here.groupby("pool", sort=True):
         cells = tuple(Cell(channel, key) for channel, key in group.iloc[0]["places"])
         if cells:
             found.append(Capacity(str(name), cells, int(group["daily_capacity"].sum()), "pool"))
     served = {channel for one in found for channel in one.channels}
     channels = {channel for one in offered for channel in one.channels if channel in COLLECTOR_CHANNELS}
     found += [Capacity(f"{NOBODY}{one}", (Cell(one),), 0) for one in sorted(channels - served)]
-    limits = [one for one in offered if not one.name.startswith(NOBODY)]
-    return Placement(keys, placed, [*found, *limits])
+    on_people = [limit_of(name, most[name], placed[of_limit[name] & ~is_none], found) for name in of_limit]
+    on_people = [one for one in on_people if one.pools]
+    limits = [one for one in offered if not one.name.startswith(NOBODY) and not one.pools]
+    return Placement(keys, here.reset_index(drop=True), [*found, *on_people, *limits])
+
+
+def _of_owner(pool: str, owner: str) -> str:
+    base, bracket, team = pool.partition(" [")
+    return f"{base}/{owner}{bracket}{team}"
 
 
 def _check_owners_exist(collectors: pd.DataFrame, rules: OwnerRules) -> None:
@@ -282,13 +297,23 @@ def zone_of_place(key: str | None) -> str | None:
     return key.split(_CLASS_MARK)[0] or None if isinstance(key, str) else key
 
 
-def _within_shares(capacity: npt.NDArray[np.int64], owner: npt.NDArray, rules: OwnerRules) -> npt.NDArray[np.int64]:
-    """Capacities of the collectors, those of an owner with a share cut in proportion, the largest remainders first."""
-    total, result = int(capacity.sum()), capacity.copy()
+def _shares(
+    team: pd.DataFrame, owner: npt.NDArray[np.object_], rules: OwnerRules, limited: list[Capacity]
+) -> dict[str, int]:
+    """Calls and visits of each owner whose share is less than its people can do, by name.
+
+    A share is of what all can do within the limits of their teams.
+    """
+    capacity = team["daily_capacity"]
+    total = int(capacity.sum())
+    for one in limited:
+        total -= int(capacity[team["pool"].isin(one.pools)].sum()) - one.count
+    found = {}
     for name in sorted(set(owner)):
         rule = rules.rule_of(name)
-        mine = np.flatnonzero(owner == name)
         if rule is None or rule.max_share is None:
             continue
-        result[mine] = cut_to(capacity[mine], int(np.floor(rule.max_share * total + 1e-9)))
-    return result
+        most = int(np.floor(rule.max_share * total + 1e-9))
+        if most < int(capacity[owner == name].sum()):
+            found[name] = most
+    return found

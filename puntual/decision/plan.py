@@ -88,6 +88,7 @@ def make_plan(
     zone = people["zone"].to_numpy(dtype=object)
     layout = Layout.of(offered, channels)
     cell = layout.zone_codes(zone, len(people))
+    uses = layout.reach > 0
 
     def solved(mine: Scores, rows: Flags, counts: Ints) -> Allocation:
         part = [replace(one, count=int(count)) for one, count in zip(offered, counts, strict=True)]
@@ -116,7 +117,7 @@ def make_plan(
         cell,
         layout.member,
         layout.is_pool,
-        layout.counts - minimums.used,
+        layout.spread(layout.counts - minimums.used),
         share=share,
         seed=seed,
         as_of=as_of,
@@ -171,7 +172,7 @@ def make_plan(
         held_back = counts <= allocation.used
         alike: dict[tuple[int, ...], list[int]] = {}
         for row in np.flatnonzero(kept):
-            if (layout.member[:, drawn[row], cell[row]] & held_back).any():
+            if (uses[:, drawn[row], cell[row]] & held_back).any():
                 alike.setdefault(given_back(int(row)), []).append(int(row))
         for room, members in alike.items():
             place = np.isin(np.arange(len(people)), members)
@@ -272,7 +273,7 @@ def _keep(
     for channel, zone in np.argwhere(layout.served & (counts > room)):
         users = np.flatnonzero(kept & (drawn == channel) & (cell == zone))
         drop(users, int(counts[channel, zone] - room[channel, zone]))
-    spent = split.sum(axis=(1, 2))
-    for position in np.flatnonzero(~layout.is_pool):
+    spent = layout.used(split)
+    for position in np.flatnonzero(~layout.is_pool & ~layout.is_over):
         spent[position] = int(layout.weight[position][drawn, cell][kept].sum())
     return kept, spent

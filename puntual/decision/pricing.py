@@ -78,7 +78,7 @@ class _Near:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        weight = problem.weight
+        weight = problem.reach
         # columns of a group are looked at twice: one against another, and together against all other columns; else the
         # many who waver between two hours of a call would hide the few who waver between a call and none
         sizes = np.bincount(problem.group)
@@ -267,6 +267,9 @@ class _Program:
         link = row.size + np.arange(len(links))
         parts.append((first_served + links[:, 0], link, np.full(len(links), -1.0)))
         parts.append((first_pool + links[:, 1], link, np.ones(len(links))))
+        for number in np.flatnonzero(problem.is_over[limits]):
+            mine = link[problem.over[limits[number]][pools[links[:, 1]]]]
+            parts.append((np.full(mine.size, first_limit + number), mine, np.ones(mine.size)))
         if bounded.size:
             first = row.size + link.size
             parts.append((bounded_row, first + np.arange(bounded.size), np.full(bounded.size, -1.0)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from puntual.decision.capacity import Capacity, Layout
+from puntual.decision.capacity import Capacity, Layout, are_nested
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -65,7 +65,8 @@ class Problem:
         self.blocks = blocks
         self.must = must
         self.member, self.is_pool, self.counts = layout.member, layout.is_pool, layout.counts
-        self.weight = layout.weight
+        self.weight, self.reach = layout.weight, layout.reach
+        self.over, self.is_over = layout.over, layout.is_over
         self.served, self.pooled = layout.served, layout.pooled
         self.channels, self.zone_count = layout.shape
         self.rows = worth.shape[1]
@@ -122,12 +123,17 @@ class Problem:
         """Positions of the limits without which the rest is a network, where exchanges along cycles are exact.
 
         A network needs limits that are nested, weigh every contact alike, and each lie inside cells that the same pools
-        serve. The limits that break this are left out one by one, the last first.
+        serve; limits on people need to be nested. Those that break this are left out one by one, the last first.
         """
         pools = self.member[self.is_pool].reshape(int(self.is_pool.sum()), self.channels * self.zone_count)
         kept: list[Flags] = []
         out: list[int] = []
+        on_people: list[int] = []
         for position in (int(number) for number in np.flatnonzero(~self.is_pool)):
+            if self.is_over[position]:
+                fits = are_nested(self.over[[*on_people, position]])
+                (on_people if fits else out).append(position)
+                continue
             cells = self.member[position].reshape(-1)
             alike = bool((pools[:, cells] == pools[:, cells][:, :1]).all()) if cells.any() else True
             weights = self.weight[position].reshape(-1)[cells]
@@ -151,16 +157,22 @@ class Problem:
     def bids(self, capacity: int, prices: Floats) -> Floats:
         """What each row that could use the capacity would pay for it at most, given the other prices."""
         rest = self.layout.cell_prices(prices, without=capacity)
-        inside = self.member[capacity]
+        inside = self.reach[capacity] > 0
         # through a pool a contact costs its limits only; through a limit what it costs without that limit
-        through = self.layout.limit_prices(prices) if self.is_pool[capacity] else rest
+        by_people = bool(self.is_pool[capacity] or self.is_over[capacity])
+        through = rest
+        if by_people:
+            pools = self.over[capacity].copy()
+            pools[capacity] = self.is_pool[capacity]
+            free = np.where(np.arange(len(prices)) == capacity, 0.0, prices)
+            through = self.layout.limit_prices(prices) + self.layout.pool_prices(free, pools)
         offers = []
         for zone, rows in self.blocks:
             mine = inside[:, zone]
             if not mine.any():
                 continue
             elsewhere = rest[:, zone].copy()
-            if not self.is_pool[capacity]:
+            if not by_people:
                 elsewhere[mine] = np.inf
             use = best_of(self.worth[:, rows], np.where(mine, through[:, zone], np.inf), -np.inf)
             without = best_of(self.worth[:, rows], elsewhere, self.floor[rows])
@@ -184,7 +196,8 @@ class Problem:
     def used_by(self, counts: Ints) -> Ints:
         """Units of every capacity that these contacts by channel and zone use; pools as far as they can serve."""
         used = (self.weight * counts).sum(axis=(1, 2))
-        used[self.is_pool] = self.layout.serve(counts).sum(axis=(1, 2))[self.is_pool]
+        by_people = self.is_pool | self.is_over
+        used[by_people] = self.layout.used(self.layout.serve(counts))[by_people]
         return np.asarray(used, dtype=np.int64)
 
     def fits(self, choice: Ints) -> bool:

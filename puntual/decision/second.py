@@ -163,8 +163,9 @@ def second_contacts(
         return replace(nobody(len(offered)), most_lost=most, ruled_out=ruled)
     found, rowed = found[still], rowed[still].reset_index(drop=True)
     kinds = None if hours is None else hours.action_of(action[found])
+    on_people = [(one, int(left)) for one, left in zip(offered, rest, strict=True) if one.pools]
     rowed["collector_id"] = _collectors(
-        rowed, mine.iloc[found], had.iloc[found], offered, channels, spent, familiar, kinds
+        rowed, mine.iloc[found], had.iloc[found], offered, channels, spent, familiar, kinds, on_people
     )
     listed = (~rowed["action"].isin(COLLECTOR_CHANNELS) | rowed["collector_id"].notna()).to_numpy(dtype=bool)
     found, rowed, kinds = found[listed], rowed[listed].reset_index(drop=True), None if kinds is None else kinds[listed]
@@ -254,6 +255,9 @@ def _left(
     for position, one in enumerate(offered):
         if one.kind == "pool":
             rest[position] = int(by_pool.get(one.name, 0))
+        elif one.pools:
+            mine = team.loc[team["pool"].isin(one.pools), "collector_id"]
+            rest[position] = one.count - int(load.reindex(mine).fillna(0).sum())
     return spent[room > 0].reset_index(drop=True), np.maximum(rest, 0)
 
 
@@ -312,11 +316,12 @@ def _collectors(
     team: pd.DataFrame,
     familiar: pd.Series,
     kinds: npt.NDArray[np.object_] | None,
+    limits: Sequence[tuple[Capacity, int]],
 ) -> pd.Series:
     """Collectors of the second contacts; empty for messages, and for calls and visits that nobody may take on.
 
     First those of who has the member's first contact today, by value as long as there is room; then the others, as
-    many as fit what the people still can do.
+    many as fit what the people still can do. ``limits``: limits on people and what is left of them.
     """
     by_person = rows["action"].isin(COLLECTOR_CHANNELS).to_numpy(dtype=bool)
     again = by_person & had.notna().to_numpy(dtype=bool)
@@ -325,12 +330,19 @@ def _collectors(
     place = table.sort_values(["value", "customer_id"]).groupby("who").cumcount().reindex(rows.index)
     room = owner.map(team.set_index("collector_id")["daily_capacity"])
     owner = owner.where((place < room).to_numpy(dtype=bool), None)
+    pool_of = team.set_index("collector_id")["pool"]
+    on_people = []
+    for one, left in limits:
+        mine = owner.map(pool_of).isin(one.pools) & owner.notna()
+        by_value = table[mine.reindex(table.index)].sort_values(["value", "customer_id"]).index
+        owner[by_value[left:]] = None
+        on_people.append(replace(one, count=left - min(left, len(by_value))))
     load = team["collector_id"].map(owner.value_counts()).fillna(0).astype("int64")
     rest = team.assign(daily_capacity=team["daily_capacity"] - load)
     rest = rest[rest["daily_capacity"] > 0].reset_index(drop=True)
     others = by_person & ~again
     if others.any():
-        others = others & _fitting(rows, people, others, offered, channels, rest)
+        others = others & _fitting(rows, people, others, offered, channels, rest, on_people)
     contacts = pd.DataFrame(
         {
             "customer_id": rows["customer_id"],
@@ -344,7 +356,7 @@ def _collectors(
         contacts["place"] = people["zone"].to_numpy(dtype=object)
     if kinds is not None:
         contacts["action"] = kinds
-    done = assignment.assign(contacts[others], rest, familiar)
+    done = assignment.assign(contacts[others], rest, familiar, on_people=on_people)
     return owner.where(~others, done.collector_id.reindex(rows.index)).astype(object)
 
 
@@ -355,10 +367,11 @@ def _fitting(
     offered: Sequence[Capacity],
     channels: Sequence[str],
     team: pd.DataFrame,
+    on_people: list[Capacity],
 ) -> Flags:
-    """The most valuable of the calls and visits ``which`` that the people of ``team`` can do together."""
+    """The most valuable of the calls and visits ``which`` that ``team`` can do together within the limits on people."""
     units = team.groupby("pool")["daily_capacity"].sum()
-    pools = [replace(one, count=int(units.get(one.name, 0))) for one in offered if one.kind == "pool"]
+    pools = [replace(one, count=int(units.get(one.name, 0))) for one in offered if one.kind == "pool"] + on_people
     column = pd.Index(channels).get_indexer(pd.Index(rows["action"]))
     mine = np.zeros((len(rows), len(channels)), dtype=bool)
     mine[np.flatnonzero(which), column[which]] = True
@@ -397,6 +410,8 @@ def _used(
     for position, one in enumerate(offered):
         if one.kind == "pool":
             used[position] = int((pool == one.name).sum())
+        elif one.pools:
+            used[position] = int(np.isin(pool, one.pools).sum())
         elif one.name.startswith("hours:") and kinds is not None:
             used[position] = int((kinds == one.name.removeprefix("hours:")).sum())
     return np.asarray(used, dtype=np.int64)

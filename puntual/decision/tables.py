@@ -221,8 +221,8 @@ def price_rows(
     """One row per capacity, of a pool one per team: :data:`PRICE_COLUMNS`; prices are NULL on the ladder.
 
     Teams of one pool can do the same contacts, so one more of either is worth the same; where the day has several
-    teams each is named behind its pool (``collectors:call [north]``). ``by_team``:
-    :func:`puntual.decision.capacity.use_by_team`.
+    teams each is named behind its pool (``collectors:call [north]``). Of a limit on people: what these were given.
+    ``by_team``: :func:`puntual.decision.capacity.use_by_team`.
     """
     several = len(by_team["team"].unique()) > 1
     rows = []
@@ -233,11 +233,16 @@ def price_rows(
         parts = [(None, capacity.count // unit, int(plan.used[position]) // unit)]
         if len(mine):
             parts = list(mine[["team", "capacity_count", "used_count"]].itertuples(index=False, name=None))
+        if capacity.pools:
+            used = int(by_team.loc[by_team["pool"].isin(capacity.pools), "used_count"].sum())
+            is_team = capacity.name.startswith("team:")
+            parts = [(capacity.name.removeprefix("team:") if is_team else None, capacity.count, used)]
         for team, count, used in parts:
+            behind = several and team is not None and capacity.kind == "pool" and f"[{team}]" not in capacity.name
             rows.append(
                 {
                     "as_of_date": as_of,
-                    "capacity_name": f"{capacity.name} [{team}]" if several and team is not None else capacity.name,
+                    "capacity_name": f"{capacity.name} [{team}]" if behind else capacity.name,
                     "channels": as_json(capacity.channels),
                     "zone": capacity.zone,
                     "team": team,

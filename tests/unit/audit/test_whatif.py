@@ -326,12 +326,22 @@ def test_a_budget_pays_for_fewer_contacts_that_cost_more(inputs):
 
 @pytest.mark.parametrize("language", ["es", "en"])
 def test_every_capacity_has_a_name_of_its_own(inputs, language):
-    found = what_if(inputs | {"hour_bands": BANDS, "daily_budget": 20.0}, [])
+    found = what_if(inputs | {"hour_bands": BANDS, "daily_budget": 20.0, "team_capacity": {"norte": 3}}, [])
     names = [row[0] for row in capacity_rows(found, language)]
     assert len(set(names)) == len(names) == len(found.prices())
     assert all(name and ":" not in name.split(" ")[0].rstrip(":") for name in names)
     expected = {
-        "es": {"Franja 08:00-10:00: Llamada", "Presupuesto del día (dinero)", "Gestores: Llamada · norte"},
-        "en": {"Hours 08:00-10:00: Call", "Budget of the day (money)", "Collectors: Call · norte"},
+        "es": {
+            "Franja 08:00-10:00: Llamada",
+            "Presupuesto del día (dinero)",
+            "Gestores: Llamada · norte",
+            "Límite del equipo norte",
+        },
+        "en": {
+            "Hours 08:00-10:00: Call",
+            "Budget of the day (money)",
+            "Collectors: Call · norte",
+            "Limit of the team norte",
+        },
     }
     assert expected[language] <= set(names)

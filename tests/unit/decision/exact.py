@@ -46,6 +46,8 @@ def best_value(value, allowed, capacities: list[Capacity], channels: list[str], 
         for number, capacity in enumerate(capacities):
             if capacity.kind == "pool":
                 units = int(pool == capacity.name)
+            elif capacity.pools:
+                units = int(pool in capacity.pools)
             else:
                 units = weight_of(capacity, channels[column], zones[row])
             if units:

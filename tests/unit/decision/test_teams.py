@@ -54,8 +54,10 @@ def test_no_team_has_more_than_its_limit(options: dict[str, Any]):
     assert made(run(inputs))["north"] > 5
     found = run(inputs, team_capacity={"north": 5})
     assert made(found)["north"] <= 5 and made(found)["south"] <= ROOM["south"]
+    limit = found.prices.set_index("capacity_name").loc["team:north"]
+    assert (limit["team"], limit["capacity_count"], limit["used_count"]) == ("north", 5, made(found)["north"])
     rows = found.prices[found.prices["capacity_name"].str.startswith("collectors:")]
-    assert rows.groupby("team")["capacity_count"].sum().to_dict() == {"north": 5, "south": 10}
+    assert rows.groupby("team")["capacity_count"].sum().to_dict() == ROOM
     assert rows.groupby("team")["used_count"].sum().to_dict() == {one: made(found)[one] for one in ROOM}
     assert (rows["used_count"] <= rows["capacity_count"]).all()
     assert rows["capacity_name"].is_unique
