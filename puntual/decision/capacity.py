@@ -358,7 +358,7 @@ def next_above(over: Flags) -> Ints:
 
 def _serve_across(
     split: Ints,
-    cells: list[tuple[int, ...]],
+    cells: Sequence[tuple[int, ...]],
     counts: Ints,
     member: Flags,
     units: Ints,
@@ -368,8 +368,8 @@ def _serve_across(
     """:func:`serve` where limits on people cross one another: no network any more, but a small exact program."""
     links = [
         (position, int(pool))
-        for position, cell in enumerate(cells)
-        for pool in np.flatnonzero(member[(slice(None), *cell)])
+        for position, (channel, zone) in enumerate(cells)
+        for pool in np.flatnonzero(member[:, channel, zone])
     ]
     of_cell = np.array([link[0] for link in links], dtype=np.int64)
     of_pool = np.array([link[1] for link in links], dtype=np.int64)

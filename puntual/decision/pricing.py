@@ -267,9 +267,9 @@ class _Program:
         link = row.size + np.arange(len(links))
         parts.append((first_served + links[:, 0], link, np.full(len(links), -1.0)))
         parts.append((first_pool + links[:, 1], link, np.ones(len(links))))
-        for number in np.flatnonzero(problem.is_over[limits]):
-            mine = link[problem.over[limits[number]][pools[links[:, 1]]]]
-            parts.append((np.full(mine.size, first_limit + number), mine, np.ones(mine.size)))
+        for place_of in np.flatnonzero(problem.is_over[limits]):
+            mine = link[problem.over[limits[place_of]][pools[links[:, 1]]]]
+            parts.append((np.full(mine.size, first_limit + place_of), mine, np.ones(mine.size)))
         if bounded.size:
             first = row.size + link.size
             parts.append((bounded_row, first + np.arange(bounded.size), np.full(bounded.size, -1.0)))
