@@ -230,7 +230,7 @@ def price_rows(
         unit = MONEY_UNITS if capacity.is_money else 1
         mine = by_team[by_team["pool"] == capacity.name] if capacity.kind == "pool" else by_team.iloc[:0]
         # of a budget: whole units of money, the price that of one more of them
-        parts = [(None, capacity.count // unit, int(plan.used[position]) // unit)]
+        parts: list[tuple[str | None, int, int]] = [(None, capacity.count // unit, int(plan.used[position]) // unit)]
         if len(mine):
             parts = list(mine[["team", "capacity_count", "used_count"]].itertuples(index=False, name=None))
         if capacity.pools:
