@@ -8,9 +8,9 @@ SEED ?= 7
 AS_OF ?= 2026-06-30
 LAB_MEMBERS ?= 6000
 LAB_SEEDS ?= 3
-# Files of tests are shared between the workers; a file stays with one, and so do its fixtures.
+# Tests are shared between the workers by file; files that rest on the same book stay together (tests/conftest.py).
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 export OMP_WAIT_POLICY := PASSIVE
 export DO_NOT_TRACK := 1
 export DAGSTER_DISABLE_TELEMETRY := 1

@@ -30,6 +30,22 @@ def parsed_projects(tmp_path_factory: pytest.TempPathFactory) -> None:
         share_parsed_projects()
 
 
+# Whole books that are built once per process: their files stay with one worker, others with whichever is free.
+SHARED_BOOKS = {"on_duckdb": "book", "flows": "flows"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file stays with one worker, and so do its fixtures; files that share a book stay together."""
+    books = {
+        item.path: SHARED_BOOKS[name]
+        for item in items
+        for name in getattr(item, "fixturenames", ())
+        if name in SHARED_BOOKS
+    }
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(books.get(item.path, str(item.path))))
+
+
 @pytest.fixture(scope="session")
 def as_of() -> date:
     return AS_OF
@@ -78,7 +94,7 @@ def finished_home(demo_home, tmp_path_factory) -> Path:
             shutil.copytree(demo_home, new)
             run_day(Home(new), AS_OF)
             new.rename(first)
-    shutil.copytree(first, home)
+    shutil.copytree(first, home, symlinks=True)
     return home
 
 

@@ -120,6 +120,7 @@ def test_metricflow_says_the_same_on_postgres(postgres_kpis: Warehouse) -> None:
     assert compared > 10_000
 
 
+@pytest.mark.long
 def test_long_table_is_the_same_on_both(duckdb_kpis: Warehouse, postgres_kpis: Warehouse) -> None:
     def keyed(warehouse: Warehouse) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         rows = warehouse.kpis()

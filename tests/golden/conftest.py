@@ -56,3 +56,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"flows_read_otherwise", "flows_strict"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("long")
+        elif item.path.stem == "test_kpis_portfolio" and "other" in getattr(item, "fixturenames", ()):
+            item.add_marker("long")

@@ -407,6 +407,7 @@ def test_balances_by_branch_and_product_show_the_group_that_the_core_forgot(comp
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_postgres_finds_the_same_causes(compared: Built, postgres_url: str, tmp_path: Path) -> None:
     database = create_database(postgres_url, "golden_reconciliation")
     built = build_on_postgres(a_book(), database, tmp_path, *SELECTION, "--vars", json.dumps(FRESH), tables=KEYS)

@@ -246,7 +246,7 @@ LADDERS = st.permutations(["kind", "friendly", "reminder", "firm", "formal"]).fl
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(histories(), st.data())
 def test_over_random_edits_of_the_ladder_the_days_stay_sound(history, data):
     past_due, attempts, events = history
@@ -256,7 +256,7 @@ def test_over_random_edits_of_the_ladder_the_days_stay_sound(history, data):
     assert (anew == 1).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(histories())
 def test_over_random_histories_nobody_skips_nor_goes_back_without_a_reset(history):
     past_due, attempts, events = history
