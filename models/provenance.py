@@ -21,13 +21,23 @@ LABELS = {
     "willingness": "panel_customer__week",
 }
 """Per model: the dbt model of what it learns to predict."""
-PAST_DUE = ("tolerance_amount", "allocation_order", "due_day_is_past_due", "promise_grace_days")
-"""The variables that decide below every label what is owed, paid and late."""
-_VARIABLE = re.compile(r"var\(\s*'([a-z_]+)'\s*\)")
+_OWED = ("allocation_order", "timezone", "tolerance_amount")
+BENEATH = {
+    "default_risk": (*_OWED, "due_day_is_past_due"),
+    "contact_channel": (*_OWED, "due_day_is_past_due"),
+    "kept_promise": (*_OWED, "due_day_is_past_due", "promise_grace_days", "promise_tolerance_share"),
+    # whom it learns from: what falls due within the response window is near arrears
+    "recovery": (*_OWED, "due_day_is_past_due", "response_window_days"),
+    "willingness": _OWED,
+}
+"""Per model: the variables that the tables and macros beneath its label read, and that decide what the label says."""
+_VARIABLE = re.compile(r"""var\(\s*['"]([a-z_]+)['"]""")
 
 
 def label_definition(name: str, variables: Mapping[str, Any], project: Path = DBT_PROJECT) -> dict[str, Any]:
-    """What the model's label means: its table, the digest of its SQL, the settings that it reads, and a digest of both.
+    """What the model's label means: its table, the digest of its SQL, the settings behind it, and a digest of both.
+
+    The settings are those that its SQL reads and those that decide beneath it (``BENEATH``).
 
     ``sha256`` is the same for two models exactly when they learnt from the same SQL of the label under the same
     settings; ``project_sha256`` is of all SQL of the project, and says whether anything beneath the label changed.
@@ -38,7 +48,7 @@ def label_definition(name: str, variables: Mapping[str, Any], project: Path = DB
         project: folder of the dbt project.
 
     Raises:
-        ModelError: the model has no label here, its SQL is not there, or it reads a variable that is not given.
+        ModelError: the model has no label here, its SQL is not there, or a variable behind it is not given.
     """
     if name not in LABELS:
         raise ModelError(f"{name!r} has no label; known are {sorted(LABELS)}.")
@@ -46,10 +56,12 @@ def label_definition(name: str, variables: Mapping[str, Any], project: Path = DB
     if not file.is_file():
         raise ModelError(f"{name}: the SQL of its label is not at {file}; install the product again.")
     content = file.read_bytes()
-    read = sorted({*_VARIABLE.findall(content.decode()), *PAST_DUE})
+    read = sorted({*_VARIABLE.findall(content.decode()), *BENEATH[name]})
     missing = [variable for variable in read if variable not in variables]
     if missing:
-        raise ModelError(f"{name}: {file.name} reads the variables {missing}, which are not given.")
+        raise ModelError(
+            f"{name}: {file.name}, or what is beneath it, reads the variables {missing}, which are not given."
+        )
     meaning = {"sql_sha256": file_digest(content), "settings": {variable: variables[variable] for variable in read}}
     return meaning | {
         "table": f"features.{LABELS[name]}",
@@ -60,7 +72,7 @@ def label_definition(name: str, variables: Mapping[str, Any], project: Path = DB
 
 @cache
 def git_commit(root: Path = PROJECT_ROOT) -> str | None:
-    """The commit of the checkout at ``root``, with ``-dirty`` where files differ from it; None where there is none.
+    """The commit of the checkout at ``root``, with ``-dirty`` where tracked files differ; None where there is none.
 
     An installed product is no checkout, and a machine may have no git: neither is an error.
     """

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from models.provenance import LABELS, git_commit, label_definition
+from models.provenance import BENEATH, LABELS, git_commit, label_definition
 from models.registry import CLASSES
 from puntual.errors import ModelError
 from puntual.paths import DBT_PROJECT, PROJECT_ROOT
 
 VARIABLES = {
     **{"tolerance_amount": "1.00", "allocation_order": ["interest"], "due_day_is_past_due": False},
+    **{"timezone": "America/Guayaquil", "promise_tolerance_share": 0.0},
     **{"promise_grace_days": 3, "default_past_due_days": 90, "default_horizon_days": 182, "early_past_due_days": 30},
     **{"early_horizon_days": 91, "response_window_days": 7, "expected_recovery_horizon_days": 30},
     **{"willingness_weeks": 104, "country": "EC"},
@@ -36,6 +37,61 @@ def test_every_model_has_a_label_whose_definition_is_found() -> None:
     assert len({one["project_sha256"] for one in found.values()}) == 1
     assert found["default_risk"]["settings"]["default_past_due_days"] == 90
     assert "country" not in found["default_risk"]["settings"]
+
+
+UNREAD = {"default_risk": {"response_window_days"}}
+"""What int_loans__arrears reads for its column due_next_window_amount, of which this label takes nothing."""
+
+
+def _variables_behind(label: str) -> dict[str, str]:
+    """Each variable that the label's SQL, or a model or macro beneath it, reads: and the way there."""
+    files = (DBT_PROJECT / "models").rglob("*.sql")
+    sources = {("model", file.stem): file.read_text(encoding="utf-8") for file in files}
+    for file in (DBT_PROJECT / "macros").rglob("*.sql"):
+        content = file.read_text(encoding="utf-8")
+        for found in re.finditer(r"{%-?\s*macro\s+(\w+)\((.*?){%-?\s*endmacro", content, re.DOTALL):
+            sources["macro", found[1]] = found[2]
+    macros = [name for kind, name in sources if kind == "macro"]
+    read: dict[str, str] = {}
+    ways = {("model", label): label}
+    todo = list(ways)
+    while todo:
+        node = todo.pop()
+        content = re.sub(r"{#.*?#}", "", sources[node], flags=re.DOTALL)
+        for variable in re.findall(r"""\bvar\(\s*['"](\w+)['"]""", content):
+            read.setdefault(variable, ways[node])
+        called = set(re.findall(r"\b(\w+)\(", content))
+        # a macro of an engine is called by the name after its prefix
+        below = [("macro", name) for name in macros if {name, name.split("__", 1)[-1]} & called]
+        below += [("model", name) for name in re.findall(r"""\bref\(\s*['"](\w+)['"]""", content)]
+        for found_node in below:
+            if found_node in sources and found_node not in ways:
+                ways[found_node] = f"{ways[node]} > {found_node[1]}"
+                todo.append(found_node)
+    return read
+
+
+@pytest.mark.parametrize("name", sorted(LABELS))
+def test_every_variable_beneath_a_label_is_recorded(name: str) -> None:
+    behind = _variables_behind(LABELS[name])
+    recorded = set(label_definition(name, VARIABLES)["settings"])
+    missed = {variable: way for variable, way in behind.items() if variable not in recorded | UNREAD.get(name, set())}
+    assert not missed
+    assert recorded <= set(behind)
+    assert set(BENEATH) == set(LABELS) and UNREAD.get(name, set()) <= set(behind) - recorded
+
+
+def test_what_makes_a_promise_kept_and_who_is_near_arrears_is_in_the_digest() -> None:
+    for name, changed in (
+        ("kept_promise", {"promise_tolerance_share": 0.1}),
+        ("kept_promise", {"promise_grace_days": 5}),
+        ("recovery", {"response_window_days": 9}),
+        ("willingness", {"timezone": "America/Lima"}),
+    ):
+        assert label_definition(name, VARIABLES | changed)["sha256"] != label_definition(name, VARIABLES)["sha256"]
+    assert label_definition("recovery", VARIABLES | {"promise_tolerance_share": 0.1}) == label_definition(
+        "recovery", VARIABLES
+    )
 
 
 def test_the_digest_follows_the_sql_and_the_settings_that_count(project: Path) -> None:
