@@ -10,10 +10,13 @@ from itertools import pairwise
 AGE = frozenset({"age", "ages", "edad", "edades"})
 WORDS = AGE | {
     *("gender", "genero", "sex", "sexo", "female", "male", "males", "females", "mujer", "hombre", "ismale", "isfemale"),
-    *("femenino", "masculino", "esmujer", "eshombre"),
+    *("genders", "generos", "sexes", "sexos", "mujeres", "hombres", "esmujer", "eshombre"),
+    *("femenino", "femenina", "femeninos", "femeninas", "masculino", "masculina", "masculinos", "masculinas"),
     *("dob", "yob", "bday", "bdate", "cumpleanos", "cumpleanios", "nacto", "etario", "etaria", "etareo", "etarea"),
     *("marital", "spouse", "conyuge", "conyugal", "married", "divorced", "widowed", "casado", "casada", "concubinato"),
-    *("soltero", "soltera", "divorciado", "divorciada", "viudo", "viuda"),
+    *("soltero", "soltera", "divorciado", "divorciada", "viudo", "viuda", "casados", "casadas", "solteros", "solteras"),
+    *("divorciados", "divorciadas", "viudos", "viudas", "viudez", "widow", "widows", "widower", "widowers"),
+    *("matrimonio", "matrimonios", "matrimonial", "marriage", "marstat", "civilst", "conyuges", "spouses"),
 }
 """A name is refused when one of its words is among these ..."""
 _BORN = re.compile(r"birth|(?<!re)nacim")
@@ -26,7 +29,7 @@ PAIRS = frozenset(
         *((civil, status) for status in ("status", "state", "estado") for civil in ("civil", "civ")),
         *((when, "nac") for when in _BORN_WHEN),
         *(("nac", "fecha"), ("nac", "fec"), ("anios", "cumplidos"), ("anos", "cumplidos"), ("years", "old")),
-        *(("adulto", "mayor"), ("union", "libre"), ("union", "hecho")),
+        *(("adulto", "mayor"), ("union", "libre"), ("union", "hecho"), ("civil", "st"), ("mar", "stat")),
     }
 )
 """... or two that follow each other, linking words aside, are among these."""
@@ -36,7 +39,9 @@ THINGS = frozenset(
         *("debt", "device", "file", "house", "invoice", "loan", "mortgage", "portfolio", "promise", "property"),
         *("vehicle", "cartera", "contrato", "credito", "cuenta", "deuda", "empresa", "factura", "garantia", "hipoteca"),
         *("mora", "negocio", "operacion", "prestamo", "promesa", "saldo", "balance", "vehiculo", "vivienda"),
-        *("carteras", "creditos", "cuentas", "deudas", "prestamos", "saldos"),
+        *("carteras", "creditos", "cuentas", "deudas", "prestamos", "saldos", "cuota", "cuotas", "obligacion"),
+        *("obligaciones", "producto", "tarjeta", "pagare", "vencimiento", "atraso", "installment", "payment"),
+        *("delinquency", "pastdue", "accounts", "loans", "debts", "credits"),
     }
 )
 """The age of one of these is no age of a person: ``loan_age``, ``account_age_days``, ``edad_del_credito`` pass ..."""
@@ -46,7 +51,7 @@ PERSONS = frozenset(
         *("deudor", "deudora", "deudores", "codeudor", "garante", "fiador", "asociado", "afiliado", "usuario"),
         *("solicitante", "representante", "persona", "personas", "propietario", "dueno", "prestatario"),
         *("customer", "customers", "client", "clients", "member", "members", "borrower", "debtor", "holder", "owner"),
-        *("applicant", "guarantor", "person", "user"),
+        *("applicant", "guarantor", "person", "user", "cli", "soc"),
     }
 )
 """... unless the name has one of these too: ``edad_cuenta_habiente`` and ``age_of_account_holder`` are of a person.
@@ -54,15 +59,22 @@ PERSONS = frozenset(
 That refuses ``customer_account_age`` as well: a column is renamed in a minute, an age that was learnt from stays.
 """
 _LINKS = frozenset({"de", "del", "la", "el", "of", "the"})
-_BETWEEN = _LINKS | {"promedio", "media", "maxima", "minima"}
+_BETWEEN = _LINKS | {"promedio", "media", "maxima", "minima", "max", "min", "dias", "las", "los"}
+_ARREARS = frozenset({"mora", "atraso"})
+_WITHIN = frozenset({"en", "por"})
+"""Links to arrears alone: ``edad_en_mora`` passes, while ``edad_en_credito`` may be the member's age at the credit."""
+_RATING = "calificacion"
+"""A thing after the age alone: ``calificacion_edad`` may be what a member's age is rated."""
 _OTHERS = frozenset(
     {
         *("cod", "codigo", "code", "cve", "clave", "tipo", "type", "id", "desc", "descripcion", "num", "nro", "actual"),
         *("anios", "anos", "years", "year", "grupo", "group", "rango", "range", "tramo", "band", "bucket", "bin"),
-        *("cat", "categoria", "category"),
+        *("cat", "categoria", "category", "flag", "ind", "cd"),
     }
 )
-_KNOWN = WORDS | THINGS | PERSONS | _LINKS | _OTHERS | frozenset(word for pair in PAIRS for word in pair)
+_NO_PART = frozenset({"st", "mar", "stat"})
+"""Words of a pair that no other word is taken apart into: ``stage`` has no age."""
+_KNOWN = (WORDS | THINGS | PERSONS | _LINKS | _OTHERS | frozenset(word for pair in PAIRS for word in pair)) - _NO_PART
 """What a word that is written without a gap (``edadcliente``, ``fechanac``) is taken apart into."""
 
 
@@ -129,9 +141,11 @@ def words(name: str) -> list[str]:
 
 def _of_a_thing(found: list[str], place: int) -> bool:
     """Whether the age at a place is that of a thing: named just before it, or just after it (``edad_del_credito``)."""
-    if place and found[place - 1] in THINGS:
+    if place and (found[place - 1] in THINGS or found[max(place - 2, 0) : place] == ["past", "due"]):
         return True
     after = [word for word in found[place + 1 :] if word not in _BETWEEN]
+    if len(after) > 1 and after[0] in _WITHIN and after[1] in _ARREARS:
+        after = after[1:]
     is_spanish = found[place] in {"edad", "edades"}
     linked = len(found) > place + 1 and (is_spanish or found[place + 1] in _LINKS)
-    return linked and bool(after) and after[0] in THINGS
+    return linked and bool(after) and (after[0] in THINGS or after[0] == _RATING)

@@ -65,6 +65,10 @@ def test_a_protected_attribute_is_refused_in_a_spec() -> None:
         *("edaddelsocio", "memberage", "grupo_etareo", "years_old", "adulto_mayor", "sexocliente", "codsexo"),
         *("edad_cuenta_habiente", "credito_edad_titular", "edad_cuentahabiente", "age_of_account_holder"),
         *("edad_deudor_credito", "prestamo_edad_socio", "edad_credito_cliente", "customer_account_age"),
+        *("sexflag", "genderflag", "maleflag", "flagsexo", "indsexo", "gendercd", "hombres", "mujeres", "generos"),
+        *("widow", "widower", "matrimonio", "MARSTAT", "mar_stat", "civil_st", "CIVILST", "edadcli", "edadsoc"),
+        *("edad_credito_cli", "dias_edad", "edad_dias", "edad_max", "calificacion_edad", "edad_en_credito"),
+        *("edad_al_vencimiento", "age_at_payment", "payment_date_age", "due_age", "edad_por_producto", "edad_en"),
     ],
 )
 def test_protected_names_are_known_however_they_are_written(name: str) -> None:
@@ -78,6 +82,11 @@ def test_protected_names_are_known_however_they_are_written(name: str) -> None:
         *("antiguedad", "edad_credito", "edad_del_prestamo", "edad_de_la_mora", "age_of_loan", "voltage", "language"),
         *("responsabilidad_civil", "estado", "sextil", "sexagesimal", "generation", "general", "homemade", "package"),
         *("cantidad", "propiedad", "novedad", "localidad", "sociedad", "entidad", "NOVEDADCLIENTE", "socio_antiguedad"),
+        *("edad_cuota", "edad_cuotas", "edad_obligacion", "edad_producto", "edad_tarjeta", "edad_vencimiento"),
+        *("dias_edad_mora", "edad_dias_mora", "edad_en_mora", "edad_max_mora", "edad_min_mora", "edad_atraso"),
+        *("average_age_of_accounts", "age_of_loans", "payment_age", "delinquency_age", "days_past_due_age"),
+        *("installment_age", "pastdue_age", "edad_pagare", "edad_calificacion", "edad_de_las_obligaciones"),
+        *("product_flag", "ind_mora", "cd_agencia", "cli_id", "mar", "stat", "storage", "civil_strife", "generosidad"),
         *("edad_mora", "dias_edad_cartera", "edades_de_cartera", "edadcartera", "loanage", "edad_promedio_cartera"),
         *("nacional", "nacionalidad", "moneda_nac", "cod_nac", "barrio_renacimiento", "estado_cuenta", "est_cuenta"),
         *("registro_civil", "obra_civil", "malecon", "essex", "tamales", "doble", "dobla", "agencia", "agente"),
