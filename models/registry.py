@@ -54,6 +54,8 @@ CHAMPION, RETIRED, CHALLENGER, PAST = "champion", "retired", "challenger", "past
 """``past``: chosen for the dates before the champion's own training, when one of them is run again."""
 HELD = "held_since"
 """The tag of a champion that somebody went back to: the day of that decision."""
+NEVER_HELD = frozenset({"willingness"})
+"""What no hold would keep: each model keeps the willingness that it was trained with, and the next takes its own."""
 
 
 log = logging.getLogger(__name__)
@@ -189,7 +191,7 @@ class ModelRegistry:
         """Make the champion before the present one champion again and return its version.
 
         It is held (``held_since`` in its row) until somebody promotes it or another version: whoever trains asks
-        :func:`hold_of` first, so that no rule undoes in silence what a person decided.
+        :func:`hold_of` first, so that no rule undoes in silence what a person decided. ``NEVER_HELD`` is not.
         """
         rows = self._rows()
         present = self._champion_row(name)
@@ -203,7 +205,8 @@ class ModelRegistry:
         chosen = max(before, key=lambda row: row["place"])
         self._read(name, chosen["version"])
         when = decided_on.isoformat()
-        decision = {"reason": reason, "decided_on": when, "place": chosen["place"], HELD: when}
+        decision = {"reason": reason, "decided_on": when, "place": chosen["place"]}
+        decision[HELD] = None if name in NEVER_HELD else when
         self._decide(self._entry(name, chosen["version"]), decision)
         return chosen["version"]
 

@@ -225,7 +225,8 @@ def _cards(day: Day) -> pd.DataFrame:
     for words, name in _CARDS.items():
         model = champion(day, name)
         for measure, value in (model.card.get("metrics", {}) if model is not None else {}).items():
-            if measure.startswith(_OF_CARD):
+            # None: the card could not measure it, as in too small a book
+            if measure.startswith(_OF_CARD) and value is not None:
                 found.append((words, measure, float(value)))
     channel = champion(day, CHANNEL_MODEL)
     is_promoted = channel is not None and bool(channel.card["decision"]["promote"])

@@ -272,12 +272,19 @@ def held(verdict: Verdict, hold: tuple[str, str] | None) -> Verdict:
     """
     if hold is None or not verdict.promote or verdict.code in {"columns", "first"}:
         return verdict
-    return replace(
-        verdict,
-        promote=False,
-        code="held",
-        reason_es=f"{hold[0]} La regla lo habría reemplazado: {verdict.reason_es}",
-        reason_en=f"{hold[1]} The rule would have replaced it: {verdict.reason_en}",
+    reason_es, reason_en = held_reason(hold, (verdict.reason_es, verdict.reason_en))
+    return replace(verdict, promote=False, code="held", reason_es=reason_es, reason_en=reason_en)
+
+
+def held_reason(hold: tuple[str, str], why: tuple[str, str]) -> tuple[str, str]:
+    """Why a version that the rule would have chosen stays a challenger: the hold, then what the rule said; (es, en).
+
+    >>> held_reason(("Sigue.", "It stays."), ("El nuevo.", "The newest."))
+    ('Sigue. La regla lo habría reemplazado: El nuevo.', 'It stays. The rule would have replaced it: The newest.')
+    """
+    return (
+        f"{hold[0]} La regla lo habría reemplazado: {why[0]}",
+        f"{hold[1]} The rule would have replaced it: {why[1]}",
     )
 
 

@@ -379,7 +379,8 @@ class ContactEffect(FrameEstimator):
 
 def _code(value: Any) -> str:
     """A value of the treatment as text; whole numbers and booleans alike, in whatever dtype they came."""
-    if isinstance(value, Real | Decimal) and float(value).is_integer():
+    # numpy's booleans are no Real, as Python's own are
+    if isinstance(value, Real | Decimal | np.bool_) and float(value).is_integer():
         return str(int(float(value)))
     return str(value)
 

@@ -13,7 +13,7 @@ from models.contact_channel.settings import ContactChannelSettings
 from models.contact_channel.train import ChannelModelOff
 from models.contact_channel.train import train as train_contact_channel
 from models.default_risk.evaluate import PROTECTED_COLUMNS
-from models.default_risk.promotion import Verdict, decide, held, matured_evidence
+from models.default_risk.promotion import Verdict, decide, held, held_reason, matured_evidence
 from models.default_risk.score import DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import train as train_default_risk
@@ -158,9 +158,20 @@ def learn_contact_channel(day: Day) -> dict[str, Any]:
 
 
 _WHY_PROMISE = {
-    "boosted": "the newest model, calibrated on settled promises; on later ones no worse than the member's own record",
-    "rate": "too few settled promises, or trees no better than the member's own record: that record, drawn to the rest",
+    "boosted": (
+        "el modelo más nuevo, calibrado en promesas resueltas; en las posteriores no peor que el historial del socio",
+        "the newest model, calibrated on settled promises; on later ones no worse than the member's own record",
+    ),
+    "rate": (
+        "pocas promesas resueltas, o árboles no mejores que el historial del socio: ese, acercado al de los demás",
+        "too few settled promises, or trees no better than the member's own record: that record, drawn to the rest",
+    ),
 }
+"""In Spanish and English."""
+_WHY_RECOVERY = (
+    "el modelo más nuevo: el nivel de los pagos se mueve, y su prueba hacia atrás está en la ficha",
+    "the newest model: the level of payments moves, and its back-test is in the card",
+)
 
 
 def learn_kept_promise(day: Day) -> dict[str, Any]:
@@ -176,7 +187,8 @@ def learn_kept_promise(day: Day) -> dict[str, Any]:
         settings=KeptPromiseSettings(n_jobs=day.settings.runtime.threads),
         seed=day.settings.decision.seed,
     )
-    return _registered(day, PROMISE_MODEL, model, promote=True, why=_WHY_PROMISE[model.kind])
+    why_es, why = _WHY_PROMISE[model.kind]
+    return _registered(day, PROMISE_MODEL, model, promote=True, why=why, why_es=why_es)
 
 
 def learn_recovery(day: Day) -> dict[str, Any]:
@@ -203,8 +215,8 @@ def learn_recovery(day: Day) -> dict[str, Any]:
         _note_off(day, RECOVERY_MODEL, model.reason)
         return {"status": "off", "reason": model.reason}
     model = replace(model, willingness_version=willingness)
-    why = "the newest model: the level of payments moves, and its back-test is in the card"
-    return _registered(day, RECOVERY_MODEL, model, promote=True, why=why)
+    why_es, why = _WHY_RECOVERY
+    return _registered(day, RECOVERY_MODEL, model, promote=True, why=why, why_es=why_es)
 
 
 def _note_off(day: Day, name: str, reason: str | None, reason_es: str = "") -> None:
@@ -242,12 +254,12 @@ def _kept(day: Day, name: str) -> dict[str, Any]:
 def _registered(day: Day, name: str, model: Any, *, promote: bool, why: str, why_es: str = "") -> dict[str, Any]:
     """Register the model and make it champion when the written rule says so; the champion before it stays otherwise.
 
-    It also stays while somebody's rollback holds it. Either way the registry says why.
+    It also stays while somebody's rollback holds it. Either way the registry says why, then with what the rule said.
     """
     version = day.registry.register(name, model, label=label_definition(name, dbt_vars(day.settings)))
     hold = hold_of(champion_row(day, name)) if promote else None
     if hold is not None:
-        promote, (why_es, why) = False, hold
+        promote, (why_es, why) = False, held_reason(hold, (why_es or why, why))
     decide = day.registry.promote if promote else day.registry.decline
     decide(name, version, reason=f"{why_es} · {why}" if why_es else why, decided_on=day.as_of)
     _note_off(day, name, None if champion_row(day, name) else why, why_es)

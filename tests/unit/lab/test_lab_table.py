@@ -79,6 +79,7 @@ def test_a_family_whose_channel_model_is_off_in_a_world_is_not_shown_as_if_compl
 def test_the_cards_of_the_models_in_force_are_rows_of_the_result(monkeypatch):
     kept = {"auc": 0.8, "brier": 0.15, "ece": 0.02}
     recovery = {"portfolio_error": 0.05, "portfolio_covered": 1.0, "member_coverage_80%": 0.82, "branch_covered": 0.9}
+    recovery |= {"member_coverage_90%": None}  # what a card could not measure is no row
     in_force = {
         "kept_promise": SimpleNamespace(card={"metrics": kept}),
         "recovery": SimpleNamespace(card={"metrics": recovery}),

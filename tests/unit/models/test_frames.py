@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import models
 from models import ContactEffect, DefaultRisk
+from models.frames.contact_effect import _code
 from models.lazy import FACADES
 from puntual.errors import ModelError
 from tests.unit.models.house_checks import CHECKS, Check
@@ -278,3 +280,12 @@ def test_a_propensity_is_a_probability(wrong: float, learnt: ContactEffect) -> N
 def test_an_unknown_channel_cannot_be_judged(learnt: ContactEffect) -> None:
     with pytest.raises(ValueError, match="pigeon"):
         learnt.evaluate(contact_rows(members=10, weeks=1).assign(channel="pigeon"))
+
+
+@pytest.mark.parametrize("value", [True, np.bool_(True), 1, np.int64(1), 1.0, np.float32(1.0), Decimal(1)])
+def test_a_treatment_has_one_code_in_whatever_dtype_it_came(value: Any) -> None:
+    assert _code(value) == "1"
+
+
+def test_a_treatment_that_is_text_or_a_fraction_keeps_its_name() -> None:
+    assert [_code(value) for value in ("True", "call", 1.5, np.bool_(False))] == ["True", "call", "1.5", "0"]

@@ -20,6 +20,9 @@ from models.default_risk.train import prior_curve
 from models.ledger import DATABASE, KNOWN_SCHEMAS, Ledger, Run
 from models.provenance import git_commit, label_definition
 from models.registry import ModelRegistry, hold_of
+from models.willingness.kalman import FilterParameters
+from models.willingness.model import WillingnessModel
+from models.willingness.panel import GROUP_COUNT
 from pipelines.dbt import dbt_vars
 from puntual.errors import ModelError
 from puntual.settings import Settings, settings_text
@@ -134,6 +137,21 @@ def test_what_was_gone_back_to_is_held_until_somebody_promotes(registry: ModelRe
     assert again.row_for("default_risk")["version"] == newest
     assert not any("held_since" in row for row in again.list())
     assert not any("held_since" in entry.tags for entry in again._ledger.entries())
+
+
+def test_willingness_is_gone_back_to_and_not_held(registry: ModelRegistry) -> None:
+    """Nothing that trains would keep to it: each model keeps the version that it was trained with."""
+    parameters = FilterParameters(level_variance=1.2, persistence=0.9, trouble_variance=0.5)
+    versions = [
+        registry.register("willingness", WillingnessModel(date(2026, month, 1), 0.5, (0.0,) * GROUP_COUNT, parameters))
+        for month in (4, 5, 6)
+    ]
+    for version in versions:
+        registry.promote("willingness", version, "better", TODAY)
+    assert registry.rollback("willingness", TODAY, "odd scores") == versions[1]
+    row = registry.row_for("willingness")
+    assert (row["version"], row["reason"]) == (versions[1], "odd scores")
+    assert "held_since" not in row and hold_of(row) is None
 
 
 def test_a_champion_chosen_in_mlflow_after_a_rollback_is_not_held(registry: ModelRegistry) -> None:

@@ -121,6 +121,10 @@ def test_no_training_replaces_what_somebody_went_back_to(
     ((decided, reason),) = registry.decided
     assert decided == ("declined" if is_held else "promoted")
     assert ("ab12" in reason and "odd amounts" in reason) is is_held
+    es, en = reason.split(" · ")
+    assert es.endswith("el más nuevo") and en.endswith("the newest model")
+    assert ("La regla lo habría reemplazado: el más nuevo" in es) is is_held
+    assert ("The rule would have replaced it: the newest model" in en) is is_held
     assert registry.label == label_definition(name, VARIABLES)
     assert said["status"] == ("trained, not promoted" if is_held else "trained and promoted")
 
@@ -161,3 +165,6 @@ def test_the_models_that_are_always_renewed_keep_to_a_rollback_too(
     getattr(learning, learn)(day)
     ((decided, reason),) = registry.decided
     assert decided == "declined" and "ab12" in reason
+    es, en = reason.split(" · ")
+    assert "La regla lo habría reemplazado: el modelo más nuevo" in es
+    assert "The rule would have replaced it: the newest model" in en
