@@ -347,7 +347,8 @@ class VisitSettings(Strict):
     ``urban_km`` at ``urban_speed_kmh`` and the rest at ``rural_speed_kmh``; ``distances`` names a table of roads
     (Parquet or CSV in the home: from_id, to_id, metres, seconds) that replaces it where it has the pair.
     ``zone_radius_km``: an address further from the middle of its zone's addresses is not believed.
-    ``iterations``: of the search per route; the same number gives the same routes on every machine.
+    ``iterations``: of each search, several of which make a route; the same number gives the same routes on every
+    machine.
     """
 
     start: Literal["branch", "collector", "first"] = "branch"

@@ -22,6 +22,8 @@ from puntual.publish import verify as verify_snapshot
 from puntual.snapshot import MANIFEST, Snapshot
 
 _NAMED_ROWS = 5
+_SNAPSHOT_NAME = re.compile(r"\d{4}-\d\d-\d\d_[0-9a-f]{12}")
+"""What a publication names its folder."""
 _NAMED = re.compile(rb'"sha256": ?"([0-9a-f]{64})"')
 
 
@@ -313,10 +315,18 @@ def _snapshots(home: Home, entries: list[Entry], verdict: Verdict) -> None:
 
 
 def _published(home: Home) -> dict[str, dict[str, Any] | None]:
-    """Manifest of every snapshot that is kept, by its name; None where it cannot be read."""
+    """Manifest of every snapshot that is kept, by its name; None where it cannot be read.
+
+    A snapshot is what readers are shown, and what is named like one and has a manifest: other folders that lie beside
+    them (``lost+found`` of a disk, a copy somebody made) are no publications.
+    """
     found: dict[str, dict[str, Any] | None] = {}
+    current = home.current.resolve() if home.current.exists() else None
     for folder in sorted(home.published.iterdir()) if home.published.exists() else ():
         if folder.is_symlink() or not folder.is_dir() or folder.name.startswith("."):
+            continue
+        is_named = _SNAPSHOT_NAME.fullmatch(folder.name) is not None and (folder / MANIFEST).is_file()
+        if folder.resolve() != current and not is_named:
             continue
         try:
             manifest = Snapshot.at(folder).manifest

@@ -141,7 +141,9 @@ def check(
     found += _check_teams(every, collectors, team_capacity or {})
     found += _check_budgets(every, channel_budgets or {})
     if owners_file is not None:
-        found += _check_owners(owners_file, every, features, collectors, segments, set(daily_capacity), as_of)
+        found += _check_owners(
+            owners_file, every, features, collectors, segments, set(daily_capacity), as_of, team_capacity or {}
+        )
     found += _check_second(chosen, second)
     broken = contact_violations(
         decisions,
@@ -570,6 +572,7 @@ def _check_owners(
     segments: pd.DataFrame | None,
     offered: set[str],
     as_of: date,
+    team_capacity: Mapping[str, int],
 ) -> list[str]:
     """Contacts that an owner may not have, members placed out with somebody else, and shares that are exceeded."""
     entries = (yaml.safe_load(owners_file.read_text(encoding="utf-8")) or {}).get("owners") or []
@@ -598,7 +601,12 @@ def _check_owners(
         ]
         if holders and entry not in holders:
             found.append(f"{who} breaks owners.yaml, {holders[0]['owner']}: the member is placed out with them alone")
-    total = sum(_room_today(person, offered, as_of) for person in team.values())
+    # a share is of what all can do within the limits of their teams
+    room: Counter[str] = Counter()
+    for person in team.values():
+        name = _known(getattr(person, "team", None))
+        room["" if name is None else str(name).strip()] += _room_today(person, offered, as_of)
+    total = sum(min(count, team_capacity.get(name, count)) for name, count in room.items())
     for owner, count in sorted(load.items()):
         share = (_entry_of(owner, entries) or {}).get("max_share")
         if share is not None and count > share * total + 1e-9:

@@ -280,6 +280,29 @@ def test_a_manifest_that_is_none_stands_for_no_older_release(home):
     assert "the log has no entry" in verify(home).problems[0]
 
 
+@pytest.mark.parametrize(
+    "name", ["lost+found", "2026-06-30", "copy of 2026-06-30_0123456789ab", "2026-06-30_0123456789ab"]
+)
+def test_a_folder_that_is_no_snapshot_is_no_alarm(tmp_path, name):
+    empty = Home(tmp_path / "empty")
+    (empty.published / name / "inside").mkdir(parents=True)
+    assert verify(empty).problems == []
+    # but one that readers were shown is, whatever became of its manifest
+    empty.current.symlink_to(name)
+    assert f"published are {name}" in verify(empty).problems[0]
+
+
+def test_a_kept_snapshot_with_a_manifest_nobody_can_read_is_an_alarm(home):
+    shutil.rmtree(home.audit)
+    current = home.current.resolve()
+    home.current.unlink()
+    for folder in home.published.glob("*_*"):
+        if folder != current:
+            shutil.rmtree(folder)
+    (current / "manifest.json").write_text("{", encoding="utf-8")
+    assert current.name in verify(home).problems[0]
+
+
 @pytest.mark.parametrize("moment", ["decided", "gathered"])
 def test_a_first_publication_that_was_cut_off_is_no_problem(tmp_path, moment):
     home = Home(tmp_path / "home")

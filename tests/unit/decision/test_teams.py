@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -136,6 +137,27 @@ def test_the_checker_counts_teams_by_itself():
     assert check(found.decisions, team_capacity={"north": count - 1}, **given) == [
         f"the team north has {count} calls and visits, {count - 1} a day are allowed"
     ]
+
+
+def test_the_checker_takes_shares_of_what_teams_may_do(tmp_path: Path):
+    """North could do 20 and may do 2: of 22 in all Andina's share of three tenths is 6, not the 12 of 40."""
+    people = team({"daily_capacity": 20, "team": " north "}, {"daily_capacity": 20, "team": "south"})
+    inputs = book(90, seed=5) | {"collectors": people.assign(kind_code=[None, "agency"], agency=[None, "Andina"])}
+    file = tmp_path / "owners.yaml"
+    file.write_text("owners: [{owner: Andina, max_share: 0.3}]", encoding="utf-8")
+    given = {name: inputs[name] for name in inputs if name != "channel_scores"} | {
+        "policy_files": worlds.policies().files, "holidays": worlds.calendar(), "country": "EC", "currency": "USD",
+        "timezone": QUITO, "reading": "strict_default", "as_of": TUESDAY, "daily_capacity": LIMITS,
+        "owners_file": file, "team_capacity": {"north": 2},
+    }  # fmt: skip
+    for share, count in ((0.3, 6), (0.5, 11)):
+        found = run(inputs, team_capacity={"north": 2}, owners=rules({"owner": "Andina", "max_share": share}))
+        assert (found.decisions["collector_id"] == "g1").sum() == count
+        problems = [f"Andina has {count} calls and visits, which breaks owners.yaml, Andina: at most 0.3 of the 22 that "
+                    "all can do today"]  # fmt: skip
+        assert check(found.decisions, **given) == (problems if count > 6 else [])
+    # a limit above what the people of the team can do holds nothing back
+    assert check(found.decisions, **given | {"team_capacity": {"north": 50}}) == []
 
 
 def test_limits_are_settings_and_what_if_knows_them():
