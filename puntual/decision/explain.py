@@ -71,8 +71,10 @@ def reasons(
     """JSON list of reason codes: the decision's own for contacts, then those of the risk model.
 
     That a channel brings most (``BEST_CHANNEL``, ``HIGH_GAIN_*``) is said where its gain is positive and no other
-    permitted channel, nor none, has more left after the price of its capacity. Where the head start of yesterday's list
-    or better hours decided, that is said instead.
+    permitted channel, nor none, has more left after the price of its capacity; where the gain is not, the provision or
+    the fee makes its worth (``AVOIDS_PROVISION``). Where the head start of yesterday's list or better hours decided,
+    that is said instead; of what is left over, that the plan of the whole day shares its capacities out so
+    (``PLAN_OF_DAY``). Thus every contact that a model chose has a reason.
     """
     size = len(people)
     chosen = plan.choice >= 0
@@ -89,8 +91,12 @@ def reasons(
                 high = scores.gain[:, position] >= np.quantile(known, _HIGH_GAIN_SHARE)
                 flags.append((f"HIGH_GAIN_{channel.upper()}", here & high))
                 flags.append(("BEST_CHANNEL", here & ~high))
-        flags.append(("KEPT_FROM_BEFORE", greedy & ~plan.minimums.must & is_kept))
-        flags.append(("BETTER_HOURS", greedy & ~plan.minimums.must & is_for_hours))
+        free = greedy & ~plan.minimums.must
+        gain = scores.gain[np.arange(size), np.maximum(plan.choice, 0)]
+        flags.append(("AVOIDS_PROVISION", free & is_best & ~(gain > 0)))
+        flags.append(("KEPT_FROM_BEFORE", free & is_kept))
+        flags.append(("BETTER_HOURS", free & is_for_hours))
+        flags.append(("PLAN_OF_DAY", free & ~is_best & ~is_kept & ~is_for_hours))
         on_ladder = plan.arms.on_ladder & ~plan.minimums.must
         flags.append(("LADDER_STEP", chosen & ~plan.exploration.is_explored & on_ladder))
     else:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from puntual.decision.explain import TIE
 from tests.unit.decision.test_bands import BANDS, WIDE, reach
 from tests.unit.decision.test_decide import book, in_arms, run, team
 from tests.unit.decision.test_minimums import duties
+from tests.unit.decision.worlds import POLICIES
 
 EPSILON = 2 * TIE
 CONTEXT = {
@@ -40,8 +42,24 @@ GROUNDS = {
 }
 
 
-def day(seed: int, *, stay: float, bands: dict[str, Any] | None, weight: float, owed: int, share: float) -> Any:
-    """A day after another one: its earlier list, the members with a duty, and its decision."""
+OF_THE_DECISION = {
+    "EXPLORATION", "MINIMUM_DUTY", "BEST_CHANNEL", "AVOIDS_PROVISION", "KEPT_FROM_BEFORE", "BETTER_HOURS",
+    "PLAN_OF_DAY", "LADDER_STEP",
+}  # fmt: skip
+"""Reasons of which every contact has one, whatever is said of the member besides; HIGH_GAIN_* stands for BEST_CHANNEL."""
+
+
+def day(
+    seed: int,
+    *,
+    stay: float,
+    bands: dict[str, Any] | None,
+    weight: float,
+    owed: int,
+    share: float,
+    charged: bool = False,
+) -> Any:
+    """A day after another one: its earlier list and its decision. ``charged``: contacts bring a fee of their own."""
     inputs = book(60, seed)
     random = np.random.default_rng(seed)
     names = inputs["features"]["customer_id"].tolist()
@@ -51,9 +69,13 @@ def day(seed: int, *, stay: float, bands: dict[str, Any] | None, weight: float, 
     moved = scores.assign(
         gain_amount=scores["gain_amount"] + random.normal(0, 3.0, len(scores)),
         is_supported=random.random(len(scores)) < 0.95,
+        expected_amount=50.0,
+        pay_probability=0.2,
     )
     rates = {hour: float(rate) for hour, rate in zip(range(7, 20), random.uniform(0.1, 0.9, 13), strict=True)}
     asked = [{"customer_id": name, "channels": '["call","visit"]'} for name in names[:owed]]
+    stakes = pd.DataFrame({"customer_id": names, "roll_amount": 200.0, "enough_amount": 50.0})
+    stakes = stakes.assign(enough_probability=1.0, fee_amount=6.38, fee_channels='["call","email"]')
     found = run(
         inputs | {"channel_scores": moved, "collectors": team({"daily_capacity": 6}, {"channels": "visit"})},
         earlier=earlier,
@@ -64,6 +86,7 @@ def day(seed: int, *, stay: float, bands: dict[str, Any] | None, weight: float, 
         duties=duties(*asked) if asked else None,
         exploration_share=share,
         arms=in_arms(*((name, "ladder") for name in names[-6:])) if share else None,
+        **({"stakes": stakes, "provision_weight": 0.5, "fee_weight": 1.0} if charged else {}),
     )
     return earlier.set_index("customer_id")["action"], found
 
@@ -94,8 +117,9 @@ def hold(row: dict[str, Any], earlier: pd.Series, is_owed: bool) -> str:
     codes = json.loads(row["reason_codes"])
     best_said = [code for code in codes if code == "BEST_CHANNEL" or code.startswith("HIGH_GAIN_")]
     permitted = [one for one in row[CHANNELS] if one["is_allowed"] and one["is_supported"]]
+    own = OF_THE_DECISION.intersection(codes)
     if row["action"] == "none":
-        assert not best_said
+        assert not best_said and not own
         for one in permitted:
             said = " ".join(told.verdict(one))
             assert "chosen one" not in said
@@ -112,6 +136,11 @@ def hold(row: dict[str, Any], earlier: pd.Series, is_owed: bool) -> str:
     if best_said:
         assert ground in ("best", "duty") and not better and mine >= -EPSILON and chosen["gain_amount"] > 0
         assert chosen["is_supported"]
+    assert own or best_said
+    if "AVOIDS_PROVISION" in own:
+        assert ground == "best" and chosen["gain_amount"] <= 0
+        assert chosen["provision_avoided_amount"] + chosen["fee_amount"] > chosen["cost_amount"] - EPSILON
+    assert ("PLAN_OF_DAY" in codes) == (ground == "whole")
     assert (ground == "duty") == ("MINIMUM_DUTY" in codes)
     assert ("KEPT_FROM_BEFORE" in codes) == (ground == "kept")
     assert ("BETTER_HOURS" in codes) == (ground in ("hours", "kept_hours"))
@@ -162,9 +191,12 @@ def hold(row: dict[str, Any], earlier: pd.Series, is_owed: bool) -> str:
     weight=st.sampled_from([0.0, 0.5, 1.0]),
     owed=st.sampled_from([0, 8]),
     share=st.sampled_from([0.0, 0.2]),
+    charged=st.booleans(),
 )
-def test_every_sentence_of_a_random_day_is_true_by_the_figures_beside_it(seed, stay, bands, weight, owed, share):
-    earlier, found = day(seed, stay=stay, bands=bands, weight=weight, owed=owed, share=share)
+def test_every_sentence_of_a_random_day_is_true_by_the_figures_beside_it(
+    seed, stay, bands, weight, owed, share, charged
+):
+    earlier, found = day(seed, stay=stay, bands=bands, weight=weight, owed=owed, share=share, charged=charged)
     asked = set(found.decisions["customer_id"].iloc[:owed])
     for row in rows_of(found):
         hold(row, earlier, row["customer_id"] in asked)
@@ -178,6 +210,27 @@ def test_each_ground_of_a_contact_occurs():
             asked = set(found.decisions["customer_id"].iloc[:6])
             grounds.update(hold(row, earlier, row["customer_id"] in asked) for row in rows_of(found))
     assert {"best", "duty", "kept", "hours", "kept_hours", "drawn", "ladder", "none"} <= set(grounds), grounds
+
+
+def test_a_contact_that_is_worth_its_fee_or_provision_alone_says_so():
+    """All contacts lose by their gain; nobody of the book has another reason to be told."""
+    inputs = book(40)
+    names = inputs["features"]["customer_id"].tolist()
+    stakes = pd.DataFrame({"customer_id": names, "roll_amount": np.nan, "enough_amount": np.nan})
+    stakes = stakes.assign(enough_probability=np.nan, fee_amount=20.0, fee_channels='["call","email"]')
+    low = inputs | {
+        "channel_scores": inputs["channel_scores"].assign(gain_amount=-1.0, expected_amount=50.0, pay_probability=0.2),
+        "features": inputs["features"].assign(
+            broken_promise_count_182d=0, past_due_days=20, days_since_last_contact=5.0
+        ),
+    }
+    found = run(low, stakes=stakes, fee_weight=1.0)
+    served = found.decisions[found.decisions["action"] != "none"]
+    codes = served["reason_codes"].map(json.loads)
+    assert len(served) > 5 and codes.map(lambda one: one[0]).eq("AVOIDS_PROVISION").all()
+    assert codes.map(len).eq(1).any(), "without it they would have had no reason at all"
+    texts = yaml.safe_load((POLICIES / "reasons.yaml").read_text(encoding="utf-8"))
+    assert all(texts[code][language] for code in OF_THE_DECISION for language in ("es", "en"))
 
 
 def test_a_loss_is_never_said_to_bring_more_than_with_most():
