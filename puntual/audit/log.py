@@ -27,7 +27,8 @@ _OF_A_SECOND = (
 CAMPAIGN = "campaign"
 """What the campaigns made of the chosen message as JSON, null where none was chosen; older entries lack the column."""
 _OF_A_CAMPAIGN = (
-    "campaign_id", "channel_code", "is_sent", "suppressed_by", "suppressed_source", "template_id", "template_version",
+    "campaign_id", "channel_code", "is_sent", "suppressed_by", "suppressed_source", "blocked_by", "template_id",
+    "template_version",
 )  # fmt: skip
 VERSIONS = ("inputs_sha256", "model_versions", "rules_sha256", "settings_sha256", "code_sha256")
 """Columns that say what a row was decided with."""

@@ -57,9 +57,13 @@ def capacity_name(name: str, zone: str, language: str) -> str:
     'Collectors: Call · north'
     >>> capacity_name("team:north", "", "en"), capacity_name("rule:OWN/tier", "", "en")
     ('Limit of the team north', 'Rule OWN/tier')
+    >>> capacity_name("share:Andina", "", "en"), capacity_name("share:internal", "", "es")
+    ('Cap of Andina', 'Tope de los gestores propios')
     """
     kind, _, named = name.partition(":")
     if kind in _NAMED:
+        if known("what_if", f"{kind}_{named}"):
+            named = say("what_if", f"{kind}_{named}", language)
         return say("what_if", f"capacity_{kind}", language, named=named)
     name, _, team = name.removesuffix("]").partition(" [") if name.endswith("]") else (name, "", "")
     kind, _, rest = name.partition(":")

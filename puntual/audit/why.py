@@ -139,6 +139,31 @@ def _with_seconds(everybody: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([everybody, mine.assign(**{name: second[name] for name in _OF_A_LIST if name in second})])
 
 
+def _cause(campaign: Mapping[str, Any]) -> str:
+    """The code that says best why the message does not go out.
+
+    A template that its platform does not let through stands behind the contact rule of its channel: that rule speaks of
+    messages without any approved template, and is not the cause where this one is.
+    """
+    codes = json.loads(campaign.get("blocked_by") or "[]")  # an entry of before that was logged has none
+    first = str(campaign.get("suppressed_by"))
+    return next((str(one) for one in codes if str(one).startswith("template_quality/")), first)
+
+
+def _held_back_keys(code: str) -> tuple[str, ...]:
+    """Names under which a code may have a text, the most particular first.
+
+    Codes are campaign/<id>/<template>_not_in_force, campaign/<id>/no_template_for_<step>, campaign/<id>/window,
+    template/<id>/missing_<variable>, template_quality/<id>/<status>, budget/<channel>, ... A template may be named
+    after anything.
+    """
+    kind, _, name = code.partition("/")
+    last = name.rsplit("/", 1)[-1]
+    if last.endswith("_not_in_force"):
+        return (kind,)
+    return (f"{kind}_{last}", f"{kind}_{last.partition('_')[0]}", kind)
+
+
 @dataclass(frozen=True)
 class _Teller:
     row: Mapping[str, Any]
@@ -201,15 +226,11 @@ class _Teller:
     def held(self) -> str:
         """By which campaign the message was held back, and why."""
         campaign = campaign_of(self.row) or {}
-        code = str(campaign.get("suppressed_by"))
+        code = _cause(campaign)
         if any(one["rule"]["id"] == code for one in self.context["rules"]):
             what = self.rule(code)
         else:
-            kind, _, name = code.partition("/")
-            # campaign/<id>/no_template_for_<step>, template/<id>/missing_<variable>, budget/<channel>, ...
-            last = name.rsplit("/", 1)[-1]
-            ways = (kind, f"{kind}_{last.partition('_')[0]}", f"{kind}_{last}")
-            known_as = next((one for one in reversed(ways) if known("held_back", one)), None)
+            known_as = next((one for one in _held_back_keys(code) if known("held_back", one)), None)
             what = code if known_as is None else f"{say('held_back', known_as, self.language)} ({code})"
         return self.say("held_by", campaign=campaign.get("campaign_id") or MISSING, what=what)
 

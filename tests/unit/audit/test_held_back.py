@@ -26,11 +26,16 @@ REASONS = {
     "campaign/c_whatsapp/daily_limit": ("the daily limit of the campaign", "el límite diario de la campaña"),
     "campaign/c_whatsapp/no_template_for_firm": ("no template for the member's tone", "no hay plantilla"),
     "campaign/c_whatsapp/hello_not_in_force": ("no template in force", "no tiene una plantilla en vigor"),
+    # a template may be named after anything: neither a tone without one nor the hours of the campaign
+    "campaign/c_whatsapp/no_pago_firme_not_in_force": ("no template in force", "no tiene una plantilla en vigor"),
+    "campaign/c_whatsapp/window_open_not_in_force": ("no template in force", "no tiene una plantilla en vigor"),
+    "campaign/c_whatsapp/daily_limit_not_in_force": ("no template in force", "no tiene una plantilla en vigor"),
     "campaign/c_whatsapp/window": ("do not meet the permitted ones", "no coinciden con las permitidas"),
     "exclusion/vip": ("an exclusion of the institution", "una exclusión de la institución"),
     "template/hello/missing_next_due_date": ("the member lacks something", "falta un dato del socio"),
     "template/hello/too_long": ("would be too long", "demasiado largo"),
-    "budget/whatsapp": ("the budget does not reach", "el presupuesto no alcanza"),
+    "template_quality/hello/red": ("is of poor quality", "la plantilla no está aprobada, está en pausa"),
+    "budget/whatsapp": ("the budget is used up", "el presupuesto ya no alcanza"),
 }
 
 
@@ -49,6 +54,7 @@ def campaigns_of(outcome: DecisionOutcome, held: dict[str, str]) -> pd.DataFrame
         is_sent=pd.array(by.isna(), dtype="boolean"),
         suppressed_by=by,
         suppressed_source=by,
+        blocked_by=by.map(lambda one: json.dumps([] if one is None else [one])),
         template_id="hello",
         template_version=2.0,  # a whole number that may be missing, as a warehouse may give it
     )
@@ -91,6 +97,37 @@ def test_a_message_that_was_held_back_says_so_and_by_what(world):
             place = facts["Place in the list" if language == "en" else "Lugar en la lista"]
             assert place.startswith(("in none", "en ninguna"))
             assert "hello v2" in facts["Campaign" if language == "en" else "Campaña"]
+
+
+@pytest.mark.parametrize("why_not", ["paused", "red", "not_listed", "rejected"])
+def test_a_template_that_may_not_be_sent_is_the_cause_and_not_the_rule_of_the_channel(tmp_path, why_not):
+    """The plan names the contact rule first; its words are of messages without any approved template."""
+    inputs = logged.arguments(60, exploration_share=0.0)
+    outcome = decide(**inputs)
+    customer = outcome.decisions.loc[outcome.decisions["action"] == "whatsapp", "customer_id"].iloc[0]
+    rule, cause = "CH-WHATSAPP/service_window", f"template_quality/hello/{why_not}"
+    given = campaigns_of(outcome, {customer: rule})
+    given.loc[given["customer_id"] == customer, "blocked_by"] = json.dumps([rule, cause])
+    home = Home(tmp_path / "home")
+    logged.run_day(home, inputs, outcome=outcome, campaigns=given)
+    log = AuditLog(home)
+    row = person(log.log_file(log.newest()), customer)
+    assert campaign_of(row)["suppressed_by"] == rule and json.loads(campaign_of(row)["blocked_by"]) == [rule, cause]
+    found = why(log, log.in_force(logged.DAY), customer, "en")
+    assert "the template is not approved, is paused or is of poor quality" in found.headline
+    assert cause in found.headline and rule not in found.headline and "within" not in found.headline
+
+
+def test_an_entry_that_has_only_the_first_rule_tells_that_one(tmp_path):
+    """As entries were written before every rule was logged."""
+    inputs = logged.arguments(60, exploration_share=0.0)
+    outcome = decide(**inputs)
+    customer = outcome.decisions.loc[outcome.decisions["action"] == "whatsapp", "customer_id"].iloc[0]
+    given = campaigns_of(outcome, {customer: "exclusion/vip"}).assign(blocked_by=None)
+    home = Home(tmp_path / "home")
+    logged.run_day(home, inputs, outcome=outcome, campaigns=given)
+    log = AuditLog(home)
+    assert "exclusion/vip" in why(log, log.in_force(logged.DAY), customer, "en").headline
 
 
 def test_places_are_those_among_what_goes_out(world):
