@@ -54,7 +54,8 @@ def flows_strict(flows_folder: Path, flows_read_otherwise: Kpis) -> Kpis:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What asks for a book under other readings builds the KPIs anew: a test of the long ones."""
     for item in items:
-        if {"flows_read_otherwise", "flows_strict"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker("long")
-        elif item.path.stem == "test_kpis_portfolio" and "other" in getattr(item, "fixturenames", ()):
+        asked = set(getattr(item, "fixturenames", ()))
+        if {"flows_read_otherwise", "flows_strict"} & asked or (
+            item.path.stem == "test_kpis_portfolio" and "other" in asked
+        ):
             item.add_marker("long")
