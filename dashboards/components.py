@@ -178,11 +178,14 @@ def figures(row: Sequence[Figure]) -> None:
     colours = {"bad": "inverse", "good": "normal", "neutral": "off"}
     with st.container(horizontal=True, key="figures", gap="small"):
         for figure in row:
+            # an arrow beside "0,00" would say that something rose
+            moved = figure.change is None or any(digit in figure.change for digit in "123456789")
             st.metric(
                 figure.label,
                 figure.value,
                 figure.change,
-                delta_color=cast(Any, colours[figure.more_is]),
+                delta_color=cast(Any, colours[figure.more_is] if moved else "off"),
+                delta_arrow="auto" if moved else "off",
                 delta_description=figure.versus,
                 help=figure.meaning,
                 border=True,
