@@ -151,6 +151,19 @@ def fairness(assignment: dict[str, Any], texts: Texts) -> None:
     )
 
 
+def not_enforced(obligations: list[dict[str, str]], texts: Texts) -> None:
+    """Obligations that nobody checks, in full, in the reader's language where they are written in it."""
+
+    def written(entry: dict[str, str], part: str) -> str:
+        return entry.get(f"{part}_{texts.language}") or entry[part]  # without a language: English, or the institution's
+
+    st.subheader(texts("operation.not_enforced"), anchor=False)
+    rows = [[plain(text) for text in (e["id"], written(e, "text"), written(e, "reason"))] for e in obligations]
+    columns = [texts(f"column.{name}") for name in ("rule", "text", "reason")]
+    st.table(pd.DataFrame(rows, columns=columns))  # wraps whole sentences; a dataframe cuts them
+    st.caption(texts("operation.not_enforced_caption"))
+
+
 texts = components.chosen_language()
 snapshot = components.published()
 manifest, language = snapshot.manifest, texts.language
@@ -237,13 +250,7 @@ with right:
         {"rows": lambda value: number(value, language)},
     )
 if manifest.get("rules_not_enforced"):
-    section(
-        texts("operation.not_enforced"),
-        pd.DataFrame(manifest["rules_not_enforced"]),
-        {"id": texts("column.rule"), "text": texts("column.text"), "reason": texts("column.reason")},
-        texts,
-    )
-    st.caption(texts("operation.not_enforced_caption"))
+    not_enforced(manifest["rules_not_enforced"], texts)
 section(
     texts("operation.inputs"),
     pairs(manifest["input_digests"], "file", "digest"),

@@ -67,16 +67,28 @@ Told = Literal["place", "party", "member_party", "birth_date", "templates"]
 (``reachable.told``)."""
 
 
-class Obligation(Strict):
-    """Something the policy asks for that no list can enforce, and why.
+class NotEnforced(Strict):
+    """Something a policy asks for that no list can enforce, and why; in Spanish, too, where somebody wrote it.
 
     ``until_told``: a rule of the policy sees to it as soon as the source tells this.
     """
 
-    id: str = Field(pattern=r"^[A-Z0-9][A-Z0-9_-]*/[a-z0-9_]+$")
+    id: str
     text: str = Field(min_length=1)
     reason: str = Field(min_length=1)
+    text_es: str | None = Field(default=None, min_length=1)
+    reason_es: str | None = Field(default=None, min_length=1)
     until_told: Told | None = None
+
+    def published(self) -> dict[str, str]:
+        """What a snapshot says of it; a language in which nobody wrote it is left out."""
+        return self.model_dump(exclude={"until_told"}, exclude_none=True)
+
+
+class Obligation(NotEnforced):
+    """What a policy file lists as not enforced: its id begins with that of the policy."""
+
+    id: str = Field(pattern=r"^[A-Z0-9][A-Z0-9_-]*/[a-z0-9_]+$")
 
 
 class Scope(Strict):
@@ -137,15 +149,6 @@ class Policy(Strict):
         return (self.effective_from is None or self.effective_from <= day) and (
             self.effective_to is None or day <= self.effective_to
         )
-
-
-class NotEnforced(Strict):
-    """A part of a policy that the engine does not see to, and why; ``until_told`` as in :class:`Obligation`."""
-
-    id: str
-    text: str
-    reason: str
-    until_told: Told | None = None
 
 
 class EnforcedRule(Strict):
@@ -307,6 +310,9 @@ def load_policies(
                         id=rule.id,
                         text=f"Minimum amount of {rule.amount} {rule.currency}.",
                         reason=f"The institution's money is {currency}; give a minimum in it in the home's policies.",
+                        text_es=f"Monto mínimo de {rule.amount} {rule.currency}.",
+                        reason_es=f"La moneda de la institución es {currency}; indique un mínimo en ella en las "
+                        "políticas de su carpeta.",
                     )
                 )
                 continue
@@ -317,6 +323,9 @@ def load_policies(
                         text=f"Nobody under {rule.years} years is contacted.",
                         reason="No birth date was delivered (customers.birth_date); the rule judges once some are, and "
                         "then blocks those without.",
+                        text_es=f"No se contacta a menores de {rule.years} años.",
+                        reason_es="No se entregó ninguna fecha de nacimiento (customers.birth_date); la regla se "
+                        "aplica en cuanto haya alguna, y entonces bloquea a quienes no la tengan.",
                         until_told="birth_date",
                     )
                 )

@@ -321,8 +321,6 @@ def summary_of(
         "collectors_at_work": len(team),
         "rule_readings": dict(sorted(policies.readings.items())),
         "rules_in_force": [entry.rule.id for entry in policies.rules],
-        "rules_not_enforced": [
-            {"id": entry.id, "text": entry.text, "reason": entry.reason} for entry in policies.not_judged(told)
-        ],
+        "rules_not_enforced": [entry.published() for entry in policies.not_judged(told)],
         "has_jurisdiction": policies.has_jurisdiction,
     }

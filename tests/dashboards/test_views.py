@@ -296,14 +296,24 @@ def test_a_new_publication_is_shown_at_the_next_click(open_page, own_home):
     assert (before, figures(app)["Fecha de los datos"]) == ("30 jun 2026", "15 jul 2026")
 
 
-def test_operation_lists_the_obligations_that_nobody_checks(open_page, own_home):
+@pytest.mark.parametrize(("language", "text"), [("es", "Se nombra al remitente"), ("en", "The sender is named")])
+def test_operation_lists_the_obligations_that_nobody_checks_in_the_readers_language(
+    open_page, own_home, language, text
+):
     file = own_home / "published" / "current" / "manifest.json"
     manifest = json.loads(file.read_text(encoding="utf-8"))
-    duty = {"id": "CH-SMS/sender", "text": "The sender is named.", "reason": "Wording of the template."}
-    file.write_text(json.dumps({**manifest, "rules_not_enforced": [duty]}), encoding="utf-8")
-    app = open_page(own_home, "operation")
+    told = {"id": "SMS/sender", "text": "The sender is named", "reason": "Wording"}
+    told |= {"text_es": "Se nombra al remitente", "reason_es": "Redacción"}
+    older = {"id": "OWN/older", "text": "As it was *published*", "reason": "One language"}
+    file.write_text(json.dumps({**manifest, "rules_not_enforced": [told, older]}), encoding="utf-8")
+    app = open_page(own_home, "operation", language=language)
     assert not app.exception
-    assert any("CH-SMS/sender" in frame.value.to_string() for frame in app.dataframe)
+    (table,) = app.table
+    reason = "Redacción" if language == "es" else "Wording"
+    assert table.value.to_numpy().tolist() == [
+        ["SMS/sender", text, reason],
+        ["OWN/older", r"As it was \*published\*", "One language"],
+    ]
 
 
 def test_operation_shows_the_alarms_of_the_models(open_page, own_home):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import pytest
 import yaml
 
 from puntual.decision.checker import violations
-from puntual.decision.policies import Ladder, load_ladder, load_policies
+from puntual.decision.policies import OTHER_FILES, Ladder, load_ladder, load_policies
 from puntual.errors import RuleError
 from tests.unit.decision import worlds
 from tests.unit.decision.worlds import POLICIES, TUESDAY
 
 COUNTRIES = ["EC", "MX", "CO", "CL", "PE"]
+SHIPPED = sorted(file for file in POLICIES.glob("*.yaml") if file.stem not in OTHER_FILES)
 
 
 def own(folder: Path, *rules: dict[str, Any], **top: Any) -> Path:
@@ -49,6 +51,31 @@ def test_shipped_policies_load_for_every_country(country: str, reading: str):
     assert all(len(digest) == 64 for digest in found.digests.values())
     assert all(entry.sources for entry in found.rules)
     assert all(entry.reason for entry in found.not_enforced)
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_each_shipped_obligation_is_written_in_both_languages(file: Path):
+    for obligation in yaml.safe_load(file.read_text(encoding="utf-8")).get("obligations", []):
+        for part in ("text", "reason"):
+            spanish = obligation.get(f"{part}_es")
+            assert spanish, f"{obligation['id']} has no {part}_es"
+            assert spanish != obligation[part]
+            code = re.compile(r"[A-Z]{2,}[A-Z0-9-]*/[a-z_]+|\b[a-z]+_[a-z_]+\b|\d+")
+            assert set(code.findall(obligation[part])) == set(code.findall(spanish)), obligation["id"]
+
+
+@pytest.mark.parametrize(("country", "currency"), [("MX", "USD"), ("EC", "MXN"), ("US", "EUR")])
+def test_what_is_published_as_not_enforced_is_in_both_languages(country: str, currency: str):
+    for entry in load(None, country, currency=currency).not_enforced:
+        assert set(entry.published()) == {"id", "text", "text_es", "reason", "reason_es"}
+
+
+def test_an_institutions_obligation_may_be_in_one_language(tmp_path: Path):
+    duty = {"id": "OWN/duty", "text": "Se saluda.", "reason": "Conducta."}
+    listed = load(own(tmp_path, obligations=[duty])).not_enforced
+    assert duty in [entry.published() for entry in listed]
+    with pytest.raises(RuleError, match="text_es"):
+        load(own(tmp_path, obligations=[duty | {"text_es": ""}]))
 
 
 def test_a_country_without_policy_says_so():
