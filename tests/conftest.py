@@ -34,6 +34,7 @@ def parsed_projects(tmp_path_factory: pytest.TempPathFactory) -> None:
 SHARED_BOOKS = {"on_duckdb": "book", "flows": "flows"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers read the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file stays with one worker, and so do its fixtures; files that share a book stay together."""
     books = {
@@ -43,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if name in SHARED_BOOKS
     }
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(books.get(item.path, str(item.path))))
+        item.add_marker(pytest.mark.xdist_group(books.get(item.path, item.path.stem)))
 
 
 @pytest.fixture(scope="session")

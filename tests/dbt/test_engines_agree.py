@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pathlib import Path
 
 from tests.dbt.warehouses import Built, described, row_differences
@@ -25,6 +27,7 @@ def test_every_table_has_a_key(on_duckdb: Built, dbt_folder: Path) -> None:
     assert [name for name in without if not name.startswith(("reference.", "kpis.kpi_values__"))] == []
 
 
+@pytest.mark.long
 def test_both_engines_build_every_table(on_duckdb: Built, on_postgres: Built, dbt_folder: Path) -> None:
     assert on_duckdb.tables.keys() == on_postgres.tables.keys() == described(dbt_folder).keys()
 
@@ -33,6 +36,7 @@ def test_the_comparison_has_something_to_compare(on_duckdb: Built) -> None:
     assert sorted(table for table in FILLED if not on_duckdb.tables[table]) == []
 
 
+@pytest.mark.long
 def test_postgres_gives_the_rows_of_duckdb(on_duckdb: Built, on_postgres: Built) -> None:
     found = {table: row_differences(rows, on_postgres.tables[table]) for table, rows in on_duckdb.tables.items()}
     assert {table: (len(rows), rows[:3]) for table, rows in found.items() if rows} == {}

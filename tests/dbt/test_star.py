@@ -29,6 +29,8 @@ from tests.dbt.warehouses import (
     run_dbt,
 )
 
+pytestmark = pytest.mark.long
+
 # The star's own data tests run too: keys that are unique, and every key found in its dimension.
 BUILD = [
     "build",

@@ -18,6 +18,8 @@ import pytest
 from tests.dbt.book import AS_OF, Book, months_later, three_dues, utc
 from tests.dbt.warehouses import MODELS_ONLY, duckdb_environment, load_duckdb, run_dbt
 
+pytestmark = pytest.mark.long
+
 Parts = tuple[float | None, float]
 APRIL, MAY, JUNE = date(2026, 4, 30), date(2026, 5, 31), date(2026, 6, 30)
 

@@ -297,6 +297,7 @@ def balances_book(*rows: tuple[str, str, int]) -> Book:
 OURS, ZERO, DAY_MORE = ("230.00", "300.00", 51), ("0.00", "0.00", 0), ("230.00", "300.00", 52)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("rows", "status", "broken"),
     [

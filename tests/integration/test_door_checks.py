@@ -87,6 +87,7 @@ def test_a_delivered_table_passes_with_the_counts_of_the_door(home, as_of):
     assert values(checks["message_events"])["delivered"] is False
 
 
+@pytest.mark.long
 def test_a_table_with_too_many_bad_rows_fails_its_check_and_stops_the_run(home, as_of):
     take_in(home, as_of)
     before = raw_counts(home)

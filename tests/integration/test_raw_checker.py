@@ -117,6 +117,7 @@ def test_raw_tells_of_the_listed_members_what_the_marts_tell(day: Day):
     pd.testing.assert_frame_equal(people.where(people.notna(), None), raw_people.where(raw_people.notna(), None))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("lost", "rule"),
     [
@@ -402,6 +403,7 @@ def a_list_for_nobody(folder: Path, _: str) -> str:
     return "worklists/G999.csv is a list of nobody that was decided"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "spoil",
     [

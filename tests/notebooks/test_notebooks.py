@@ -17,6 +17,8 @@ from tests.notebooks.execute import NOTEBOOKS, ROOT, executed
 TOPICS = ["portfolio_exploration", "default_risk", "channel_effect", "capacity_and_policy", "bring_your_own_data"]
 PLOTLY = "application/vnd.plotly.v1+json"
 NAMES = [file.stem for file in NOTEBOOKS]
+LONG = ("02", "03", "05")
+"""Notebooks that learn anew; the others read what a day published."""
 
 
 def stored(file: Path) -> nbformat.NotebookNode:
@@ -85,7 +87,10 @@ def test_it_names_no_network_address(file):
 # ------------------------------------------------------------------------------------------------- on a published day
 
 
-@pytest.mark.parametrize("file", NOTEBOOKS, ids=NAMES)
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(file, id=file.stem, marks=pytest.mark.long if file.stem[:2] in LONG else ()) for file in NOTEBOOKS],
+)
 def test_it_runs_from_top_to_bottom_and_changes_nothing(file, finished_home, tmp_path):
     before = files_of(finished_home)
     source = file.read_bytes()
