@@ -83,11 +83,8 @@ def finished_home(demo_home, tmp_path_factory) -> Path:
 
     share_parsed_projects()
     home = tmp_path_factory.mktemp("finished") / "home"
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        shutil.copytree(demo_home, home)
-        run_day(Home(home), AS_OF)
-        return home
-    first = tmp_path_factory.getbasetemp().parent / "finished"
+    base = tmp_path_factory.getbasetemp()
+    first = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished_day"
     with FileLock(f"{first}.lock"):
         if not first.exists():
             new = first.with_suffix(".new")

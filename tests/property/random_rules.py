@@ -8,30 +8,22 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import yaml
 
 from puntual.decision.policies import CHANNELS, WEEKDAYS, PolicySet, load_policies
+from puntual.decision.rule_kinds import PointKind, RequireRule
 from puntual.errors import RuleError
 from tests.unit.decision import worlds
 
 POLICY = "TST"
-REQUIREMENTS = (
-    "contact_point",
-    "valid",
-    "not_opted_out",
-    "consent",
-    "consent_not_refused",
-    "not_workplace",
-    "place_told",
-    "own",
-)
+REQUIREMENTS = get_args(RequireRule.model_fields["what"].annotation)
 EVENTS = ("promise_open", "payment", "right_party_contact", "complaint", "status")
 STATUSES = ("payment_pending", "scheduled_follow_up", "forbearance", "fraud", "dispute", "hardship")
 WHERE = (" wv", "ca", "LOJA", "MANABI ", "Manabí", "SC")
-POINTS = ("mobile", "mobile_with_whatsapp", "landline", "email", "address")
+POINTS = get_args(PointKind)
 DAYS_OPEN = (["09:00-12:00", "15:00-19:00"], ["10:00-18:30"], ["08:30-09:15", "11:00-13:00", "16:20-17:40"], [])
 
 

@@ -46,6 +46,19 @@ class Model:
     willingness_version: str = ""
 
 
+def _stub(monkeypatch: pytest.MonkeyPatch, **own: Any) -> None:
+    """What a step of learning calls gives these results; those that every step calls have theirs."""
+    shared = {
+        "_is_planned": True,
+        "training_version": "",
+        "feature_rows": None,
+        "_note_off": None,
+        "dbt_vars": VARIABLES,
+    }
+    for name, result in (shared | own).items():
+        monkeypatch.setattr(learning, name, lambda *args, _result=result, **kwargs: _result)
+
+
 def _learnt(monkeypatch: pytest.MonkeyPatch, proof: str, *, worth: float, low: float) -> Registry:
     judged = {
         "split": "time_with_gap",
@@ -54,17 +67,7 @@ def _learnt(monkeypatch: pytest.MonkeyPatch, proof: str, *, worth: float, low: f
         "against_habit": {"x_learner": {"value": 1.0, "low": low, "high": 2.0}},
     }
     model = Model({"learner": "x_learner", "evaluation": judged, "decision": {"promote": low > 0, "reason": "before"}})
-    for name, result in (
-        ("_is_planned", True),
-        ("training_version", ""),
-        ("feature_rows", None),
-        ("keep_training_rows", None),
-        ("train_contact_channel", model),
-        ("champion_row", None),
-        ("_note_off", None),
-        ("dbt_vars", VARIABLES),
-    ):
-        monkeypatch.setattr(learning, name, lambda *args, _result=result, **kwargs: _result)
+    _stub(monkeypatch, keep_training_rows=None, train_contact_channel=model, champion_row=None)
     registry = Registry()
     day: Any = SimpleNamespace(
         as_of=date(2026, 6, 30),
@@ -140,17 +143,7 @@ def test_the_models_that_are_always_renewed_keep_to_a_rollback_too(
     monkeypatch: pytest.MonkeyPatch, learn: str, train: str, model: Any
 ) -> None:
     held = {"version": "ab12", "reason": "odd amounts", "held_since": "2026-06-29"}
-    for name, result in (
-        ("_is_planned", True),
-        ("training_version", ""),
-        ("feature_rows", None),
-        ("recovery_frame", None),
-        (train, model),
-        ("champion_row", held),
-        ("_note_off", None),
-        ("dbt_vars", VARIABLES),
-    ):
-        monkeypatch.setattr(learning, name, lambda *args, _result=result, **kwargs: _result)
+    _stub(monkeypatch, recovery_frame=None, champion_row=held, **{train: model})
     registry = Registry()
     day: Any = SimpleNamespace(
         as_of=date(2026, 6, 30),
