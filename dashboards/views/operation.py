@@ -30,6 +30,12 @@ def pairs(entries: dict[str, Any], first: str, second: str) -> pd.DataFrame:
     return pd.DataFrame({first: sorted(entries), second: [entries[key] for key in sorted(entries)]})
 
 
+def changes_of(arms: pd.DataFrame, language: str) -> list[Any]:
+    """What each arm changes; a day that was published before arms could has no such column."""
+    column = f"changes_{language}"
+    return arms[column].tolist() if column in arms else [None] * len(arms)
+
+
 def experiments(folder: str, currency: str, texts: Texts) -> None:
     """What each experiment says so far: its arms, whether the draw is sound, the verdict, and the interval by day."""
     st.subheader(texts("experiments.title"), anchor=False)
@@ -67,7 +73,10 @@ def experiments(folder: str, currency: str, texts: Texts) -> None:
         )
     )
     shown = now.assign(
-        policy=[texts.label("experiment_policy", code) for code in now["policy_code"]],
+        policy=[
+            texts.label("experiment_policy", code) + (f" ({changes})" if isinstance(changes, str) else "")
+            for code, changes in zip(now["policy_code"], changes_of(now, texts.language), strict=True)
+        ],
         verdict=[texts.label("experiment_verdict", code) for code in now["verdict_code"]],
         interval=[
             "–" if low != low else f"{write(low)} … {write(high)}"

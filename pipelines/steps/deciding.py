@@ -12,6 +12,7 @@ import pandas as pd
 
 from pipelines.day import Day
 from pipelines.steps import campaigning
+from pipelines.steps.arm_plans import AtStake, variants_of
 from pipelines.steps.contact_facts import contact_facts, contact_points
 from pipelines.steps.decided import ensure_decided, store_decided, store_outcome
 from pipelines.steps.experimenting import store_taking_part, take_part
@@ -80,7 +81,7 @@ def decide_day(day: Day) -> DecidingOutcome:
 
     Raises:
         RuleError: a policy is not valid, or the inputs cannot carry a decision.
-        ExperimentError: an experiment is not valid, or changed after it had begun.
+        ExperimentError: an experiment is not valid, changed after it had begun, or asks for what the day cannot do.
     """
     day.require_built()
     warehouse, settings = day.warehouse, day.settings
@@ -129,6 +130,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         facts = contact_facts(day, policies, interactions)
         facts = replace(facts, templates=campaigning.told_of_templates_in_use(day, facts.templates))
         at_stake = _at_stake(day, payments, interactions, policies)
+        variants = variants_of(day, taking_part.registered, taking_part.exposures, at_stake)
         reach_hours = None
         if any(channel.hour_bands for channel in settings.channels.values()):
             keys = ["channel_code", "segment", "weekday", "hour"]
@@ -176,7 +178,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         exploration_max_cost_share=settings.decision.exploration_max_cost_share,
         seed=settings.decision.seed,
         arms=taking_part.arms,
-        stakes=at_stake,
+        stakes=at_stake.stakes,
         provision_weight=settings.decision.provision_weight,
         fee_weight=settings.decision.collection_fee_weight,
         daily_budget=settings.decision.daily_budget,
@@ -191,6 +193,7 @@ def decide_day(day: Day) -> DecidingOutcome:
         actions_per_person=settings.decision.actions_per_person,
         second_action_share=settings.decision.second_action_share,
         second_after=settings.decision.second_after,
+        variants=variants,
     )
     outcome = decide(**inputs)
     inputs_sha256 = keep_inputs(day.home, day.as_of, inputs)
@@ -259,8 +262,8 @@ def _duties(
     return (None if found.empty else found), (None if late.empty else late)
 
 
-def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame, policies: PolicySet) -> pd.DataFrame | None:
-    """Provisions and fees at stake; None where neither ratings nor fees of the institution's country are in force."""
+def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame, policies: PolicySet) -> AtStake:
+    """Provisions and fees at stake; no stakes where neither ratings nor fees of the country are in force."""
     settings = day.settings
     country, table = settings.institution.country, settings.kpis.rating_table
     in_force = "valid_from_date <= {} and (valid_to_date is null or valid_to_date > {})"
@@ -282,13 +285,13 @@ def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame, poli
         [country, day.as_of, day.as_of],
     )
     if ratings.empty and fees.empty:
-        return None
+        return AtStake(None, False, False)
     channels = list(settings.channels)
     may = chargeable(loans, interactions, policies=policies, as_of=day.as_of, channels=channels)
     patterns, which = np.unique(may, axis=0, return_inverse=True)
     lists = [as_json(channel for channel, yes in zip(channels, row, strict=True) if yes) for row in patterns]
     listed = np.array(lists, dtype=object)[which.reshape(-1)]
-    return stakes(
+    found = stakes(
         loans,
         payments,
         ratings,
@@ -297,6 +300,7 @@ def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame, poli
         as_of=day.as_of,
         window_days=settings.decision.response_window_days,
     )
+    return AtStake(found, not ratings.empty, not fees.empty)
 
 
 def _first(found: list[str]) -> str:

@@ -18,9 +18,11 @@ from models.willingness.record import WeeklyContacts, weekly_contacts
 from models.willingness.train import SAMPLE_MEMBERS, fit, why_off
 from pipelines.day import Day
 from pipelines.dbt import dbt_vars
+from pipelines.steps.arm_plans import models_of_arms
 from pipelines.steps.champions import FOLLOWING, WILLINGNESS_MODEL, champion
 from pipelines.steps.decided import decided_columns
 from pipelines.steps.feature_rows import MEMBER_WILLINGNESS
+from puntual.experiments.registry import load_experiments
 
 SLICE_MEMBERS = 100_000
 """Members followed at a time: it bounds the memory, whatever the size of the book."""
@@ -33,8 +35,12 @@ def follow_willingness(day: Day) -> dict[str, Any]:
     1. On a day that trains: all its dates, with the version fitted today and with those that the models in force were
        trained with, for a champion is judged beside its challenger on what it was made for.
     2. On any other day: the business date, with the versions of the models in force.
+    3. The business date alone with those of the channel models that arms of experiments ask for.
 
     Too little history leaves the table without rows: the columns are NULL then, and models learn without them.
+
+    Raises:
+        ExperimentError: an arm asks for a model that cannot be used.
     """
     with day.warehouse.connection():
         model, reason = _fitted(day)
@@ -42,6 +48,11 @@ def follow_willingness(day: Day) -> dict[str, Any]:
         for name in FOLLOWING:
             in_force = champion(day, name)
             wanted = in_force.willingness_version if in_force else ""
+            if wanted and wanted not in versions:
+                versions[wanted] = day.registry.load(WILLINGNESS_MODEL, wanted)
+        trained_with = set(versions) if model else set()
+        for asked_for in models_of_arms(day, load_experiments(day.home.experiments)).values():
+            wanted = asked_for.willingness_version
             if wanted and wanted not in versions:
                 versions[wanted] = day.registry.load(WILLINGNESS_MODEL, wanted)
         if day.warehouse.table_exists(MEMBER_WILLINGNESS):
@@ -52,7 +63,7 @@ def follow_willingness(day: Day) -> dict[str, Any]:
             contacts = _contacts(day, condition, panel)
             keys = _keys(day, condition)
             for version, followed in versions.items():
-                asked = keys if model else keys[keys["as_of_date"] == pd.Timestamp(day.as_of)]
+                asked = keys if version in trained_with else keys[keys["as_of_date"] == pd.Timestamp(day.as_of)]
                 found = followed.states(panel, asked, contacts)
                 known = found["willingness_level"].notna()
                 rows += _store(day, pd.concat([asked, found], axis=1)[known].assign(model_version=version))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ def log_table(
     second: pd.DataFrame | None = None,
     second_after: str = "",
     campaigns: pd.DataFrame | None = None,
+    own_versions: Mapping[str, Sequence[str]] | None = None,
 ) -> pa.Table:
     """One row per row of ``decisions``, by customer_id: its columns, ``channels``, :data:`SECOND`, :data:`CAMPAIGN` and
     ``versions``.
@@ -52,12 +53,15 @@ def log_table(
     text is written as JSON. Whatever columns decisions and details have are kept: a new one needs no word here.
     ``second``: :data:`puntual.decision.second.SECOND_COLUMNS`; ``second_after``: what the rules took of the other
     contact, as the settings say. ``campaigns``: :data:`puntual.campaigns.plan.MEMBER_COLUMNS` of the day, of which only
-    the messages that were chosen are told.
+    the messages that were chosen are told. ``own_versions``: values by row of ``decisions`` as given, for versions that
+    are not everybody's.
 
     Raises:
         AuditError: a member of ``details`` or of ``second`` has no decision, or has two second contacts.
     """
-    decisions = decisions.sort_values("customer_id", kind="stable").reset_index(drop=True)
+    decisions = decisions.reset_index(drop=True).sort_values("customer_id", kind="stable")
+    given = decisions.index.tolist()
+    decisions = decisions.reset_index(drop=True)
     place = pd.Index(decisions["customer_id"]).get_indexer(pd.Index(details["customer_id"]))
     if (place < 0).any():
         raise AuditError(f"The member {details['customer_id'].iloc[int(place.argmin())]} has details and no decision.")
@@ -76,7 +80,10 @@ def log_table(
         table = table.append_column(CAMPAIGN, pa.array(verdicts, type=pa.string()))
     for name, value in versions.items():
         text = value if isinstance(value, str) else canonical(value).decode()
-        table = table.append_column(name, pa.array([text] * len(decisions), type=pa.string()))
+        texts = [text] * len(decisions)
+        if own_versions is not None and name in own_versions:
+            texts = [own_versions[name][row] for row in given]
+        table = table.append_column(name, pa.array(texts, type=pa.string()))
     return table
 
 

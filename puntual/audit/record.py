@@ -15,6 +15,7 @@ import pandas as pd
 
 from puntual import clock
 from puntual.audit.archive import write_private
+from puntual.audit.arms import model_versions
 from puntual.audit.chain import CONTEXT, FIRST, INPUTS, LOG, ROWS, AuditLog, Entry, File, Inputs, keep_to_owner
 from puntual.audit.digests import canonical, code_digest, row_digests, sha256, software
 from puntual.audit.inputs import Arguments, dump
@@ -147,6 +148,7 @@ class Record:
             decided["second_contacts"],
             self.settings.decision.second_after,
             campaigns,
+            model_versions(decided["decisions"], self.versions["models"], summary),
         )
         self.people = table.num_rows
         context = {

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from puntual.audit.arms import changes_of
 from puntual.audit.chain import AuditLog, Entry
 from puntual.audit.digests import sha256
 from puntual.audit.log import CAMPAIGN, SECOND, campaign_of, is_held_back, people, person, second_of
@@ -18,6 +19,7 @@ from puntual.audit.texts import MISSING, amount, channel_name, figure, known, pe
 from puntual.audit.weighing import BEST, Verdict, Weighing, surplus
 from puntual.decision.capacity import COLLECTOR_CHANNELS
 from puntual.errors import UsageError
+from puntual.experiments.changes import LADDER, in_words
 
 _AROUND = 2
 _OF_A_LIST = [
@@ -103,15 +105,17 @@ def why(log: AuditLog, entry: Entry, customer_id: str, language: str) -> Why:
             say("why", "price_note", language) if told.is_money else say("what_if", "model_off", language),
         ),
         around=around,
-        versions=_versions(entry, language),
+        versions=_versions(entry, row, language),
     )
 
 
-def _versions(entry: Entry, language: str) -> tuple[tuple[str, str], ...]:
+def _versions(entry: Entry, row: Mapping[str, Any], language: str) -> tuple[tuple[str, str], ...]:
     made = entry.versions
+    # those of the row: an arm of an experiment may have a model of its own
+    versions = json.loads(row["model_versions"]) if row.get("model_versions") else made["models"]
     models = ", ".join(
         f"{name} {str(version)[:_SHOWN] if version else say('why', 'turned_off', language)}"
-        for name, version in made["models"].items()
+        for name, version in versions.items()
     )
     shown = sha256(entry.content())[:_SHOWN] + "…"
     return (
@@ -288,13 +292,24 @@ class _Teller:
             ("propensity", self.say("propensity_unknown") if unknown else percent(row["propensity"], self.language)),
             (
                 "experiment",
-                self.say("arm", experiment=row["experiment_id"], arm=row["arm_code"])
-                if row["experiment_id"]
-                else self.say("no_experiment"),
+                self.arm(),
             ),
         ]
         found += [("duty", self.duty(one)) for one in json.loads(row.get("duties") or "[]")]
         return tuple((self.say(label), value) for label, value in found)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What the arm of the row changes of the day's settings."""
+        return changes_of(self.context.get("summary", {}), self.row)
+
+    def arm(self) -> str:
+        """Experiment and arm of the row, and what the arm changes."""
+        if not self.row["experiment_id"]:
+            return self.say("no_experiment")
+        key = "arm" if not self.changes else "arm_ladder" if LADDER in self.changes else "arm_changed"
+        changes = in_words(self.changes, self.language)
+        return self.say(key, experiment=self.row["experiment_id"], arm=self.row["arm_code"], changes=changes)
 
     def second(self) -> list[tuple[str, str]]:
         """The second contact of the day: through what and when, its value, and what the rules had to permit."""
@@ -326,11 +341,17 @@ class _Teller:
             f"duty_{one['state']}", rule=self.rule(one["rule"]), due=one["due_date"] or MISSING, until=one["until"]
         )
 
+    @property
+    def own_weights(self) -> dict[str, Any]:
+        """Settings of the decision that the arm of the row changes."""
+        named = (key.partition("decision.") for key in self.changes)
+        return {name: self.changes[prefix + name] for _, prefix, name in named if prefix}
+
     def part(self, value: Any, weight: str | None = None) -> str:
         """A part of the value of the contact; with the part of it that counts, where a setting says so."""
         if not self.is_money:
             return self.say("none_estimated")
-        share = self.settings["decision"].get(weight) if weight else None
+        share = {**self.settings["decision"], **self.own_weights}.get(weight) if weight else None
         return self.money(value) if share is None else self.say(
             "weighed", amount=self.money(value), share=percent(share, self.language)
         )  # fmt: skip

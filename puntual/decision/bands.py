@@ -190,8 +190,8 @@ class Bands:
         """The head starts by action, the preference for its hours included; ``scores`` by channel."""
         return replace(stability, stay=stability.stay[:, self.channel_of], hours=self.preference(scores))
 
-    def told(self, plan: Plan, scores: Scores, by_ladder: Scores | None) -> Plan:
-        """A plan over actions as one over channels; ``scores`` and ``by_ladder`` by channel.
+    def told(self, plan: Plan, is_worth: Flags) -> Plan:
+        """A plan over actions as one over channels; ``is_worth``: whether each channel is worth something to a member.
 
         Of several actions of a channel the chosen one's price and head start are told, else those of the one that comes
         nearest to being chosen, so that they belong together. A channel without an open band is wanted all the same:
@@ -223,10 +223,6 @@ class Bands:
         probability = plan.exploration.probability
         probability = np.column_stack([*(probability[:, mine].sum(axis=1) for mine in groups), probability[:, -1]])
         wanted = together(plan.wanted, np.logical_or)
-        is_worth = scores.supported & (np.nan_to_num(scores.worth) > 0)
-        if by_ladder is not None:
-            of_steps = by_ladder.supported & (np.nan_to_num(by_ladder.worth) > 0)
-            is_worth = np.where(plan.arms.on_ladder[:, None], of_steps, is_worth)
         return replace(
             plan,
             choice=choice,

@@ -32,7 +32,8 @@ from puntual.decision.scores import Scores
 from puntual.decision.second import nobody, second_contacts, with_attempts
 from puntual.decision.sending import contacts_a_day, shared_limits
 from puntual.decision.stability import Stability
-from puntual.decision.tables import DECISION_COLUMNS, decision_rows, detail_rows, price_rows, summary_of
+from puntual.decision.tables import DECISION_COLUMNS, arms_summary, decision_rows, detail_rows, price_rows, summary_of
+from puntual.decision.variants import Alternative, Variant, Variants, of_own_plan, told_scores, worth_something
 from puntual.errors import RuleError
 from puntual.frames import texts_or_none
 
@@ -99,6 +100,7 @@ def decide(
     second_after: Literal["reached", "attempted"] = "reached",
     team_capacity: Mapping[str, int] | None = None,
     channel_budgets: Mapping[str, float] | None = None,
+    variants: Variants | None = None,
 ) -> DecisionOutcome:
     """At most one contact today for every eligible member, within rules and capacities, for the greatest value.
 
@@ -121,12 +123,15 @@ def decide(
     6. ``arrears_amount`` and ``past_due_days`` are the member's sum and maximum over all loans; ``loan_id`` is the main
        loan, that of the largest arrears; ``default_probability`` is that of the member's worst loan.
     7. ``rank`` 1 is the contact of greatest net value in its list: the collector's, or the channel's for messages.
-    8. Members of experiments follow their arm: no contact for a hold-out, the written ladder for a ladder, which gets
-       of every capacity the part that its members are expected to be of all who are planned for. Exploration goes on in
-       all arms but hold-outs. ``propensity`` then counts the draw of the arm too: with probabilities h of a hold-out
-       and l of a ladder it is (1 - h) times that of the draw, plus (1 - share) times (1 - h - l) if the action is the
-       product's and l if it is the ladder's, plus h if it is none. What an arm's plan would have done for a member of
-       another is found as for the explored. Without a channel model the product is the ladder.
+    8. Members of experiments follow their arm: no contact for a hold-out, else a plan: the product's, the written
+       ladder, or one of ``variants``. Each plan gets of every capacity the part that its members are expected to be of
+       all who are planned for. Exploration goes on in all arms but hold-outs. ``propensity`` then counts the draw of
+       the arm too: with probability h of a hold-out and p_k of plan k it is (1 - h) times that of the draw, plus
+       (1 - share) times the sum of the p_k whose plan would choose the action for that member, plus h if it is none.
+       What a plan would have done for a member of another is found as for the explored. Without a channel model the
+       product is today's ladder. Amounts and reasons of a member are those of its own plan, but a ladder's beside a
+       model, which has none, are the product's; so are those of a duty, which the product serves in every arm.
+       Second contacts are valued by the product in every arm: what is left goes to none of them for its own weights.
 
     Args:
         features: feat_customer__as_of rows of ``as_of``.
@@ -184,6 +189,7 @@ def decide(
         team_capacity: calls and visits a day of whole teams by ``collectors.team``; None: no limit but the people's.
         channel_budgets: what the contacts of a day may cost by channel; with ``costs`` a number of contacts beside
             ``daily_capacity``, the smaller of which holds. None or absent is no limit.
+        variants: arms of experiments that change something, and who may follow them; None: there are none.
 
     Raises:
         RuleError: inputs that no decision can rest on (members twice, a member without a customer row).
@@ -216,17 +222,12 @@ def decide(
     width = len(channels)
     allowed = verdicts["is_allowed"].to_numpy(dtype=bool).reshape(-1, width)
     cost = np.array([costs[channel] for channel in channels], dtype=np.float64)
-    scores = Scores.of(
-        people,
-        channel_scores,
-        channels,
-        ladder,
-        cost,
-        stakes=stakes,
-        provision_weight=provision_weight,
-        fee_weight=fee_weight,
-        free=free_of_charge(people["customer_id"], duties, policies=policies, channels=channels),
-    )
+    at_stake = {
+        "stakes": stakes,
+        "free": free_of_charge(people["customer_id"], duties, policies=policies, channels=channels),
+    }
+    weights = {"provision_weight": provision_weight, "fee_weight": fee_weight}
+    scores = Scores.of(people, channel_scores, channels, ladder, cost, **at_stake, **weights)
     team = roster(collectors, channels, as_of, team_capacity)
     money = channel_budgets or {}
     daily = {name: contacts_a_day(daily_capacity.get(name), money.get(name), costs[name]) for name in channels}
@@ -254,7 +255,7 @@ def decide(
         offered = [*offered, *bands.limits]
     if daily_budget is not None:
         offered = [*offered, budget("budget:day", daily_budget, costs)]
-    group = Arms.of(people, arms, is_model=scores.is_model)
+    group = Arms.of(people, arms, variants, is_model=scores.is_model)
     columns, over, mine = channels, offered, scores
     if bands is not None:
         columns, over, mine = list(bands.names), bands.capacities(offered), bands.scores(scores)
@@ -269,26 +270,36 @@ def decide(
         group.is_held,
         None if bands is None else [channels[position] for position in bands.channel_of],
     )
-    stability = Stability.of(
-        people,
-        earlier if scores.is_model else None,
-        interactions,
-        channels,
-        scores.worth,
-        amount=stay_amount,
-        share=stay_share,
-    )
-    by_ladder = Scores.of(people, None, channels, ladder, cost) if group.ladder_probability.any() else None
+
+    def head_starts(mine: Scores) -> Stability:
+        before = earlier if mine.is_model else None
+        found = Stability.of(people, before, interactions, channels, mine.worth, amount=stay_amount, share=stay_share)
+        return found if bands is None else bands.with_hours(found, mine)
+
+    def beside(one: Variant | None) -> Alternative:
+        if one is None or one.ladder is not None:
+            own = Scores.of(people, None, channels, ladder if one is None else one.ladder, cost, **at_stake)
+            by_action = own if bands is None else bands.ladder(own)
+            return Alternative.of_ladder(own, by_action, is_model=scores.is_model)
+        given = channel_scores
+        if one.channel_model is not None:
+            given = variants.scores_of(one.channel_model, given)
+        changed = {"provision_weight": one.provision_weight, "fee_weight": one.fee_weight}
+        others = weights | {name: value for name, value in changed.items() if value is not None}
+        own = Scores.of(people, given, channels, ladder, cost, **at_stake, **others)
+        return Alternative.of_product(own, own if bands is None else bands.scores(own), head_starts(own))
+
+    others = [beside(one) for one in group.plans]
     plan = make_plan(
         placed,
         allowed,
         mine,
-        by_ladder if bands is None or by_ladder is None else bands.ladder(by_ladder),
+        others,
         group,
         over,
         columns,
         minimums,
-        stability if bands is None else bands.with_hours(stability, scores),
+        head_starts(scores),
         share=exploration_share,
         most_cost=exploration_max_cost,
         most_cost_share=exploration_max_cost_share,
@@ -299,13 +310,14 @@ def decide(
     action = None
     if bands is not None:
         action, verdicts = bands.action_of(plan.choice), bands.hours(verdicts, plan.choice)
-        plan = bands.told(plan, scores, by_ladder)
+        plan = bands.told(plan, of_own_plan(group.plan, [worth_something(scores), *(one.wanted for one in others)]))
+    valued = told_scores(scores, others, np.where(minimums.must, 0, group.plan))
     chosen = plan.choice >= 0
     familiar = assignment.familiar_collectors(promises, interactions, as_of=as_of)
     today = pd.Series(np.array([*channels, "none"], dtype=object)[plan.choice], index=people["customer_id"])
     last = LastOwners.of(earlier, interactions, today, owner_stay_gain)
-    assigned, evenness = _assign(people, plan, scores, channels, team, familiar, by_place, action, last, offered)
-    decisions = decision_rows(people, verdicts, plan, scores, channels, assigned, default_risk, as_of)
+    assigned, evenness = _assign(people, plan, valued, channels, team, familiar, by_place, action, last, offered)
+    decisions = decision_rows(people, verdicts, plan, valued, channels, assigned, default_risk, as_of)
     found = standing(
         duties,
         overdue,
@@ -320,7 +332,7 @@ def decide(
     decisions["duties"] = duties_of_members(found, decisions["customer_id"]).to_numpy(dtype=object)
     decisions = decisions[list(DECISION_COLUMNS)]
     alarms = alarms_of(found)
-    details = detail_rows(people, verdicts, plan, scores, channels, as_of)
+    details = detail_rows(people, verdicts, plan, valued, channels, as_of)
     second = nobody(len(offered))
     if actions_per_person > 1 and scores.is_model:
         second = second_contacts(
@@ -345,7 +357,7 @@ def decide(
     summary = summary_of(
         people,
         plan,
-        scores,
+        valued,
         channels,
         policies,
         team,
@@ -359,6 +371,7 @@ def decide(
         summary["warnings"] += no_second(second, is_model=scores.is_model, reached=second_after == "reached")
     if actions_per_person > 1:
         summary |= second.summary()
+    summary |= arms_summary(group, chosen)
     summary["duty_overdue_count"] = int((alarms["state_code"] == OVERDUE).sum())
     summary["duty_alarm_count"] = int((alarms["severity"] == "alarm").sum())
     return DecisionOutcome(

@@ -14,10 +14,11 @@ import pandas as pd
 from puntual.decision.allocate import Allocation, allocate
 from puntual.decision.arms import Arms
 from puntual.decision.capacity import Capacity, Layout
-from puntual.decision.explore import Exploration, explore, worth_trying
+from puntual.decision.explore import Exploration, explore, uniform, worth_trying
 from puntual.decision.minimums import Minimums
 from puntual.decision.scores import Scores
 from puntual.decision.stability import Stability
+from puntual.decision.variants import Alternative, of_own_plan, parts_of, told_stability, worth_something
 
 _TIE = 1e-9
 """Two actions nearer than this are alike: which of them a plan would take is not known without making it."""
@@ -33,7 +34,8 @@ class Plan:
 
     ``choice``: column of the action, -1 for none; ``greedy``: what the plan of the member's arm alone would do.
     ``used``: of each capacity. ``wanted``: actions that are allowed and worth something. ``exploration_most``: what the
-    draws may cost; None is no limit.
+    draws may cost; None is no limit. ``allocation``: of the product's plan, but prices by row are those of the member's
+    own plan where it is told.
     """
 
     choice: npt.NDArray[np.int64]
@@ -56,7 +58,7 @@ def make_plan(
     people: pd.DataFrame,
     allowed: Flags,
     scores: Scores,
-    by_ladder: Scores | None,
+    others: Sequence[Alternative],
     arms: Arms,
     offered: Sequence[Capacity],
     channels: list[str],
@@ -72,9 +74,11 @@ def make_plan(
 ) -> Plan:
     """Draws first, then the best use of what they leave; everyone else follows the plan of its arm.
 
-    Who must be served is drawn for nothing and served by the product's plan, whatever the arm; the draws and the ladder
-    leave the capacity that it takes. ``channel_of``: channel of each column, where columns are channels at some hours:
-    a propensity is that of the channel. None: each column is a channel.
+    ``others``: the plans of ``arms`` beside the product's. Each gets of every capacity the part that its members are
+    expected to be of all who are planned for, by the probabilities of the arms; draws are common to all. Who must be
+    served is drawn for nothing and served by the product's plan, whatever the arm; the draws and the other plans leave
+    the capacity that it takes. ``channel_of``: channel of each column, where columns are channels at some hours: a
+    propensity is that of the channel. None: each column is a channel.
     """
     of = np.arange(len(channels)) if channel_of is None else channel_of
     first_of_channel = np.flatnonzero(np.r_[True, of[1:] != of[:-1]])
@@ -133,16 +137,17 @@ def make_plan(
     is_overflow = exploration.is_explored & (drawn >= 0) & ~kept
     left = layout.counts - spent
     planned = ~exploration.is_explored & (~arms.is_held | must)
-    of_ladder = planned & arms.on_ladder & ~must
+    own = np.where(must, 0, arms.plan)
     # by the probabilities of the arms, so that nobody's draw changes what is planned for the others
-    portion = arms.ladder_probability.sum() / max((1.0 - arms.held_probability).sum(), 1.0)
-    rest = planned & (~arms.on_ladder | must)
+    portions = arms.portions
+    lot = 0.0
+    if arms.is_changed:
+        lot = float(uniform(pd.Series(["parts"]), seed=seed, as_of=as_of, purpose="parts")[0])
 
-    def parts(room: Ints) -> tuple[Ints, Ints]:
-        """What of the capacities is for the product's plan, and what for the ladder's."""
-        free = room - minimums.used
-        of_steps = (free * portion).astype(np.int64) if by_ladder is not None else np.zeros_like(room)
-        return room - of_steps, of_steps
+    def part(room: Ints, which: int) -> Ints:
+        """What of the capacities is for one of the plans: 0 is the product's, which is asked for nothing but that."""
+        of_others = parts_of(room - minimums.used, portions, lot)
+        return np.asarray(room - of_others.sum(axis=0) if which == 0 else of_others[which - 1], dtype=np.int64)
 
     def instead(mine: Scores, allocation: Allocation, rows: Flags) -> tuple[Ints, Flags]:
         """What the plan would choose for each of ``rows``, had it to serve that one more, and whether that is sure."""
@@ -164,7 +169,7 @@ def make_plan(
 
         For a member whose draw took a place: with that place given back.
         """
-        counts = parts(left)[which]
+        counts = part(left, which)
         allocation = solved(mine, rows, counts)
         answer, is_sure = np.full(len(people), -1, dtype=np.int64), np.ones(len(people), dtype=bool)
         answer[rows] = allocation.choice
@@ -176,8 +181,9 @@ def make_plan(
                 alike.setdefault(given_back(int(row)), []).append(int(row))
         for room, members in alike.items():
             place = np.isin(np.arange(len(people)), members)
-            if (parts(np.array(room))[which] != counts).any():
-                answer[place], is_sure[place] = instead(mine, solved(mine, rows, parts(np.array(room))[which]), place)
+            more = part(np.array(room), which)
+            if (more != counts).any():
+                answer[place], is_sure[place] = instead(mine, solved(mine, rows, more), place)
         return answer, is_sure, allocation
 
     @functools.cache
@@ -190,32 +196,33 @@ def make_plan(
 
     @functools.cache
     def without(row: int) -> tuple[int, ...]:
-        others = np.where(np.arange(len(drawn)) == row, -1, drawn)
-        return tuple(int(count) for count in layout.counts - _keep(spared, cell, others, exploration.priority)[1])
+        but_one = np.where(np.arange(len(drawn)) == row, -1, drawn)
+        return tuple(int(count) for count in layout.counts - _keep(spared, cell, but_one, exploration.priority)[1])
 
-    greedy, is_sure, allocation = greatest(weighed, rest, 0)
-    used = allocation.used + spent
-    by_product, by_steps = greedy, greedy
-    wanted = allowed & scores.supported & (np.nan_to_num(scores.worth) > 0)
-    if by_ladder is not None:
-        by_steps, is_sure_of_steps, ladder_plan = greatest(by_ladder, of_ladder, 1)
-        is_sure = is_sure & (is_sure_of_steps | (arms.ladder_probability == 0.0))
-        used = used + ladder_plan.used
-        greedy = np.where(arms.on_ladder & ~must, by_steps, by_product)
-        steps_wanted = allowed & by_ladder.supported & (np.nan_to_num(by_ladder.worth) > 0)
-        wanted = np.where(arms.on_ladder[:, None], steps_wanted, wanted)
+    compared = [weighed, *(one.weighed for one in others)]
+    made = [greatest(mine, planned & (own == number), number) for number, mine in enumerate(compared)]
+    answers, allocation = [answer for answer, _, _ in made], made[0][2]
+    is_sure = made[0][1] | arms.unasked()
+    for (_, sure, _), chance in zip(made[1:], arms.chance, strict=True):
+        is_sure = is_sure & (sure | (chance == 0.0))
+    used = sum((one.used for _, _, one in made), start=spent)
+    greedy = of_own_plan(own, answers)
+    wanted = of_own_plan(
+        arms.plan, [allowed & worth_something(one) for one in (scores, *(each.scores for each in others))]
+    )
     choice = np.where(exploration.is_explored, np.where(kept, drawn, -1), np.where(arms.is_held & ~must, -1, greedy))
     told = exploration
     if channel_of is not None:
         drawing = np.add.reduceat(exploration.probability, np.r_[first_of_channel, len(channels)], axis=1)
         told = replace(exploration, probability=drawing)
     through = np.r_[of, -1]  # the last column stands for no contact
-    propensity = propensity_of(through[choice], through[by_product], through[by_steps], told, arms, share)
+    propensity = propensity_of(through[choice], [through[answer] for answer in answers], told, arms, share)
     propensity[is_overflow | ~is_sure] = np.nan
     # a duty is met in every draw of its day; what an arm without the product's plan would do for it is not known
-    alone = (arms.held_probability == 0.0) & (arms.ladder_probability == 0.0)
-    propensity[must] = np.where(alone[must], 1.0, np.nan)
-    price = layout.cell_prices(allocation.duals)[:, cell].T
+    propensity[must] = np.where(arms.alone[must], 1.0, np.nan)
+    # members are told the prices that their own plan paid; a ladder beside a model has none
+    paid = [made[number][2] if number and others[number - 1].is_told else allocation for number in range(len(made))]
+    price = of_own_plan(own, [layout.cell_prices(one.duals)[:, cell].T for one in paid])
     return Plan(
         choice=choice,
         greedy=greedy,
@@ -231,23 +238,27 @@ def make_plan(
         * float((1.0 - arms.held_probability) @ (exploration.probability[:, : len(channels)] @ scores.cost)),
         exploration_most=most_cost if share > 0 else None,
         minimums=minimums,
-        stability=stability,
+        stability=told_stability(stability, others, own),
     )
 
 
 def propensity_of(
     choice: npt.NDArray[np.int64],
-    by_product: npt.NDArray[np.int64],
-    by_ladder: npt.NDArray[np.int64],
+    answers: Sequence[npt.NDArray[np.int64]],
     exploration: Exploration,
     arms: Arms,
     share: float,
 ) -> Floats:
-    """Probability of each member's ``choice`` (-1: none) over the draws of arm, exploration and action."""
+    """Probability of each member's ``choice`` (-1: none) over the draws of arm, exploration and action.
+
+    ``answers``: what each plan would do for each member, the product's first, then those of ``arms`` in their order.
+    """
     column = np.where(choice < 0, exploration.probability.shape[1] - 1, choice)
     drawn = share * exploration.probability[np.arange(len(choice)), column] * (1.0 - arms.held_probability)
-    product = (1.0 - arms.held_probability - arms.ladder_probability) * (choice == by_product)
-    planned = (1.0 - share) * (product + arms.ladder_probability * (choice == by_ladder))
+    planned = arms.product * (choice == answers[0])
+    for chance, answer in zip(arms.chance, answers[1:], strict=True):
+        planned = planned + chance * (choice == answer)
+    planned = (1.0 - share) * planned
     return np.asarray(drawn + planned + arms.held_probability * (choice < 0), dtype=np.float64)
 
 

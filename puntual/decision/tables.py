@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from puntual.decision.arms import Arms
 from puntual.decision.capacity import MONEY_UNITS, Capacity
 from puntual.decision.explain import reasons, why_not
 from puntual.decision.plan import Plan
@@ -283,7 +284,7 @@ def summary_of(
     before = plan.stability.before
     kept = (before >= 0) & (plan.choice == before)
     # the head start of what was kept is part of what the plan compared, and no value
-    rest = ~explored & ~plan.arms.is_held & ~plan.arms.on_ladder & chosen
+    rest = ~explored & ~plan.arms.is_held & (plan.arms.plan == 0) & chosen
     ahead = float(np.where(rest, plan.stability.head_start[picked], 0.0).sum()) if len(people) else 0.0
 
     def money(value: float) -> float | None:
@@ -324,3 +325,20 @@ def summary_of(
         "rules_not_enforced": [entry.published() for entry in policies.not_judged(told)],
         "has_jurisdiction": policies.has_jurisdiction,
     }
+
+
+def arms_summary(arms: Arms, chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """What the summary says of every arm that changes something: its changes, its members and how many have a contact.
+
+    Nothing where no arm does.
+    """
+    told: dict[str, Any] = {}
+    for place, one in enumerate(arms.plans, start=1):
+        if one is not None:
+            mine = arms.plan == place
+            told[one.code] = {
+                "changes": one.changes,
+                "member_count": int(mine.sum()),
+                "contact_count": int((mine & chosen).sum()),
+            }
+    return {"changed_arms": told} if told else {}

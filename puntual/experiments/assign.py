@@ -14,14 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from puntual.experiments.registry import Experiment, ExperimentError, Registered
+from puntual.decision.variants import CHANCE_COLUMNS, plan_code
+from puntual.experiments.registry import Arm, Experiment, ExperimentError, Registered
 from puntual.paths import SEEDS
 
 Floats = npt.NDArray[np.float64]
 
 EXPOSURE_COLUMNS = ("as_of_date", "experiment_id", "customer_id", "arm_code", "entered_date")
 ARM_COLUMNS = ("customer_id", "experiment_id", "arm_code", "policy", "ladder_probability", "hold_out_probability")
-_PRECEDENCE = ("hold_out", "ladder", "puntual")
+_HOLD_OUT, _LADDER, _OTHER_LADDER, _CHANGED, _PRODUCT = range(5)
+"""Which arm a member of several experiments follows: the first in this order."""
 
 
 def draw(salt: str, customer_ids: Sequence[str] | pd.Series) -> Floats:
@@ -117,31 +119,71 @@ def expose(registered: Sequence[Registered], features: pd.DataFrame, entered: pd
 def arms(registered: Sequence[Registered], exposures: pd.DataFrame) -> pd.DataFrame:
     """What the experiments ask of the decision: one row per exposed member, columns :data:`ARM_COLUMNS`.
 
-    1. A member of several experiments (of different layers) follows the one that asks most: a hold-out before a
-       ladder before the product's decision; among equals the first by id. ``experiment_id`` and ``arm_code`` name it.
+    1. A member of several experiments (of different layers) follows the one that comes first: a hold-out, today's
+       written ladder, another ladder, the product with something changed, the product; among equals the first by id.
+       ``experiment_id`` and ``arm_code`` name it.
     2. ``hold_out_probability`` and ``ladder_probability``: over the draws of all of its experiments, which are
-       independent, how likely the member was to end in that policy; what is left to 1 is the product's decision.
+       independent, how likely the member was to end in that policy; :func:`chances` has the plans that change
+       something, and what is left to 1 is the product's decision.
     """
     by_id: Mapping[str, Experiment] = {one.experiment.id: one.experiment for one in registered}
     if exposures.empty:
         return pd.DataFrame(columns=list(ARM_COLUMNS))
     frame = exposures[["customer_id", "experiment_id", "arm_code"]].copy()
     pairs = list(zip(frame["experiment_id"], frame["arm_code"], strict=True))
-    frame["policy"] = [by_id[name].arm(code).policy for name, code in pairs]
-    share = {
-        name: {policy: sum(arm.share for arm in one.arms if arm.policy == policy) for policy in _PRECEDENCE}
-        for name, one in by_id.items()
-    }
-    frame["not_held"] = [1.0 - share[name]["hold_out"] for name in frame["experiment_id"]]
-    frame["product"] = [share[name]["puntual"] for name in frame["experiment_id"]]
-    frame["order"] = frame["policy"].map({policy: place for place, policy in enumerate(_PRECEDENCE)})
-    chance = frame.groupby("customer_id")[["not_held", "product"]].prod()
+    drawn = [by_id[name].arm(code) for name, code in pairs]
+    frame["policy"] = [arm.policy for arm in drawn]
+    frame["not_held"] = frame["experiment_id"].map({name: _beyond(one, _HOLD_OUT) for name, one in by_id.items()})
+    frame["after_ladder"] = frame["experiment_id"].map({name: _beyond(one, _LADDER) for name, one in by_id.items()})
+    frame["order"] = [_rank(arm) for arm in drawn]
+    chance = frame.groupby("customer_id")[["not_held", "after_ladder"]].prod()
     frame = frame.sort_values(["customer_id", "order", "experiment_id"]).drop_duplicates("customer_id")
     mine = chance.reindex(frame["customer_id"])
     return frame.assign(
         hold_out_probability=1.0 - mine["not_held"].to_numpy(),
-        ladder_probability=np.clip((mine["not_held"] - mine["product"]).to_numpy(), 0.0, 1.0),
+        ladder_probability=np.clip((mine["not_held"] - mine["after_ladder"]).to_numpy(), 0.0, 1.0),
     )[list(ARM_COLUMNS)].reset_index(drop=True)
+
+
+def chances(registered: Sequence[Registered], exposures: pd.DataFrame) -> pd.DataFrame:
+    """How likely the draws made each member follow each arm that changes something; columns of ``CHANCE_COLUMNS``.
+
+    A member follows the arm if it was drawn, no arm of another of its experiments comes before it, and none that is
+    alike is of an experiment before it by id. Experiments are drawn independently, so these probabilities multiply.
+    """
+    by_id = {one.experiment.id: one.experiment for one in registered}
+    parts = []
+    mine = exposures[["customer_id", "experiment_id"]]
+    for name, experiment in sorted(by_id.items()):
+        inside = mine.loc[mine["experiment_id"] == name, "customer_id"]
+        rivals = mine[mine["customer_id"].isin(inside) & (mine["experiment_id"] != name)]
+        for arm in experiment.changed_arms:
+            rank = _rank(arm)
+            leaves = {
+                other: _beyond(one, rank if other < name else rank - 1) for other, one in by_id.items() if other != name
+            }
+            left = rivals["experiment_id"].map(leaves).groupby(rivals["customer_id"]).prod()
+            probability = arm.share * left.reindex(inside).fillna(1.0).to_numpy(dtype=float)
+            part = pd.DataFrame({"customer_id": inside.to_numpy(dtype=object), "probability": probability})
+            parts.append(part.assign(plan_code=plan_code(name, arm.code))[list(CHANCE_COLUMNS)])
+    if not parts:
+        return pd.DataFrame(columns=list(CHANCE_COLUMNS), dtype=object)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _rank(arm: Arm) -> int:
+    if arm.policy == "hold_out":
+        return _HOLD_OUT
+    if arm.policy == "ladder":
+        return _LADDER if arm.changes is None else _OTHER_LADDER
+    return _PRODUCT if arm.changes is None else _CHANGED
+
+
+def _beyond(experiment: Experiment, rank: int) -> float:
+    """Probability that the experiment draws an arm that comes after all those of ``rank``."""
+    if rank == _HOLD_OUT:
+        return 1.0 - sum(arm.share for arm in experiment.arms if _rank(arm) == _HOLD_OUT)
+    return sum(arm.share for arm in experiment.arms if _rank(arm) > rank)
 
 
 def _segments() -> dict[str, tuple[float, float]]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import date, timedelta
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 
+from puntual.decision.policies import load_ladder
 from puntual.errors import UsageError
+from puntual.experiments.changes import FEE, LADDER, MODEL, PROVISION, alike
 from puntual.experiments.registry import check_unchanged, load_experiments
 from puntual.experiments.report import latest
+from puntual.experiments.texts import TEXTS, Language
 from puntual.exports.export import snapshot_of
-from puntual.paths import Home
+from puntual.paths import POLICIES, Home
+from puntual.settings import load_settings
 from puntual.snapshot import Snapshot
 
 TABLE = "rpt_experiments"
@@ -35,6 +41,42 @@ def check(place: Home) -> int:
         )
         check_unchanged(registered, logged, snapshot.as_of_date + timedelta(days=1))
     return len(registered)
+
+
+def told_of_check(place: Home, language: Language) -> list[str]:
+    """A line for each arm that changes nothing today, for arms that do the same, and for a model that is not there.
+
+    An A/A test is legitimate, and then it should be one by intention. Today's channel model is that of the published
+    day, if there is one. Experiments that are switched off are looked at as well.
+
+    Raises:
+        UsageError: ``puntual.yaml`` is not valid.
+        RuleError: the ladder is not valid.
+    """
+    decision = load_settings(place).decision
+    today: dict[str, Any] = {
+        PROVISION: decision.provision_weight,
+        FEE: decision.collection_fee_weight,
+        MODEL: None,
+        LADDER: load_ladder(POLICIES, place.policies).model_dump(mode="json"),
+    }
+    if place.current.exists():
+        today[MODEL] = Snapshot.current(place.root).manifest.get("model_versions", {}).get("contact_channel")
+    say, lines = TEXTS[language], []
+    for one in load_experiments(place.experiments):
+        experiment, kinds = one.experiment, defaultdict(list)
+        for arm in experiment.arms:
+            kinds[arm.policy, alike(arm.changes, today)].append(arm.code)
+            if arm.changes is None:
+                continue
+            named = {"name": experiment.id, "arm": arm.code}
+            lines += [say["same_value"].format(**named, key=key) for key in arm.changes.same_as(today)]
+            version, folder = arm.changes.channel_model, place.models / "contact_channel"
+            if version is not None and not (folder / version / "manifest.json").exists():
+                lines.append(say["no_model"].format(**named, version=version, folder=folder))
+        same = [", ".join(codes) for codes in kinds.values() if len(codes) > 1]
+        lines += [say["same_arms"].format(name=experiment.id, arms=arms) for arms in same]
+    return lines
 
 
 def newest(place: Home, name: str, as_of: date | None) -> tuple[date, pd.DataFrame]:

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from puntual.errors import UsageError
+from puntual.experiments.changes import KEYS_OF, Changes
 from puntual.settings import read_validated
 from puntual.strict import Strict, Words
 
@@ -37,11 +38,30 @@ class Arm(Strict):
     """One of the ways to treat a member: ``policy`` is what it does, ``share`` how many of the members get it.
 
     ``puntual``: the product's decision. ``ladder``: the written ladder by past-due days. ``hold_out``: no contact.
+    ``changes``: what the arm does otherwise than that policy does today; None: nothing.
     """
 
     code: str = Field(pattern=CODE)
     share: float = Field(gt=0, lt=1)
     policy: Policy
+    changes: Changes | None = None
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Arm:
+        known = KEYS_OF[self.policy]
+        strange = [] if self.changes is None else [key for key in self.changes.written() if key not in known]
+        if strange:
+            may = f"it may change {', '.join(known)}" if known else "it changes nothing"
+            raise ValueError(f"changes.{strange[0]} does not go with policy {self.policy}: {may}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # an arm that changes nothing is written as before there were changes, and so is its fingerprint
+        content: dict[str, Any] = handler(self)
+        if self.changes is None:
+            del content["changes"]
+        return content
 
 
 class Population(Strict):
@@ -126,6 +146,11 @@ class Experiment(Strict):
     def arm(self, code: str) -> Arm:
         """The arm of that code."""
         return next(arm for arm in self.arms if arm.code == code)
+
+    @property
+    def changed_arms(self) -> tuple[Arm, ...]:
+        """The arms that change something."""
+        return tuple(arm for arm in self.arms if arm.changes is not None)
 
     def holds(self, day: date) -> bool:
         """Whether its arms hold on ``day``."""

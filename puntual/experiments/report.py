@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from puntual.experiments.changes import in_words
 from puntual.experiments.registry import Arm, Experiment, Registered
 from puntual.experiments.statistics import SAMPLE_RATIO_ALPHA, Difference, difference, sample_ratio
 
@@ -32,6 +33,8 @@ COLUMNS = (
     "title_en",
     "status_code",
     "policy_code",
+    "changes_es",
+    "changes_en",
     "is_control",
     "arm_share",
     "start_date",
@@ -141,6 +144,7 @@ def _day(experiment: Experiment, members: pd.DataFrame, day: pd.Timestamp) -> li
             "title_en": experiment.title.en,
             "status_code": experiment.status(day.date()),
             "policy_code": arm.policy,
+            **{f"changes_{language}": _changes(arm, language) for language in ("es", "en")},
             "is_control": arm.code == experiment.control,
             "arm_share": arm.share,
             "start_date": experiment.start,
@@ -159,6 +163,10 @@ def _day(experiment: Experiment, members: pd.DataFrame, day: pd.Timestamp) -> li
             row |= _compared(experiment, arm, matured, is_sound=is_sound, is_early=is_early)
         rows.append(row)
     return rows
+
+
+def _changes(arm: Arm, language: str) -> str | None:
+    return None if arm.changes is None else in_words(arm.changes.written(), language)
 
 
 def _compared(

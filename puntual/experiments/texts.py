@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from puntual.experiments.registry import Registered
+from puntual.experiments.changes import in_words
+from puntual.experiments.registry import Arm, Registered
 
 Language = Literal["es", "en"]
 
@@ -21,6 +22,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "report_columns": "grupo|qué hace|entraron|con ventana|media|diferencia|ajustada|en un vistazo|en todo momento",
         "heading": "{title} ({id}) · {status} · medido al {date}, {window} días por socio",
         "control": "{arm}: grupo de control.",
+        "changes": "{arm} cambia: {changes}.",
+        "same_value": "AVISO {name}: el grupo {arm} cambia {key} y le da el valor de hoy.",
+        "same_arms": "AVISO {name}: los grupos {arms} hacen lo mismo hoy: es una prueba A/A, no compara nada.",
+        "no_model": "AVISO {name}: el grupo {arm} pide el modelo {version}: no está en {folder} y el día no correrá.",
         "ratio_ok": "Reparto de socios: correcto (p {once}; en todo momento {always}).",
         "ratio_bad": "Reparto de socios: NO es el declarado (p {once}; en todo momento {always}). No use el resultado.",
         "money": "{arm}: recuperación incremental {value} (de {low} a {high}), {count} socios.",
@@ -45,6 +50,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "report_columns": "arm|policy|entered|window over|mean|difference|adjusted|at one look|at every look",
         "heading": "{title} ({id}) · {status} · measured to {date}, {window} days of each member",
         "control": "{arm}: the control.",
+        "changes": "{arm} changes: {changes}.",
+        "same_value": "WARNING {name}: the arm {arm} changes {key} and gives it today's value.",
+        "same_arms": "WARNING {name}: the arms {arms} do the same today: an A/A test, it compares nothing.",
+        "no_model": "WARNING {name}: the arm {arm} asks for the model {version}: not in {folder}, and no day will run.",
         "ratio_ok": "Sample ratio: sound (p {once}; at every look {always}).",
         "ratio_bad": "Sample ratio: NOT the declared one (p {once}; at every look {always}). Do not use the result.",
         "money": "{arm}: incremental recovery {value} ({low} to {high}), {count} members.",
@@ -70,12 +79,17 @@ def list_rows(registered: tuple[Registered, ...], day: date, language: Language)
     rows = []
     for one in registered:
         it = one.experiment
-        arms = "\n".join(f"{arm.code} {arm.share:.0%} {arm.policy}" for arm in it.arms)
+        arms = "\n".join(_arm(arm, language) for arm in it.arms)
         title = it.title.es if language == "es" else it.title.en
         status = say[f"status.{it.status(day)}"]
         layer = f"{it.layer} {one.slot_from:g}-{one.slot_to:g}"
         rows.append([f"{it.id}\n{title}", status, f"{it.start}\n{it.end}", layer, arms])
     return rows
+
+
+def _arm(arm: Arm, language: Language) -> str:
+    plain = f"{arm.code} {arm.share:.0%} {arm.policy}"
+    return plain if arm.changes is None else f"{plain}: {in_words(arm.changes.written(), language)}"
 
 
 def report_rows(newest: pd.DataFrame, language: Language) -> tuple[str, list[list[str]], list[str]]:
@@ -107,6 +121,10 @@ def report_rows(newest: pd.DataFrame, language: Language) -> tuple[str, list[lis
                 _span(row["anytime_low"], row["anytime_high"], write),
             ]
         )
+        # a day that was published before arms could change anything has no such column
+        changes = row.get(f"changes_{language}")
+        if isinstance(changes, str):
+            lines.append(say["changes"].format(arm=row["arm_code"], changes=changes))
         key = "control" if row["is_control"] else f"verdict.{row['verdict_code']}"
         lines.append(say[key].format(arm=row["arm_code"]))
         if pd.notna(row["variance_reduction_rate"]):

@@ -569,27 +569,31 @@ def test_the_propensity_of_a_member_alone_counts_every_draw():
 @given(
     st.floats(0, 1),
     st.floats(0, 1),
-    st.floats(0, 1),
+    st.lists(st.floats(0, 1), max_size=3),
     st.lists(st.floats(0, 1), min_size=2, max_size=4),
-    st.integers(-1, 3),
-    st.integers(-1, 3),
+    st.lists(st.integers(-1, 3), min_size=4, max_size=4),
 )
-def test_the_propensities_of_all_actions_of_a_member_sum_to_one(share, held, of_rest, weights, product, ladder):
+def test_the_propensities_of_all_actions_of_a_member_sum_to_one(share, held, parts, weights, choices):
     actions = len(weights)
     probability = np.array([*weights, 0.01]) / (sum(weights) + 0.01)
     rows = np.arange(-1, actions)  # one row per action that could come out, of the same member
     size = len(rows)
+    chances, left = [], 1.0 - held
+    for part in parts:
+        chances.append(part * left)
+        left -= chances[-1]
     arms = Arms(
         np.full(size, "e1", dtype=object),
         np.full(size, "a", dtype=object),
         np.zeros(size, dtype=bool),
-        np.zeros(size, dtype=bool),
         np.full(size, held),
-        np.full(size, of_rest * (1 - held)),
+        (None,) * len(parts),
+        np.zeros(size, dtype=np.int64),
+        np.array(chances).reshape(-1, 1) * np.ones(size),
     )
     exploration = Exploration(np.zeros(size, dtype=bool), rows, np.tile(probability, (size, 1)), np.zeros(size))
-    product, ladder = (min(action, actions - 1) for action in (product, ladder))
-    chance = propensity_of(rows, np.full(size, product), np.full(size, ladder), exploration, arms, share)
+    answers = [np.full(size, min(action, actions - 1)) for action in choices[: 1 + len(parts)]]
+    chance = propensity_of(rows, answers, exploration, arms, share)
     assert chance.sum() == pytest.approx(1.0) and (chance >= -1e-12).all()
 
 
