@@ -140,13 +140,14 @@ def make_plan(
     own = np.where(must, 0, arms.plan)
     # by the probabilities of the arms, so that nobody's draw changes what is planned for the others
     portions = arms.portions
-    lot = 0.0
+    lots = np.zeros(len(portions))
     if arms.is_changed:
-        lot = float(uniform(pd.Series(["parts"]), seed=seed, as_of=as_of, purpose="parts")[0])
+        levels = pd.Series([f"level {number}" for number in range(len(portions))])
+        lots = uniform(levels, seed=seed, as_of=as_of, purpose="parts")
 
     def part(room: Ints, which: int) -> Ints:
         """What of the capacities is for one of the plans: 0 is the product's, which is asked for nothing but that."""
-        of_others = parts_of(room - minimums.used, portions, lot)
+        of_others = parts_of(room - minimums.used, portions, lots)
         return np.asarray(room - of_others.sum(axis=0) if which == 0 else of_others[which - 1], dtype=np.int64)
 
     def instead(mine: Scores, allocation: Allocation, rows: Flags) -> tuple[Ints, Flags]:

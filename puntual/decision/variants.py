@@ -191,19 +191,33 @@ def told_stability(stability: Stability, others: Sequence[Alternative], own: Int
     return stability
 
 
-def parts_of(free: Ints, portions: Floats, lot: float) -> Ints:
+def parts_of(free: Ints, portions: Floats, lots: Floats) -> Ints:
     """Whole units of every capacity for each plan beside the product's: plans x capacities; the rest is the product's.
 
-    Each gets its portion of ``free`` to within one unit. Which of them rounding favours is the day's ``lot``, a number
-    in [0, 1) drawn anew each day: over the days everyone has exactly its part, and of a capacity of one unit too. With
-    ``lot`` 0 the product is favoured.
+    1. First all the others get their portions together of ``free``, then the first of them its portion of that, and so
+       on: each split to within one unit.
+    2. Whom rounding favours is drawn anew each day, by ``lots``, one number in [0, 1) per plan: in the expectation each
+       has exactly its part, of a capacity of one unit too. With lots of 0 the product is favoured.
+    3. One unit more is one more for one plan and none less for the others; so whoever gives a unit back takes nothing
+       from anybody. (Portions that are each rounded by themselves do not have that.)
 
     >>> free = np.array([1, 5])
-    >>> [parts_of(free, np.array([0.5]), lot).tolist() for lot in (0.0, 0.4, 0.6)]
+    >>> [parts_of(free, np.array([0.5]), np.array([lot])).tolist() for lot in (0.0, 0.4, 0.6)]
     [[[0, 2]], [[0, 2]], [[1, 3]]]
-    >>> parts_of(free, np.array([0.5, 0.5]), 0.6).tolist()
-    [[1, 3], [0, 2]]
+    >>> parts_of(free, np.array([0.25, 0.25]), np.array([0.6, 0.1])).tolist()
+    [[0, 1], [1, 2]]
     """
-    upto = np.floor(np.cumsum(portions)[:, None] * free[None, :] + lot).astype(np.int64)
-    upto = np.minimum(upto, free[None, :])
-    return np.asarray(np.diff(upto, axis=0, prepend=np.zeros((1, len(free)), dtype=np.int64)), dtype=np.int64)
+    found = np.zeros((len(portions), len(free)), dtype=np.int64)
+    if not len(portions):
+        return found
+    rest = _part(free, float(portions.sum()), lots[0])
+    for number in range(len(portions) - 1):
+        total = float(portions[number:].sum())
+        found[number] = _part(rest, float(portions[number]) / total if total > 0 else 0.0, lots[number + 1])
+        rest = rest - found[number]
+    found[-1] = rest
+    return found
+
+
+def _part(units: Ints, portion: float, lot: float) -> Ints:
+    return np.minimum(np.floor(units * portion + lot).astype(np.int64), units)

@@ -20,7 +20,7 @@ from puntual.decision.minimums import Minimums
 from puntual.decision.plan import Plan, make_plan
 from puntual.decision.scores import Scores
 from puntual.decision.stability import Stability
-from puntual.decision.variants import Alternative, Variant
+from puntual.decision.variants import Alternative, Variant, parts_of
 from tests.unit.decision.worlds import TUESDAY
 
 CHANNELS = ["call", "sms", "visit"]
@@ -174,3 +174,19 @@ def test_over_the_days_each_plan_has_its_part_of_a_capacity_of_one() -> None:
         had.append(own[row])
     # of 300 fair draws the standard deviation is 8.7
     assert abs(sum(had) - 150) < 35
+
+
+@settings(deadline=None)
+@given(
+    st.integers(0, 200),
+    st.lists(st.floats(0, 1), min_size=1, max_size=4),
+    st.lists(st.floats(0, 1, exclude_max=True), min_size=4, max_size=4),
+)
+def test_one_unit_more_is_one_more_for_one_plan(free: int, weights: list[float], lots: list[float]) -> None:
+    portions = np.array(weights) / max(sum(weights), 1.0)
+    parts = parts_of(np.arange(free, free + 2), portions, np.array(lots[: len(portions)]))
+    whole = np.vstack([np.arange(free, free + 2) - parts.sum(axis=0), parts])
+    assert (whole >= 0).all()
+    assert sorted(np.diff(whole, axis=1).ravel().tolist()) == [0] * len(portions) + [1]
+    # each of the splits that lead to a plan rounds to within one unit
+    assert (np.abs(parts - portions[:, None] * np.arange(free, free + 2)) < max(2, len(portions))).all()
