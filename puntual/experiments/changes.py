@@ -23,8 +23,8 @@ KEYS_OF = {"puntual": (PROVISION, FEE, MODEL), "ladder": (LADDER,), "hold_out": 
 
 _WORDS = {
     "es": {
-        PROVISION: "pesa {value} de la provisión evitada",
-        FEE: "pesa {value} del cargo de cobranza",
+        PROVISION: "cuenta el {value} de la provisión evitada",
+        FEE: "cuenta el {value} de la tarifa de cobranza",
         MODEL: "modelo de canales {value}",
         LADDER: "escalera {value}",
     },
@@ -83,7 +83,8 @@ def in_words(changes: Mapping[str, Any], language: str) -> str:
     >>> in_words({"decision.provision_weight": 0.5, "channel_model": "ab12"}, "en")
     '50% of the provision avoided counts; channel model ab12'
     """
-    return "; ".join(_WORDS[language][key].format(value=_shown(value, language)) for key, value in changes.items())
+    words = _WORDS[language]
+    return "; ".join(words[key].format(value=_shown(changes[key], language)) for key in words if key in changes)
 
 
 def _shown(value: Any, language: str) -> str:

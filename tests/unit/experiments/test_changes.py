@@ -166,7 +166,10 @@ def test_who_is_in_one_experiment_only_has_the_share_of_its_arm() -> None:
 
 def test_changes_in_words_and_beside_today() -> None:
     both = Changes.model_validate(weights(provision_weight=1.0, collection_fee_weight=0.125))
-    assert in_words(both.written(), "es") == "pesa 100 % de la provisión evitada; pesa 12.5 % del cargo de cobranza"
+    assert (
+        in_words(both.written(), "es")
+        == "cuenta el 100 % de la provisión evitada; cuenta el 12.5 % de la tarifa de cobranza"
+    )
     steps = Changes.model_validate({"ladder": LADDER})
     assert in_words(steps.written(), "en") == "ladder SOFT v2"
     today = weights(provision_weight=1.0) | {"ladder": LADDER | {"id": "OWN"}}
@@ -212,9 +215,11 @@ def test_the_report_and_the_list_say_what_an_arm_changes(place, monkeypatch, cap
     arms = [PLAIN["arms"][0] | {"changes": weights(provision_weight=1.0)}, PLAIN["arms"][1]]
     write(place.experiments, metric={"window_days": 7}, arms=arms)
     frame = report(load_experiments(place.experiments), *book(6.0), START)
-    assert frame["changes_es"].iloc[0] == "pesa 100 % de la provisión evitada" and pd.isna(frame["changes_es"].iloc[1])
+    assert frame["changes_es"].iloc[0] == "cuenta el 100 % de la provisión evitada" and pd.isna(
+        frame["changes_es"].iloc[1]
+    )
     publish(place, START)
-    assert "product cambia: pesa 100 % de la provisión evitada." in called(
+    assert "product cambia: cuenta el 100 % de la provisión evitada." in called(
         monkeypatch, capsys, "report", str(place.root), "one"
     )[1]  # fmt: skip
     text = called(monkeypatch, capsys, "report", str(place.root), "one", "--language", "en")[1]
