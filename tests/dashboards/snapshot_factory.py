@@ -483,7 +483,7 @@ def experiment_table(as_of: date) -> pd.DataFrame:
     one = Experiment.model_validate(
         {
             "id": "reserva", "title": {"es": "Grupo de reserva", "en": "Hold-out"}, "salt": "s", "control": "held",
-            "arms": [{"code": "product", "share": 0.8, "policy": "puntual"}, {"code": "held", "share": 0.2, "policy": "hold_out"}],
+            "arms": [{"code": "product", "share": 0.8, "policy": "puntual", "changes": {"decision.provision_weight": 1.0}}, {"code": "held", "share": 0.2, "policy": "hold_out"}],
             "start": as_of - timedelta(days=41), "end": as_of + timedelta(days=30), "metric": {"window_days": 7},
         }
     )  # fmt: skip

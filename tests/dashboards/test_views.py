@@ -417,6 +417,10 @@ def test_operation_shows_an_experiment_with_its_arms_verdict_and_money(open_page
     assert not app.exception
     table = next(frame.value for frame in app.dataframe if "verdict" in frame.value)
     assert table["verdict"].tolist() == ["Mejor que el control", "Control"]
+    assert table["policy"].tolist() == [
+        "Decisión de Puntual (cuenta el 100 % de la provisión evitada)",
+        "Sin contacto",
+    ]
     assert table["matured_count"].tolist() == [400, 100]
     assert table["incremental_value"].iloc[0] == pytest.approx(2400.0)
     assert any("Reparto de socios correcto" in caption.value for caption in app.caption)

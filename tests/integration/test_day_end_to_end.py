@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,7 +15,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from models.registry import ModelRegistry
 from pipelines.run import run_day
+from pipelines.steps.replaying import replay
+from puntual.audit.chain import AuditLog
+from puntual.audit.compare import compare
+from puntual.audit.log import people
 from puntual.contracts.schema import load_contract
 from puntual.errors import PuntualError
 from puntual.paths import Home
@@ -32,11 +38,15 @@ DECISION_COLUMNS = [
 ]  # fmt: skip
 
 
-HOLD_OUT = """
+EXPERIMENT = """
 id: reserva
 title: {{es: Grupo de reserva, en: Hold-out}}
 salt: a
-arms: [{{code: product, share: 0.8, policy: puntual}}, {{code: held, share: 0.2, policy: hold_out}}]
+arms:
+  - {{code: product, share: 0.3, policy: puntual}}
+  - {{code: weights, share: 0.2, policy: puntual, changes: {{decision.provision_weight: 1.0}}}}
+  - {{code: model, share: 0.3, policy: puntual, changes: {{channel_model: {version}}}}}
+  - {{code: held, share: 0.2, policy: hold_out}}
 control: held
 start: {start}
 end: 2027-01-31
@@ -58,6 +68,47 @@ def the_held_out_are_left_alone(snapshot: Snapshot) -> None:
     assert said["exposed_count"].to_dict() == decisions["arm_code"].value_counts().to_dict()
     assert said.loc["product", "verdict_code"] == "too_few" and said.loc["held", "verdict_code"] == "control"
     assert list(snapshot.manifest["experiments"]) == ["reserva"]
+
+
+def another_model(home: Path, as_of: date) -> str:
+    """A version of the channel model beside the champion, which trusts fewer of its estimates."""
+    registry = ModelRegistry(home / "artifacts" / "models")
+    champion = registry.champion("contact_channel", as_of)
+    stricter = replace(champion.settings, support_propensity=0.3)
+    version = registry.register("contact_channel", replace(champion, settings=stricter), card={})
+    assert version != champion.version
+    return version
+
+
+def arms_follow_their_own_plan(home: Path, version: str) -> None:
+    """Members are told their arm's weights and model, the log names them, and a replay makes the same bytes."""
+    snapshot = Snapshot.current(home)
+    decisions = pd.read_parquet(snapshot.folder / "decisions.parquet").set_index("customer_id")
+    details = pd.read_parquet(snapshot.folder / "decision_details.parquet")
+    details["arm_code"] = details["customer_id"].map(decisions["arm_code"])
+    weight = load_settings(Home(home)).decision.provision_weight
+    scored = pd.read_parquet(snapshot.folder / "channel_scores.parquet")
+    keys = ["customer_id", "channel_code"]
+    both = details.merge(scored, on=keys, suffixes=("", "_of_champion"))
+    differs = (both["is_supported"] != both["is_supported_of_champion"]).groupby(both["arm_code"]).any()
+    assert differs[["product", "weights", "model"]].tolist() == [False, False, True]
+    log = AuditLog(Home(home))
+    entry = log.newest()
+    arms = log.context(entry)["summary"]["changed_arms"]
+    assert arms["reserva/weights"]["changes"] == {"decision.provision_weight": 1.0} and weight != 1.0
+    assert arms["reserva/model"]["changes"] == {"channel_model": version}
+    assert sum(one["member_count"] for one in arms.values()) == decisions["arm_code"].isin(["weights", "model"]).sum()
+    said = people(log.log_file(entry), ["customer_id", "model_versions"]).set_index("customer_id")["model_versions"]
+    said = said.map(lambda text: json.loads(text)["contact_channel"])
+    own = decisions["arm_code"].eq("model") & ~decisions["reason_codes"].str.contains("MINIMUM_DUTY")
+    assert set(said[own[own].index]) == {version}
+    assert set(said[own[~own].index]) == {snapshot.manifest["model_versions"]["contact_channel"]}
+    archive = log.inputs(entry).decision
+    assert {"variants.chances", "variants.channel_scores"} <= set(archive.frames)
+    compared = compare(log, entry, replay(log, entry, home.parent / "again"))
+    assert [one for one in compared if one.state != "same"] == [] and len(compared) > 15
+    reported = pd.read_parquet(snapshot.table_path("rpt_experiments")).set_index("arm_code")["changes_es"]
+    assert reported["model"] == f"modelo de canales {version}" and reported[["product", "held"]].isna().all()
 
 
 # By letter, which is not offered: every duty is blocked, and nobody is chosen for it.
@@ -344,7 +395,9 @@ def test_the_next_day_keeps_the_models_and_publishes_anew(finished_home, tmp_pat
     home = copy_of(finished_home, tmp_path / "home")
     tomorrow = as_of + timedelta(days=1)
     (home / "experiments").mkdir(exist_ok=True)
-    (home / "experiments" / "reserva.yaml").write_text(HOLD_OUT.format(start=tomorrow), encoding="utf-8")
+    version = another_model(home, as_of)
+    text = EXPERIMENT.format(start=tomorrow, version=version)
+    (home / "experiments" / "reserva.yaml").write_text(text, encoding="utf-8")
     days = ask_for_a_notice(home, as_of)
     (home / "policies" / "owners.yaml").write_text(
         "owners: [{owner: internal, segments: [broken_promise]}]", encoding="utf-8"
@@ -353,6 +406,7 @@ def test_the_next_day_keeps_the_models_and_publishes_anew(finished_home, tmp_pat
     result = run_day(Home(home), tomorrow)
     the_list_came_back(home, as_of, filled)
     the_held_out_are_left_alone(Snapshot.current(home))
+    arms_follow_their_own_plan(home, version)
     duties_that_nobody_met_are_alarms(home, tomorrow, days)
     own_people_get_the_segment_that_is_theirs(home, tomorrow)
     assert result.metadata["ml/default_risk_model"]["status"] == "kept"
