@@ -222,12 +222,22 @@ def decide(
     width = len(channels)
     allowed = verdicts["is_allowed"].to_numpy(dtype=bool).reshape(-1, width)
     cost = np.array([costs[channel] for channel in channels], dtype=np.float64)
-    at_stake = {
-        "stakes": stakes,
-        "free": free_of_charge(people["customer_id"], duties, policies=policies, channels=channels),
-    }
-    weights = {"provision_weight": provision_weight, "fee_weight": fee_weight}
-    scores = Scores.of(people, channel_scores, channels, ladder, cost, **at_stake, **weights)
+    free = free_of_charge(people["customer_id"], duties, policies=policies, channels=channels)
+
+    def scored(given: pd.DataFrame | None, steps: Ladder, provision: float | None, fee: float | None) -> Scores:
+        return Scores.of(
+            people,
+            given,
+            channels,
+            steps,
+            cost,
+            stakes=stakes,
+            provision_weight=provision_weight if provision is None else provision,
+            fee_weight=fee_weight if fee is None else fee,
+            free=free,
+        )
+
+    scores = scored(channel_scores, ladder, None, None)
     team = roster(collectors, channels, as_of, team_capacity)
     money = channel_budgets or {}
     daily = {name: contacts_a_day(daily_capacity.get(name), money.get(name), costs[name]) for name in channels}
@@ -278,15 +288,12 @@ def decide(
 
     def beside(one: Variant | None) -> Alternative:
         if one is None or one.ladder is not None:
-            own = Scores.of(people, None, channels, ladder if one is None else one.ladder, cost, **at_stake)
-            by_action = own if bands is None else bands.ladder(own)
-            return Alternative.of_ladder(own, by_action, is_model=scores.is_model)
+            own = scored(None, ladder if one is None or one.ladder is None else one.ladder, None, None)
+            return Alternative.of_ladder(own, own if bands is None else bands.ladder(own), is_model=scores.is_model)
         given = channel_scores
-        if one.channel_model is not None:
-            given = variants.scores_of(one.channel_model, given)
-        changed = {"provision_weight": one.provision_weight, "fee_weight": one.fee_weight}
-        others = weights | {name: value for name, value in changed.items() if value is not None}
-        own = Scores.of(people, given, channels, ladder, cost, **at_stake, **others)
+        if one.channel_model is not None and variants is not None:
+            given = variants.scores_of(one.channel_model, channel_scores)
+        own = scored(given, ladder, one.provision_weight, one.fee_weight)
         return Alternative.of_product(own, own if bands is None else bands.scores(own), head_starts(own))
 
     others = [beside(one) for one in group.plans]

@@ -101,7 +101,7 @@ class Variants:
         found[plan[there], row[there]] = self.chances["probability"].to_numpy(dtype=float)[there]
         return found
 
-    def scores_of(self, version: str, today: pd.DataFrame) -> pd.DataFrame:
+    def scores_of(self, version: str, today: pd.DataFrame | None) -> pd.DataFrame:
         """The channel scores by a version; ``today``: those of the champion.
 
         Raises:
@@ -171,10 +171,17 @@ def told_scores(scores: Scores, others: Sequence[Alternative], own: Ints) -> Sco
         mine = own == number
         if not one.is_told or not mine.any():
             continue
-        parts = ("gain", "worth", "reach", "supported", "provision", "fee", "chargeable_fee")
-        there = {name: of_own_plan(mine.astype(np.int64), [getattr(scores, name), getattr(one.by_channel, name)])
-                 for name in parts}  # fmt: skip
-        scores = replace(scores, **there)
+        other, chosen = one.by_channel, mine.astype(np.int64)
+        scores = replace(
+            scores,
+            gain=of_own_plan(chosen, [scores.gain, other.gain]),
+            worth=of_own_plan(chosen, [scores.worth, other.worth]),
+            reach=of_own_plan(chosen, [scores.reach, other.reach]),
+            supported=of_own_plan(chosen, [scores.supported, other.supported]),
+            provision=of_own_plan(chosen, [scores.provision, other.provision]),
+            fee=of_own_plan(chosen, [scores.fee, other.fee]),
+            chargeable_fee=of_own_plan(chosen, [scores.chargeable_fee, other.chargeable_fee]),
+        )
     return scores
 
 
