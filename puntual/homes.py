@@ -30,7 +30,7 @@ arms:                              # policy: puntual (its decision), ladder (by 
   - {code: reserva, share: 0.1, policy: hold_out}
 # An A/B test of two policies: an arm may change something of today's (of a puntual arm the weights or the model):
 # - {code: provision, share: 0.5, policy: puntual, changes: {decision.provision_weight: 1.0}}
-# - {code: modelo, share: 0.5, policy: puntual, changes: {channel_model: VERSION}}   # puntual models list HOME
+# - {code: modelo, share: 0.5, policy: puntual, changes: {channel_model: "VERSION"}}   # puntual models list HOME
 # of a ladder arm the order: changes: {ladder: {id: OTRA, version: 1, steps: [...]}}, as data/policies/ladder.yaml
 control: reserva                   # the arm with which the others are compared
 population:                        # on the day of entering; also segments, branches, products: [...]

@@ -45,7 +45,7 @@ salt: a
 arms:
   - {{code: product, share: 0.3, policy: puntual}}
   - {{code: weights, share: 0.2, policy: puntual, changes: {{decision.provision_weight: 1.0}}}}
-  - {{code: model, share: 0.3, policy: puntual, changes: {{channel_model: {version}}}}}
+  - {{code: model, share: 0.3, policy: puntual, changes: {{channel_model: "{version}"}}}}
   - {{code: held, share: 0.2, policy: hold_out}}
 control: held
 start: {start}

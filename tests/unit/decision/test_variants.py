@@ -12,8 +12,9 @@ import pytest
 
 from puntual.audit.archive import Archive
 from puntual.audit.inputs import Arguments, dump, load
+from puntual.audit.whatif import Change, what_if
 from puntual.decision.decide import DecisionOutcome, decide
-from puntual.decision.policies import Ladder, LadderStep
+from puntual.decision.policies import Ladder, LadderStep, load_ladder
 from puntual.decision.variants import Variant, Variants
 from puntual.errors import RuleError
 from tests.unit.decision import worlds
@@ -241,6 +242,23 @@ def test_a_head_start_is_by_the_values_of_the_own_plan() -> None:
     np.testing.assert_allclose(calls["stay_amount"], 0.5 * np.maximum(calls["net_amount"], 0.0))
     mine = calls["customer_id"].map(found.decisions.set_index("customer_id")["arm_code"]) == "other"
     assert (calls.loc[mine, "provision_avoided_amount"] > 0).any()
+
+
+def test_what_if_changes_today_and_leaves_what_an_arm_says_itself() -> None:
+    inputs = weighed_book(40)
+    names = inputs["features"]["customer_id"].tolist()
+    arguments = inputs | halves(names, OTHER) | {
+        "default_risk": None, "policies": worlds.policies(), "ladder": load_ladder(worlds.POLICIES),
+        "holidays": worlds.calendar(), "costs": COSTS, "daily_capacity": LIMITS, "as_of": worlds.TUESDAY,
+        "timezone": worlds.QUITO, "exploration_share": 0.0, "provision_weight": 0.25,
+    }  # fmt: skip
+    found = what_if(arguments, [Change.parse("decision.provision_weight=0")])
+    for outcome, today in ((found.before, 0.25), (found.after, 0.0)):
+        most = outcome.details.groupby(outcome.details["customer_id"].map(
+            outcome.decisions.set_index("customer_id")["arm_code"]))["provision_avoided_amount"].max()  # fmt: skip
+        # at most the whole roll of 200 times the rest of certainty, 0.8
+        assert most["other"] > 100 and most["today"] <= today * 160
+        assert (most["today"] > 0) == (today > 0)
 
 
 def test_what_an_arm_changes_cannot_be_decided_in_silence() -> None:
