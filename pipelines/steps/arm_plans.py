@@ -21,7 +21,9 @@ from puntual.experiments.assign import chances
 from puntual.experiments.changes import FEE, MODEL, PROVISION
 from puntual.experiments.registry import Arm, ExperimentError, Registered
 
-_STOP = "To go on without it, end the experiment: set its end to a day that has passed."
+_STOP = (
+    "To go on without it, end the experiment: set its end to a day that has passed (enabled: false if it never ran)."
+)
 
 
 class AtStake(NamedTuple):

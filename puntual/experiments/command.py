@@ -30,7 +30,9 @@ def check(place: Home) -> int:
         ExperimentError: a file is not valid, or changed after its experiment had begun.
     """
     registered = load_experiments(place.experiments)
-    if place.current.exists():
+    if not place.current.exists():
+        check_unchanged(registered, pd.DataFrame(columns=["as_of_date", "experiment_id"]), date.min)
+    else:
         snapshot = Snapshot.current(place.root)
         logged = pd.DataFrame(
             [

@@ -131,11 +131,8 @@ class Experiment(Strict):
             raise ValueError(f"the shares of the arms must sum to 1, not {total:g}")
         if self.control not in codes:
             raise ValueError(f"control {self.control!r} is none of the arms {', '.join(codes)}")
-        if self.last_entry < self.start:
-            raise ValueError(
-                f"end {self.end} must be at least metric.window_days ({self.metric.window_days}) days after start "
-                f"{self.start}: nobody's window would fit"
-            )
+        if self.end < self.start:
+            raise ValueError(f"end {self.end} is before start {self.start}")
         return self
 
     @property
@@ -210,6 +207,8 @@ def load_experiments(folder: Path) -> tuple[Registered, ...]:
 def check_unchanged(registered: Iterable[Registered], logged: pd.DataFrame, day: date) -> None:
     """Raise if an experiment of the log is not what it was when it began, or is gone before its end.
 
+    One that is still to last must have room for the window of who enters; one that was stopped need not.
+
     Args:
         registered: what the files say.
         logged: rows of decisions.experiments of dates before ``day``: as_of_date, experiment_id, fingerprint, end_date.
@@ -219,6 +218,13 @@ def check_unchanged(registered: Iterable[Registered], logged: pd.DataFrame, day:
         ExperimentError: names the experiment and what to do.
     """
     by_id = {one.experiment.id: one for one in registered}
+    for one in by_id.values():
+        planned, window = one.experiment, one.experiment.metric.window_days
+        if planned.last_entry < planned.start and planned.end >= day:
+            raise ExperimentError(
+                f"{one.file}: end {planned.end} must be at least metric.window_days ({window}) days after start "
+                f"{planned.start}: nobody's window would fit. (To stop it, set end to a day that has passed.)"
+            )
     for name, rows in logged.sort_values("as_of_date").groupby("experiment_id", sort=True):
         last = rows.iloc[-1]
         begun, end = pd.Timestamp(rows.iloc[0]["as_of_date"]).date(), pd.Timestamp(last["end_date"]).date()

@@ -59,7 +59,7 @@ def test_a_file_is_read_with_its_defaults_and_dates(tmp_path: Path) -> None:
         ({"arms": [PLAIN["arms"][0], PLAIN["arms"][1] | {"policy": "habit"}]}, r"arms\.1\.policy: .*'ladder'"),
         ({"arms": PLAIN["arms"][:1]}, "needs two arms at least"),
         ({"control": "nobody"}, r"control 'nobody' is none of the arms product, held"),
-        ({"end": date(2026, 7, 28)}, r"window_days \(28\).*nobody's window would fit"),
+        ({"end": date(2026, 6, 30)}, r"end 2026-06-30 is before start 2026-07-01"),
         ({"population": {"min_past_due_days": 9, "max_past_due_days": 3}}, r"max_past_due_days is less"),
         ({"title": {"es": "Uno"}}, r"title\.en: is missing"),
         ({"id": "other"}, r"the id other must be the name of the file"),
@@ -131,6 +131,20 @@ def test_a_begun_experiment_neither_vanishes_nor_comes_back(tmp_path: Path) -> N
     write(tmp_path, end=date(2026, 12, 31))
     with pytest.raises(ExperimentError, match="ended on 2026-09-30 and cannot be taken up again"):
         check_unchanged(load_experiments(tmp_path), logged, date(2026, 10, 1))
+
+
+def test_a_window_must_fit_but_in_an_experiment_that_was_stopped(tmp_path: Path) -> None:
+    write(tmp_path)
+    logged = log_frame(load_experiments(tmp_path), date(2026, 7, 3))
+    write(tmp_path, end=date(2026, 7, 28))
+    for day in (date(2026, 6, 30), date(2026, 7, 28)):
+        with pytest.raises(
+            ExperimentError, match=r"one\.yaml: end 2026-07-28 .*window_days \(28\).*nobody's window would"
+        ):
+            check_unchanged(load_experiments(tmp_path), logged, day)
+    write(tmp_path, end=date(2026, 7, 3))  # two days after it began: stopped at once
+    check_unchanged(load_experiments(tmp_path), logged, date(2026, 7, 4))
+    assert not load_experiments(tmp_path)[0].experiment.holds(date(2026, 7, 4))
 
 
 def test_the_log_has_only_experiments_that_have_begun(tmp_path: Path) -> None:

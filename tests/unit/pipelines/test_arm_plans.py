@@ -79,7 +79,7 @@ def refused(day: Any, arm: dict[str, Any], at_stake: AtStake = KNOWN) -> str:
         variants_of(day, [one(arm)], expose([one(arm)], members(50), NOBODY, DAY), at_stake)
     text = str(stopped.value)
     assert text.startswith("experiments/one.yaml: the arm other of the experiment one cannot be decided on this day")
-    assert text.endswith("end the experiment: set its end to a day that has passed.")
+    assert text.endswith("end the experiment: set its end to a day that has passed (enabled: false if it never ran).")
     return text
 
 
