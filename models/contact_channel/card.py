@@ -13,7 +13,7 @@ from models.charts import bar_chart, interval_chart
 from models.contact_channel.judge import LEAST_EFFECTIVE_SAMPLE, decide_promotion, why_refused
 from models.contact_channel.rows import NONE, ChannelRows
 from models.contact_channel.score import ContactChannelModel
-from models.contact_channel.settings import BEST_ARM, CANDIDATES, CONSTANT
+from models.contact_channel.settings import BEST_ARM, CANDIDATES
 from models.features import CUSTOMER_FEATURES
 from models.monitoring import reference_of
 
@@ -204,18 +204,33 @@ def _not_judged_es(reason: str) -> str:
 def chosen_texts(found: dict[str, Any]) -> tuple[str, str]:
     """Why the learner was chosen, in Spanish and in English."""
     chosen, first = found["chosen"], CANDIDATES[0]
-    if chosen == CONSTANT and found["smallest_r_loss"] != CONSTANT:
-        es, en = LEARNERS[found["smallest_r_loss"]]
-        return (
-            f"«{es}» no es mejor sin duda que un solo número por canal",
-            f"“{en}” is not surely better than one number per channel",
-        )
     if chosen == first:
         return "ningún otro explica mejor sin duda lo observado", "no other explains what was seen better beyond doubt"
     es, en = LEARNERS[first]
     return (
         f"explica lo observado mejor sin duda que «{es}»",
         f"it explains what was seen better beyond doubt than “{en}”",
+    )
+
+
+def apart_texts(found: dict[str, Any]) -> tuple[str, str]:
+    """How much of the differences between members came true, in Spanish and in English; empty when none are told."""
+    measured = found.get("told_apart_measured", {"value": math.nan})  # a card of a release before did not measure it
+    if measured["value"] != measured["value"]:
+        return "", ""
+
+    def said(language: str) -> tuple[str, str]:
+        return (
+            f"{_n(measured['value'], 2, language)} ± {_n(measured['error'], 2, language)}",
+            _n(found["told_apart"], 2, language),
+        )
+
+    (es, used_es), (en, used_en) = said("es"), said("en")
+    return (
+        "De lo que distingue a unos socios de otros (1: todo se cumple; 0: un solo número por canal sirve igual) "
+        f"se midió {es} y se usa {used_es}.",
+        "Of what tells members apart (1: all of it came true; 0: one number per channel does as well) "
+        f"{en} was measured and {used_en} is used.",
     )
 
 
@@ -365,6 +380,9 @@ def _render_claims(page: cards.Page, found: dict[str, Any]) -> None:
         f"The plan claimed {_n(claimed, 2, 'en')} per member and week against contacting nobody; measured: "
         f"{_range(measured, 'en')}.",
     )
+    es, en = apart_texts(found)
+    if es:
+        page.text(es, en)
     known = {name: v for name, v in found["scale_measured"].items() if v["value"] == v["value"]}
     if known:
         page.picture(

@@ -2,8 +2,8 @@
 
 Learners are ranked by R-loss. The plan of the chosen one, under the same number of contacts per channel and week as the
 institution made, is valued by the doubly robust estimator on later weeks than those that chose it; intervals resample
-members. A learner whose plan is not surely better than one number per channel gives way to that. Accuracy of a response
-is never the judge.
+members. How far it tells members apart, against one number per channel, is what held-out weeks bear out. Accuracy of a
+response is never the judge.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ import pandas as pd
 from models.contact_channel.amounts import AmountModel, fit_amount
 from models.contact_channel.claims import MeasuredScale, measure_scale, trusted_scale
 from models.contact_channel.judge import (
+    Told,
     bootstrap_mean,
     choose_learner,
     doubly_robust,
-    or_constant,
     overlap,
     r_gain,
     reach_check,
+    told_apart,
 )
 from models.contact_channel.learners import ChannelFit, Gains, fit_learner
 from models.contact_channel.nuisance import Nuisance, cross_fit, fit_propensity
@@ -41,8 +42,6 @@ from models.contact_channel.settings import (
 from models.estimators import BinnedMatrix, BinnedPart, probabilities
 
 LEAST_TRAIN_WEEKS = 4
-CHOOSING_LEVEL = 0.83
-"""Of the intervals that keep a learner above the best arm: on half of the weeks as wide as one of 95 % on all."""
 RESPONSE = "response_score"
 ALWAYS = (THROUGH_REACH, S_LEARNER, BEST_ARM)
 """Learners that the judging itself needs: base and reach, mean outcomes, the floor."""
@@ -95,11 +94,8 @@ def compare(
     nuisance = _nuisance(test, BinnedPart(binned, judged), fits[THROUGH_REACH], said[S_LEARNER], settings, seed=seed)
     gains[RESPONSE] = nuisance.mean_amount[:, 1:]
 
-    def intervals(
-        samples: dict[str, np.ndarray], there: np.ndarray, level: float = 0.95
-    ) -> dict[str, dict[str, float]]:
-        members = test.member[there]
-        return bootstrap_mean(samples, members, draws=settings.bootstrap_draws, seed=seed, level=level)
+    def intervals(samples: dict[str, np.ndarray], there: np.ndarray) -> dict[str, dict[str, float]]:
+        return bootstrap_mean(samples, test.member[there], draws=settings.bootstrap_draws, seed=seed)
 
     # A payment counts with the amount expected of it: whether a contact moves a member to pay is what is judged, and
     # the scatter of single amounts would drown it. The same plans in the money that came in are reported beside.
@@ -114,14 +110,11 @@ def compare(
 
     # --- the earlier part chooses
     losses = {name: r_gain(test, nuisance, gain)[choosing] for name, gain in gains.items()}
-    winner, why = choose_learner(losses, test.member[choosing], draws=settings.bootstrap_draws, seed=seed)
+    chosen, why = choose_learner(losses, test.member[choosing], draws=settings.bootstrap_draws, seed=seed)
     plans = {name: plan_of(gain) for name, gain in gains.items()}
     values = {name: worth(steady, plan) for name, plan in plans.items()}
-    by_value = intervals({winner: (values[winner] - values[BEST_ARM])[choosing]}, choosing, CHOOSING_LEVEL)
-    by_loss = intervals({winner: losses[winner] - losses[BEST_ARM]}, choosing, CHOOSING_LEVEL)
-    chosen, why = or_constant(winner, why, by_value, by_loss)
 
-    # --- what is put in force: the chosen one, learnt on more of the weeks before, its claims scaled
+    # --- what is put in force: the chosen one, learnt on more of the weeks before, its differences and claims scaled
     final = fits[chosen]
     more = thin_members(rows, before, settings.claim_rows)
     if len(more) > len(places):
@@ -129,33 +122,33 @@ def compare(
         part_of = rows.take(more)
         money = fit_amount(part_of, wide, settings, seed=seed)
         final = fit_learner(chosen, part_of, wide, channels, settings, amount=money, seed=seed)
-        if chosen == THROUGH_REACH:
-            said[THROUGH_REACH] = final.gains(test.matrix, test.collectable, test.installment)
+        said[chosen] = final.gains(test.matrix, test.collectable, test.installment)
     through = fits[THROUGH_REACH] if chosen != THROUGH_REACH else final
     reach = said[THROUGH_REACH].reach
-    claim = (
-        said[chosen].gain
-        if final is fits[chosen] or chosen == THROUGH_REACH
-        else final.gains(test.matrix, test.collectable, test.installment).gain
-    )
     base = through.log_odds_alone(test.matrix)
 
-    def believed(there: np.ndarray) -> tuple[MeasuredScale, np.ndarray]:
+    def believed(there: np.ndarray) -> tuple[Told, MeasuredScale, np.ndarray, np.ndarray]:
+        """What the rows at ``there`` say of the differences and of the claims, and the gains of all rows by that."""
+        told = told_apart(
+            test.take(there), nuisance.take(there), said[chosen].gain[there], said[chosen].constant_gain[there]
+        )
+        claim = said[chosen].drawn_together(told.trusted)
         found = measure_scale(
             test.take(there), nuisance.take(there), claim[there], reach[there], base[there], clip=settings.weight_clip
         )
-        return found, trusted_scale(found.value, found.error)
+        scale = trusted_scale(found.value, found.error)
+        return told, found, scale, claim * scale
 
-    measured, trusted = believed(np.arange(len(test)))
-    # the plan is made with the factors that were known when its weeks began
-    known = believed(choosing)[1]
-    plans[chosen] = plan_of(claim * known)
+    told, measured, trusted, _ = believed(np.arange(len(test)))
+    # the plan is made with what was known when its weeks began
+    known = believed(choosing)[3]
+    plans[chosen] = plan_of(known)
     values[chosen] = worth(steady, plans[chosen])
     alone = worth(steady, np.full(len(test), NONE))
     later = {name: value[valuing] for name, value in values.items()}
     received = {name: worth(test, plan)[valuing] for name, plan in plans.items()}
     habit = steady.paid_amount[valuing]
-    own = np.where(plans[chosen] == NONE, 0.0, (claim * known)[np.arange(len(test)), np.maximum(plans[chosen], 0)])
+    own = np.where(plans[chosen] == NONE, 0.0, known[np.arange(len(test)), np.maximum(plans[chosen], 0)])
     return {
         "split": "time_with_gap",
         "train_weeks": [pd.Timestamp(w).date() for w in np.unique(learn.week)],
@@ -165,7 +158,6 @@ def compare(
         "claim_rows": max(len(more), len(places)),
         "test_rows": len(test),
         "logged_propensity_share": float((~np.isnan(test.propensity[test.treatment != NONE])).mean()),
-        "smallest_r_loss": winner,
         "chosen": chosen,
         "chosen_because": why,
         "r_gain": intervals(losses, choosing),
@@ -177,6 +169,8 @@ def compare(
         ),
         "claimed_gain_per_member_week": float(own[valuing].mean()),
         "measured_gain_per_member_week": intervals({"gain": (values[chosen] - alone)[valuing]}, valuing)["gain"],
+        "told_apart": told.trusted,
+        "told_apart_measured": {"value": told.measured, "error": told.error},
         "scale": {channel: float(trusted[place]) for place, channel in enumerate(channels)},
         "scale_measured": {
             channel: {"value": float(measured.value[place]), "error": float(measured.error[place])}

@@ -71,6 +71,10 @@ class Gains:
     constant_gain: np.ndarray
     untouched: np.ndarray
 
+    def drawn_together(self, part: float) -> np.ndarray:
+        """The gains with ``part`` of their differences from the gain by one number per channel."""
+        return np.asarray(self.constant_gain + part * (self.gain - self.constant_gain))
+
 
 @dataclass(frozen=True)
 class ChannelFit:
@@ -79,7 +83,8 @@ class ChannelFit:
     ``constants`` has the channels that the learner knows, with one number each: a shift of the log odds for the
     learners by odds, a change of the probability for the others, money per contact for the best arm.
     ``effect_all`` and ``effect_one`` hold what is added to the constant (by odds), the responses (S, T), or the change
-    of the probability itself (X, R, DR). ``scale`` is what held-out weeks say of each channel's claims (1 = they held).
+    of the probability itself (X, R, DR). ``scale`` is what held-out weeks say of each channel's claims (1 = they held),
+    and ``told_apart`` of the differences between members (1 = they held, 0 = the channel's one number for everybody).
     ``level``: by how much more or less was paid at the end of what was learnt from, in log odds (learners by odds).
     """
 
@@ -97,6 +102,7 @@ class ChannelFit:
     points: dict[str, tuple[int, ...]] = field(default_factory=dict)
     tree: PolicyTree | None = None
     level: float = 0.0
+    told_apart: float = 1.0
 
     def gains(self, matrix: np.ndarray, collectable: np.ndarray, installment: np.ndarray) -> Gains:
         """Reach, probability when left alone, amount and gain; a channel without a constant gains 0."""
@@ -119,7 +125,8 @@ class ChannelFit:
             money = money * self.scale.get(channel, 1.0) * self._reachable(channel, matrix)
             reach[:, place] *= self._reachable(channel, matrix)
             gain[:, place], constant_gain[:, place] = money * change, money * constant_change
-        return Gains(alone, amount, reach, gain, constant_gain, untouched)
+        found = Gains(alone, amount, reach, gain, constant_gain, untouched)
+        return found if self.told_apart == 1.0 else replace(found, gain=found.drawn_together(self.told_apart))
 
     def log_odds_alone(self, matrix: np.ndarray) -> np.ndarray:
         """Log odds of paying when left alone, at the level of the newest weeks that were learnt from."""

@@ -165,6 +165,7 @@ class ContactChannelModel:
             "level": fit.level,
             "constants": fit.constants,
             "scale": fit.scale,
+            "told_apart": fit.told_apart,
             "reach": sorted(fit.reach),
             "effect_one": sorted(fit.effect_one),
             "outline": None if fit.outline is None else asdict(fit.outline),
@@ -217,6 +218,7 @@ class ContactChannelModel:
             effect_all=read("effect_all"),
             effect_one={channel: must(f"effect_{channel}") for channel in head["effect_one"]},
             scale=head["scale"],
+            told_apart=head.get("told_apart", 1.0),  # a model of a release before believed them whole
             n_jobs=settings.n_jobs,
             outline=EffectOutline.from_json(head["outline"]) if head["outline"] else None,
             tree=PolicyTree.from_json(head["tree"]) if head["tree"] else None,

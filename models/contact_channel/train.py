@@ -54,7 +54,11 @@ class Learning:
                 f"ningún canal tiene {tried} intentos con {reached} personas contactadas",
             )
         scale = judged.get("scale", {})
-        found = replace(found, scale={channel: scale.get(channel, 1.0) for channel in found.constants})
+        found = replace(
+            found,
+            scale={channel: scale.get(channel, 1.0) for channel in found.constants},
+            told_apart=judged.get("told_apart", 1.0),
+        )
         places = newest(rows, settings.support_rows, seed=seed)
         propensity = None
         if len(np.unique(rows.treatment[places])) > 1:

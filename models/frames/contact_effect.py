@@ -132,7 +132,11 @@ class ContactEffect(FrameEstimator):
         amount = fit_amount(rows, binned, settings, seed=self.seed)
         found = fit_learner(self.learner_, rows, binned, self.channels_, settings, amount=amount, seed=self.seed)
         scale = self.backtest_.get("scale", {})
-        self.fit_ = replace(found, scale={channel: scale.get(channel, 1.0) for channel in found.constants})
+        self.fit_ = replace(
+            found,
+            scale={channel: scale.get(channel, 1.0) for channel in found.constants},
+            told_apart=self.backtest_.get("told_apart", 1.0),
+        )
         some = draw(np.arange(len(rows)), settings.support_rows, seed=self.seed)
         count = len(self.channels_) + 1
         self.propensity_ = fit_propensity(rows, binned, some, count, settings, seed=self.seed)
@@ -337,6 +341,7 @@ class ContactEffect(FrameEstimator):
             "level": found.level,
             "constants": found.constants,
             "scale": found.scale,
+            "told_apart": found.told_apart,
             "reach": sorted(found.reach),
             "effect_one": sorted(found.effect_one),
             "tree": None if found.tree is None else found.tree.to_json(),
@@ -364,6 +369,7 @@ class ContactEffect(FrameEstimator):
             effect_all=boosters.get("effect_all"),
             effect_one={name: boosters[f"effect_{place.index(name)}"] for name in state["effect_one"]},
             scale=state["scale"],
+            told_apart=state.get("told_apart", 1.0),  # files of a release before believed them whole
             n_jobs=self.n_jobs,
             tree=PolicyTree.from_json(state["tree"]) if state["tree"] else None,
         )

@@ -13,14 +13,14 @@ from models.contact_channel.judge import (
     decide_promotion,
     doubly_robust,
     importance,
-    or_constant,
     overlap,
+    r_gain,
+    told_apart,
     why_refused,
 )
 from models.contact_channel.nuisance import Nuisance
 from models.contact_channel.plans import plan_within
 from models.contact_channel.rows import NONE, ChannelRows, halves
-from models.contact_channel.settings import CONSTANT, THROUGH_REACH
 
 LOGS, MEMBERS, WEEKS, CELLS, CLIP = 200, 500, 6, 8, 20.0
 AMOUNT = np.array([40.0, 60.0, 80.0, 100.0, 120.0, 160.0, 200.0, 240.0])
@@ -191,21 +191,59 @@ def test_weights_by_hand() -> None:
     assert importance(log, nuisance, plan, clip=3.0).max(initial=0.0) <= 3.0
 
 
-@pytest.mark.parametrize(
-    ("value", "loss", "stays"),
-    [
-        pytest.param(0.5, -0.1, True, id="by value"),
-        pytest.param(-0.5, 0.1, True, id="by loss"),
-        pytest.param(-0.5, -0.1, False, id="by neither"),
-    ],
-)
-def test_one_effect_per_channel_takes_over_unless_something_is_sure(value: float, loss: float, stays: bool) -> None:
-    def interval(low: float) -> dict[str, dict[str, float]]:
-        return {THROUGH_REACH: {"value": 1.0, "low": low, "high": 2.0}}
+def _said(world: ToyWorld, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """True gains in money, and the same change of the chance for everybody."""
+    change = world.pay[:, 1:] - world.pay[:, :1]
+    return change[kind] * AMOUNT[kind][:, None], np.tile(change.mean(axis=0), (len(kind), 1)) * AMOUNT[kind][:, None]
 
-    chosen, why = or_constant(THROUGH_REACH, "why", interval(value), interval(loss))
-    assert chosen == (THROUGH_REACH if stays else CONSTANT)
-    assert (why == "why") is stays
+
+def test_differences_that_are_true_come_true_whole_and_invented_ones_do_not() -> None:
+    world = ToyWorld.make()
+    rows, kind = world.log(1, logged=True)
+    nuisance = world.nuisance(rows, kind, logged=False)
+    gain, alike = _said(world, kind)
+    found = told_apart(rows, nuisance, gain, alike)
+    assert found.measured == pytest.approx(1.0, abs=3 * found.error)
+    assert found.trusted > 0.8
+    # twice the differences: half of them come true
+    twice = told_apart(rows, nuisance, alike + 2 * (gain - alike), alike)
+    assert twice.measured == pytest.approx(found.measured / 2)
+    assert twice.error == pytest.approx(found.error / 2)
+    # and of differences drawn by lot, none
+    lot = alike + np.random.default_rng(2).permutation(gain - alike)
+    invented = told_apart(rows, nuisance, lot, alike)
+    assert invented.measured == pytest.approx(0.0, abs=3 * invented.error)
+    assert invented.trusted < 0.5
+
+
+def test_no_other_part_of_the_differences_has_a_smaller_r_loss() -> None:
+    world = ToyWorld.make()
+    rows, kind = world.log(3, logged=True)
+    nuisance = world.nuisance(rows, kind, logged=False)
+    gain, alike = _said(world, kind)
+    measured = told_apart(rows, nuisance, gain, alike).measured
+
+    def fit(part: float) -> float:
+        return float(r_gain(rows, nuisance, alike + part * (gain - alike)).sum())
+
+    assert fit(measured) > max(fit(measured + step) for step in (-0.5, -0.01, 0.01, 0.5))
+
+
+def test_without_evidence_the_differences_are_believed() -> None:
+    world = ToyWorld.make()
+    rows, kind = world.log(1, logged=True)
+    nuisance = world.nuisance(rows, kind, logged=False)
+    gain, alike = _said(world, kind)
+    nobody_apart = told_apart(rows, nuisance, alike, alike)
+    assert (nobody_apart.trusted, nobody_apart.error) == (1.0, np.inf)
+    # logs of ten members each: measured anywhere, trusted near the whole
+    short = [
+        told_apart(rows.take(few), nuisance.take(few), gain[few], alike[few])
+        for few in np.array_split(np.arange(len(rows)), MEMBERS // 10)
+    ]
+    assert np.std([one.measured for one in short]) > 0.5
+    assert np.std([one.trusted for one in short]) < 0.25
+    assert np.mean([one.trusted for one in short]) > 0.8
 
 
 def test_a_plan_without_capacity_is_empty() -> None:
