@@ -71,5 +71,5 @@ class ContactChannelSettings:
     policy_depth: int = 3
     amount: BoosterSettings = field(default_factory=lambda: BoosterSettings(rounds=60, min_rows_in_leaf=200, l2=20.0))
     propensity: BoosterSettings = field(
-        default_factory=lambda: BoosterSettings(rounds=25, learning_rate=0.15, min_rows_in_leaf=100, l2=20.0)
+        default_factory=lambda: BoosterSettings(rounds=60, learning_rate=0.1, min_rows_in_leaf=50, l2=20.0)
     )
