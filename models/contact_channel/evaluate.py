@@ -30,7 +30,7 @@ from models.contact_channel.judge import (
 from models.contact_channel.learners import ChannelFit, Gains, fit_learner
 from models.contact_channel.nuisance import Nuisance, cross_fit, fit_propensity
 from models.contact_channel.plans import plan_by_week
-from models.contact_channel.rows import NONE, ChannelRows, bin_rows, halves, thin_members
+from models.contact_channel.rows import NONE, ChannelRows, bin_rows, draw, halves, thin_members
 from models.contact_channel.settings import (
     BEST_ARM,
     CANDIDATES,
@@ -61,7 +61,8 @@ def compare(
     2. The earlier half of the test weeks chooses the learner.
     3. The later half values its plan, so that what made it win is not counted for it a second time. With one test
        week, half of the members choose and the others value.
-    4. All test weeks say how far the claims of the chosen one, learnt on more rows, can be believed.
+    4. The chosen one is learnt on more rows, and more rows of the test weeks say how far its differences and claims can
+       be believed: on a sample of them a claim of a tenth more or less cannot be told from chance.
 
     Returns ``{"split": None, "reason": ...}`` when there are too few weeks. ``binned`` holds ``rows`` in the same
     order; they are binned here when it is not given.
@@ -75,8 +76,12 @@ def compare(
     before = np.flatnonzero(rows.week + gap <= first)
     places = thin_members(rows, before, settings.evaluation_rows)
     learn = rows.take(places)
-    judged = thin_members(rows, np.flatnonzero(rows.week >= first), settings.evaluation_rows // 2)
-    test = rows.take(judged)
+    later_weeks = np.flatnonzero(rows.week >= first)
+    held = thin_members(rows, later_weeks, settings.claim_rows // 2)
+    # where members are thinned, those that are left of fewer rows are among those that are left of more
+    inside = np.searchsorted(held, thin_members(rows, later_weeks, settings.evaluation_rows // 2))
+    every = rows.take(held)
+    test = every.take(inside)
     if (learn.treatment == NONE).sum() < settings.least_attempts or (
         learn.treatment != NONE
     ).sum() < settings.least_attempts:
@@ -89,9 +94,12 @@ def compare(
     part = BinnedPart(binned, places)
     amount = fit_amount(learn, part, settings, seed=seed)
     fits = _fits(learn, part, channels, settings, amount=amount, seed=seed)
-    said = {name: fit.gains(test.matrix, test.collectable, test.installment) for name, fit in fits.items()}
-    gains = {name: found.gain for name, found in said.items()}
-    nuisance = _nuisance(test, BinnedPart(binned, judged), fits[THROUGH_REACH], said[S_LEARNER], settings, seed=seed)
+    responses = _gains(fits[S_LEARNER], every)
+    whole = _nuisance(every, BinnedPart(binned, held), fits[THROUGH_REACH], responses, settings, seed=seed)
+    nuisance = whole.take(inside)
+    gains = {
+        name: responses.gain[inside] if name == S_LEARNER else _gains(fit, test).gain for name, fit in fits.items()
+    }
     gains[RESPONSE] = nuisance.mean_amount[:, 1:]
 
     def intervals(samples: dict[str, np.ndarray], there: np.ndarray) -> dict[str, dict[str, float]]:
@@ -122,26 +130,23 @@ def compare(
         part_of = rows.take(more)
         money = fit_amount(part_of, wide, settings, seed=seed)
         final = fit_learner(chosen, part_of, wide, channels, settings, amount=money, seed=seed)
-        said[chosen] = final.gains(test.matrix, test.collectable, test.installment)
     through = fits[THROUGH_REACH] if chosen != THROUGH_REACH else final
-    reach = said[THROUGH_REACH].reach
-    base = through.log_odds_alone(test.matrix)
+    claimed = _gains(final, every)
+    reach = claimed.reach if through is final else _gains(through, every).reach
+    base = through.log_odds_alone(every.matrix)
 
     def believed(there: np.ndarray) -> tuple[Told, MeasuredScale, np.ndarray, np.ndarray]:
         """What the rows at ``there`` say of the differences and of the claims, and the gains of all rows by that."""
-        told = told_apart(
-            test.take(there), nuisance.take(there), said[chosen].gain[there], said[chosen].constant_gain[there]
-        )
-        claim = said[chosen].drawn_together(told.trusted)
-        found = measure_scale(
-            test.take(there), nuisance.take(there), claim[there], reach[there], base[there], clip=settings.weight_clip
-        )
+        by, of = every.take(there), whole.take(there)
+        told = told_apart(by, of, claimed.gain[there], claimed.constant_gain[there])
+        claim = claimed.drawn_together(told.trusted)
+        found = measure_scale(by, of, claim[there], reach[there], base[there], clip=settings.weight_clip)
         scale = trusted_scale(found.value, found.error)
         return told, found, scale, claim * scale
 
-    told, measured, trusted, _ = believed(np.arange(len(test)))
+    told, measured, trusted, _ = believed(np.arange(len(every)))
     # the plan is made with what was known when its weeks began
-    known = believed(choosing)[3]
+    known = believed(_parts(every)[0])[3][inside]
     plans[chosen] = plan_of(known)
     values[chosen] = worth(steady, plans[chosen])
     alone = worth(steady, np.full(len(test), NONE))
@@ -157,6 +162,7 @@ def compare(
         "train_rows": len(learn),
         "claim_rows": max(len(more), len(places)),
         "test_rows": len(test),
+        "claim_test_rows": len(every),
         "logged_propensity_share": float((~np.isnan(test.propensity[test.treatment != NONE])).mean()),
         "chosen": chosen,
         "chosen_because": why,
@@ -182,6 +188,10 @@ def compare(
         "reach_check": reach_check(test, fits[THROUGH_REACH], channels),
         "supported_share": {channels[c]: float(supported[:, c].mean()) for c in range(len(channels))},
     }
+
+
+def _gains(fit: ChannelFit, rows: ChannelRows) -> Gains:
+    return fit.gains(rows.matrix, rows.collectable, rows.installment)
 
 
 def _parts(test: ChannelRows) -> tuple[np.ndarray, np.ndarray]:
@@ -224,7 +234,8 @@ def _nuisance(
     """Mean outcomes by the S-learner's response, learnt before the test weeks, and propensities.
 
     Propensities are estimated on the test weeks, each half of the members by the other (the policy in force may be
-    new); the probability of what was done is the logged one where the institution recorded it.
+    new) on as many rows as the contest has; the probability of what was done is the logged one where the institution
+    recorded it.
     """
     channel_count = response.gain.shape[1]
     money = fit.amount.of(test, n_jobs=settings.n_jobs)
@@ -232,7 +243,8 @@ def _nuisance(
     outcomes = np.column_stack([alone, alone[:, None] + response.gain])
     propensity = np.zeros((len(test), channel_count + 1))
     for there, here in halves(test):
-        booster = fit_propensity(test, own, there, channel_count + 1, settings, seed=seed)
+        some = draw(there, settings.evaluation_rows // 4, seed=seed)
+        booster = fit_propensity(test, own, some, channel_count + 1, settings, seed=seed)
         propensity[here] = probabilities(booster, test.matrix[here], n_jobs=settings.n_jobs)
     taken = propensity[np.arange(len(test)), test.treatment + 1]
     logged = ~np.isnan(test.propensity)
