@@ -227,10 +227,10 @@ def apart_texts(found: dict[str, Any]) -> tuple[str, str]:
 
     (es, used_es), (en, used_en) = said("es"), said("en")
     return (
-        "De lo que distingue a unos socios de otros (1: todo se cumple; 0: un solo número por canal sirve igual) "
-        f"se midió {es} y se usa {used_es}.",
-        "Of what tells members apart (1: all of it came true; 0: one number per channel does as well) "
-        f"{en} was measured and {used_en} is used.",
+        "De lo que distingue a unos socios de otros (1: se cumple tal cual; 0: un solo número por canal sirve igual; "
+        f"más de 1: difieren más de lo aprendido) se midió {es} y se usa {used_es}.",
+        "Of what tells members apart (1: it came true as learnt; 0: one number per channel does as well; above 1: they "
+        f"differ by more than was learnt) {en} was measured and {used_en} is used.",
     )
 
 

@@ -139,7 +139,7 @@ def compare(
         """What the rows at ``there`` say of the differences and of the claims, and the gains of all rows by that."""
         by, of = every.take(there), whole.take(there)
         told = told_apart(by, of, claimed.gain[there], claimed.constant_gain[there])
-        claim = claimed.drawn_together(told.trusted)
+        claim = claimed.told_by(told.trusted)
         found = measure_scale(by, of, claim[there], reach[there], base[there], clip=settings.weight_clip)
         scale = trusted_scale(found.value, found.error)
         return told, found, scale, claim * scale

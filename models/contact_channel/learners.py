@@ -71,8 +71,8 @@ class Gains:
     constant_gain: np.ndarray
     untouched: np.ndarray
 
-    def drawn_together(self, part: float) -> np.ndarray:
-        """The gains with ``part`` of their differences from the gain by one number per channel."""
+    def told_by(self, part: float) -> np.ndarray:
+        """The gains with ``part`` of their differences from the gain by one number per channel; it may be above 1."""
         return np.asarray(self.constant_gain + part * (self.gain - self.constant_gain))
 
 
@@ -84,7 +84,8 @@ class ChannelFit:
     learners by odds, a change of the probability for the others, money per contact for the best arm.
     ``effect_all`` and ``effect_one`` hold what is added to the constant (by odds), the responses (S, T), or the change
     of the probability itself (X, R, DR). ``scale`` is what held-out weeks say of each channel's claims (1 = they held),
-    and ``told_apart`` of the differences between members (1 = they held, 0 = the channel's one number for everybody).
+    and ``told_apart`` of the differences between members (1 = they held, 0 = the channel's one number for everybody,
+    more than 1 = members differ by more than was learnt).
     ``level``: by how much more or less was paid at the end of what was learnt from, in log odds (learners by odds).
     """
 
@@ -126,7 +127,7 @@ class ChannelFit:
             reach[:, place] *= self._reachable(channel, matrix)
             gain[:, place], constant_gain[:, place] = money * change, money * constant_change
         found = Gains(alone, amount, reach, gain, constant_gain, untouched)
-        return found if self.told_apart == 1.0 else replace(found, gain=found.drawn_together(self.told_apart))
+        return found if self.told_apart == 1.0 else replace(found, gain=found.told_by(self.told_apart))
 
     def log_odds_alone(self, matrix: np.ndarray) -> np.ndarray:
         """Log odds of paying when left alone, at the level of the newest weeks that were learnt from."""
