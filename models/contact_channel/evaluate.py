@@ -77,7 +77,7 @@ def compare(
     places = thin_members(rows, before, settings.evaluation_rows)
     learn = rows.take(places)
     later_weeks = np.flatnonzero(rows.week >= first)
-    held = thin_members(rows, later_weeks, settings.claim_rows // 2)
+    held = thin_members(rows, later_weeks, settings.claim_rows // 4)
     # where members are thinned, those that are left of fewer rows are among those that are left of more
     inside = np.searchsorted(held, thin_members(rows, later_weeks, settings.evaluation_rows // 2))
     every = rows.take(held)

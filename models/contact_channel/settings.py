@@ -35,7 +35,7 @@ class ContactChannelSettings:
     ``booster_rows``: a booster of a response is grown on at most so many rows, drawn; more do not make it better.
     ``evaluation_rows``: the contest of the learners rests on at most so many rows (half as many are held out), and
     ``claim_rows``: the chosen one is learnt again on at most so many of the same weeks before its claims are measured,
-    on at most half as many held out.
+    on at most a quarter as many held out.
     ``contest_rows``: what the learners by pseudo-outcome rest on is made for at most so many rows, drawn.
     ``spec``: the columns of the matrix, when they are not those of the feature table.
     ``support_propensity``: a member for whom the past chose a channel less often than this is not supported there.
