@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -216,7 +217,7 @@ def chosen_texts(found: dict[str, Any]) -> tuple[str, str]:
 def apart_texts(found: dict[str, Any]) -> tuple[str, str]:
     """How much of the differences between members came true, in Spanish and in English; empty when none are told."""
     measured = found.get("told_apart_measured", {"value": math.nan})  # a card of a release before did not measure it
-    if measured["value"] != measured["value"]:
+    if not _is_known(measured):
         return "", ""
 
     def said(language: str) -> tuple[str, str]:
@@ -279,7 +280,7 @@ def _render_channels(page: cards.Page, card: dict[str, Any]) -> None:
     drawn = []
     for row in card["channels"]:
         factor = measured.get(row["channel_code"])
-        if row["mean_effect"] is not None and factor is not None and factor["value"] == factor["value"]:
+        if row["mean_effect"] is not None and factor is not None and _is_known(factor):
             ends = [row["mean_effect"] * (factor["value"] + side * 1.96 * factor["error"]) for side in (-1, 0, 1)]
             low, value, high = sorted(ends)
             drawn.append((_es(CHANNELS, row["channel_code"]), value, low, high, low <= 0))
@@ -383,7 +384,7 @@ def _render_claims(page: cards.Page, found: dict[str, Any]) -> None:
     es, en = apart_texts(found)
     if es:
         page.text(es, en)
-    known = {name: v for name, v in found["scale_measured"].items() if v["value"] == v["value"]}
+    known = {name: v for name, v in found["scale_measured"].items() if _is_known(v)}
     if known:
         page.picture(
             "Cumplido entre prometido, por canal: 1 es exacto, menos de 1 es que prometió de más",
@@ -465,9 +466,15 @@ def _signed(value: float, digits: int) -> str:
     return f"+{_n(value, digits)}" if round(value, digits) > 0 else _n(value, digits)
 
 
+def _is_known(measure: Mapping[str, float | None]) -> bool:
+    """Whether it was measured; a stored card has null for what is no number in a fresh one."""
+    value = measure["value"]
+    return value is not None and math.isfinite(value)
+
+
 def _range(measure: dict[str, float] | None, language: str = "es", currency: str = "") -> str:
     """A value with its interval, in money of two decimals; nothing measured is a dash."""
-    if measure is None or measure["value"] != measure["value"]:
+    if measure is None or not _is_known(measure):
         return "–"
     value, low, high = (_n(measure[name], 2, language) for name in ("value", "low", "high"))
     return (

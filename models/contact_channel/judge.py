@@ -125,7 +125,7 @@ class Told:
     """How far a learner's differences between members are believed, and what was measured, with its error.
 
     1: as the learner says; 0: everybody moves by the one number of the channel; above 1: members differ by more than
-    the learner dares to say. ``measured`` is NaN, and ``error`` infinite, where the learner tells nobody apart.
+    the learner dares to say. ``measured`` and ``error`` are NaN where the learner tells nobody apart.
     """
 
     trusted: float
@@ -151,7 +151,7 @@ def told_apart(rows: ChannelRows, nuisance: Nuisance, gain: np.ndarray, constant
     apart = told - alike
     square = money * apart**2
     if square.sum() <= 0:
-        return Told(1.0, np.nan, np.inf)
+        return Told(1.0, np.nan, np.nan)
     product = money * (rest - alike) * apart
     measured = float(product.sum() / square.sum())
     by_member = np.bincount(rows.member, weights=product - measured * square)

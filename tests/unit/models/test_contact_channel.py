@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.artifacts import json_bytes
 from models.contact_channel.amounts import fit_amount
 from models.contact_channel.card import chosen_texts, decision_texts, render
 from models.contact_channel.claims import PRIOR_SCALE, measure_scale, trusted_scale
@@ -130,7 +132,7 @@ def test_the_card_says_how_far_members_are_told_apart_and_the_model_does_so(worl
     half = found | {"told_apart": 0.625, "told_apart_measured": {"value": 0.4, "error": 0.25}}
     page = render(model.card | {"evaluation": half})
     assert "0,40 ± 0,25 y se usa 0,63" in page or "0,40 ± 0,25 y se usa 0,62" in page
-    nobody = found | {"told_apart": 1.0, "told_apart_measured": {"value": float("nan"), "error": float("inf")}}
+    nobody = found | {"told_apart": 1.0, "told_apart_measured": {"value": float("nan"), "error": float("nan")}}
     assert "lo que distingue" not in render(model.card | {"evaluation": nobody})
     # with none of the differences, everybody gains by the channel's one number
     rows = world.today
@@ -141,6 +143,19 @@ def test_the_card_says_how_far_members_are_told_apart_and_the_model_does_so(worl
         ContactChannelModel.from_files(replace(model, fit=replace(model.fit, told_apart=0.5)).to_files()).fit.told_apart
         == 0.5
     )
+
+
+def test_a_stored_card_makes_the_page_of_the_fresh_one(model: ContactChannelModel) -> None:
+    nothing = {"value": float("nan"), "error": float("nan")}
+    found = model.card["evaluation"]
+    unknown = {"scale_measured": found["scale_measured"] | {"call": nothing}, "told_apart_measured": nothing}
+    fresh = model.card | {"evaluation": found | unknown}
+    row = "<tr><td>Llamada / Call</td><td>–</td>"
+    for card in (fresh, json.loads(json_bytes(fresh))):
+        page = render(card)
+        assert row in page
+        assert "lo que distingue" not in page
+    assert row not in render(json.loads(json_bytes(model.card)))
 
 
 def test_the_card_gives_every_reason_in_both_languages(model: ContactChannelModel) -> None:
