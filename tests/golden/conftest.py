@@ -55,7 +55,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What asks for a book under other readings builds the KPIs anew: a test of the long ones."""
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
-        if {"flows_read_otherwise", "flows_strict"} & asked or (
-            item.path.stem == "test_kpis_portfolio" and "other" in asked
-        ):
+        if {"flows_read_otherwise", "flows_strict", "portfolio_read_otherwise"} & asked:
             item.add_marker("long")

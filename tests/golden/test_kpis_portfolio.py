@@ -107,7 +107,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+def portfolio_read_otherwise(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """Every choice the other way: any_day, EC-P3, opening portfolio, and the due day is past-due day 1."""
     return built(tmp_path_factory, reclassification_reading="any_day", rating_table="EC-P3", writeoff_average="opening",
                  due_day_is_past_due=True)  # fmt: skip
@@ -160,11 +160,11 @@ def test_delinquency_ratio_is_the_quotient_of_its_parts(shipped: Warehouse) -> N
 
 
 @pytest.mark.long
-def test_any_day_moves_every_late_instalment_and_the_rest_of_its_loan(other: Warehouse) -> None:
+def test_any_day_moves_every_late_instalment_and_the_rest_of_its_loan(portfolio_read_otherwise: Warehouse) -> None:
     # Due before or on the date: 100 + (50 + 50) + 100 = 300; the rest of these loans: 200 + 100 + 0 = 300.
-    assert parts(other, "K02", "Q1") == (300, 1)
-    assert parts(other, "K03", "Q1") == (300, 1)
-    assert parts(other, "K05", "Q1") == (600, 1000)
+    assert parts(portfolio_read_otherwise, "K02", "Q1") == (300, 1)
+    assert parts(portfolio_read_otherwise, "K03", "Q1") == (300, 1)
+    assert parts(portfolio_read_otherwise, "K05", "Q1") == (600, 1000)
 
 
 @pytest.mark.parametrize(
@@ -184,21 +184,23 @@ def test_any_day_moves_every_late_instalment_and_the_rest_of_its_loan(other: War
     ],
 )
 def test_thresholds_are_strict_and_follow_the_reading_of_the_due_day(
-    shipped: Warehouse, other: Warehouse, code: str, shipped_loans: int, other_loans: int
+    shipped: Warehouse, portfolio_read_otherwise: Warehouse, code: str, shipped_loans: int, other_loans: int
 ) -> None:
     assert parts(shipped, code, "Q2") == (100 * shipped_loans, 1200)
-    assert parts(other, code, "Q2") == (100 * other_loans, 1200)
+    assert parts(portfolio_read_otherwise, code, "Q2") == (100 * other_loans, 1200)
 
 
-def test_reclassification_threshold_is_strict_too(shipped: Warehouse, other: Warehouse) -> None:
+def test_reclassification_threshold_is_strict_too(shipped: Warehouse, portfolio_read_otherwise: Warehouse) -> None:
     # Over 60 days: 61, 90, 91, 180, 181. Any day with the due day counted: all eleven that are due.
     assert parts(shipped, "K04", "Q2") == (500, 1)
-    assert parts(other, "K04", "Q2") == (1100, 1)
+    assert parts(portfolio_read_otherwise, "K04", "Q2") == (1100, 1)
 
 
-def test_payment_in_part_leaves_the_rest_of_the_instalment_overdue(shipped: Warehouse, other: Warehouse) -> None:
+def test_payment_in_part_leaves_the_rest_of_the_instalment_overdue(
+    shipped: Warehouse, portfolio_read_otherwise: Warehouse
+) -> None:
     # 30 of 100 were paid: 70 overdue under either reading, 100 more of the loan do not accrue.
-    for warehouse in (shipped, other):
+    for warehouse in (shipped, portfolio_read_otherwise):
         assert parts(warehouse, "K02", "Q3") == (70, 1)
         assert parts(warehouse, "K03", "Q3") == (100, 1)
         assert parts(warehouse, "K05", "Q3") == (170, 170)
@@ -278,10 +280,10 @@ def test_required_provision_of_table_one(shipped: Warehouse) -> None:
 
 
 # EC-P3 knows consumption and microcredit alone; 51 days with the due day counted: C1 (46 to 70) 20 %.
-def test_required_provision_of_table_three(other: Warehouse) -> None:
-    assert parts(other, "K24", "Q5") == (200 + 200, 1)
-    assert parts(other, "K24_RATED", "Q5") == (2000, 5000)
-    assert parts(other, "K24_RATING", "Q5", detail_code="C1") == (2000, 5000)
+def test_required_provision_of_table_three(portfolio_read_otherwise: Warehouse) -> None:
+    assert parts(portfolio_read_otherwise, "K24", "Q5") == (200 + 200, 1)
+    assert parts(portfolio_read_otherwise, "K24_RATED", "Q5") == (2000, 5000)
+    assert parts(portfolio_read_otherwise, "K24_RATING", "Q5", detail_code="C1") == (2000, 5000)
 
 
 @pytest.mark.long
@@ -298,17 +300,17 @@ def test_table_without_percentages_has_no_provision_and_says_so(tmp_path_factory
     assert "confirm it" in state[2]
 
 
-def test_delinquency_by_line(shipped: Warehouse, other: Warehouse) -> None:
+def test_delinquency_by_line(shipped: Warehouse, portfolio_read_otherwise: Warehouse) -> None:
     # 50 days: nothing is unproductive over 60 days; everything is at any day.
     assert parts(shipped, "K05_LINE", "Q5", detail_code="vivienda") == (0, 1000)
-    assert parts(other, "K05_LINE", "Q5", detail_code="vivienda") == (1000, 1000)
+    assert parts(portfolio_read_otherwise, "K05_LINE", "Q5", detail_code="vivienda") == (1000, 1000)
 
 
 # June: q6-june owed 200 - 40 = 160 when it was written off on the 15th. The portfolio opened with 1 000 + 160 and closed with
 # 1 000, because a written-off loan leaves it.
-def test_write_off_rate_and_its_denominators(shipped: Warehouse, other: Warehouse) -> None:
+def test_write_off_rate_and_its_denominators(shipped: Warehouse, portfolio_read_otherwise: Warehouse) -> None:
     assert parts(shipped, "K20", "Q6") == (160, (1160 + 1000) / 2)
-    assert parts(other, "K20", "Q6") == (160, 1160)
+    assert parts(portfolio_read_otherwise, "K20", "Q6") == (160, 1160)
     assert parts(shipped, "K20_AMOUNT", "Q6") == (160, 1)
     # In the week of the 15th to the 21st it is the same; in the week before there is none.
     assert parts(shipped, "K20", "Q6", day=date(2026, 6, 21), period="week") == (160, (1160 + 1000) / 2)
