@@ -423,6 +423,13 @@ def _render_claims(page: cards.Page, found: dict[str, Any]) -> None:
         ],
         [abs(v["z"]) > 2 for v in found["reach_check"].values()],
     )
+    unsplit = found.get("by_attempt", ())  # a card of a release before split every channel
+    if unsplit:
+        es, en = (", ".join(CHANNELS.get(one, (one, one))[place] for one in unsplit) for place in (0, 1))
+        page.note(
+            f"Aquí no es así más allá de toda duda: {es}. Su efecto se aprende del intento, logrado o no.",
+            f"Here they do not, beyond doubt: {en}. Its effect is learnt of the attempt, reached or not.",
+        )
 
 
 def _render_overlap(page: cards.Page, found: dict[str, Any], least: float) -> None:

@@ -21,13 +21,15 @@ then chosen among came true by .82 to .97, and differences believed more than th
 CHANNEL_SPREAD = 0.15
 """How far a channel's factor is expected to lie from that of all channels."""
 SCALE_LIMITS = (0.1, 1.5)
+LEAST_CONTACTS = 20
+"""Contacts through a channel before its claims are measured: one contact agrees with any factor and knows no error."""
 LEAST_UNREACHED = 200
 LEAST_UNREACHED_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class MeasuredScale:
-    """Factor on the claims of each channel with its standard error; NaN where nothing was tried or claimed."""
+    """Factor on the claims of each channel with its standard error; NaN where too little was tried or claimed."""
 
     value: np.ndarray
     error: np.ndarray
@@ -57,6 +59,9 @@ def measure_scale(
     index = np.arange(len(rows))
     missed = np.where(tried, 1.0 - reach[index, np.maximum(rows.treatment, 0)], 1.0)
     quiet = np.flatnonzero(tried & ~rows.reached & (missed >= LEAST_UNREACHED_SHARE))
+    if len(quiet) < LEAST_UNREACHED:
+        # effects of the attempt: everybody tried was moved, so those left alone say what happens without a contact
+        quiet = np.flatnonzero(~tried)
     line = (0.0, 1.0)
     if len(quiet) >= LEAST_UNREACHED:
         line = _line(base[quiet], rows.paid[quiet], weight[quiet] / missed[quiet])
@@ -67,7 +72,7 @@ def measure_scale(
         claim = gain[mine, place] / money[mine]
         counts = weight[mine] * money[mine]
         square = (counts * claim**2).sum()
-        if square <= 0:
+        if (claim != 0).sum() < LEAST_CONTACTS or square <= 0:
             continue
         value[place] = (counts * claim * beyond[mine]).sum() / square
         error[place] = np.sqrt(((counts * claim * (beyond[mine] - value[place] * claim)) ** 2).sum()) / square

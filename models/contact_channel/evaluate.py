@@ -20,6 +20,7 @@ from models.contact_channel.claims import MeasuredScale, measure_scale, trusted_
 from models.contact_channel.judge import (
     Told,
     bootstrap_mean,
+    by_attempt,
     choose_learner,
     doubly_robust,
     overlap,
@@ -94,6 +95,13 @@ def compare(
     part = BinnedPart(binned, places)
     amount = fit_amount(learn, part, settings, seed=seed)
     fits = _fits(learn, part, channels, settings, amount=amount, seed=seed)
+    checked = reach_check(test, fits[THROUGH_REACH], channels)
+    unsplit = by_attempt(checked)
+    if unsplit:
+        fits[THROUGH_REACH] = fit_learner(
+            THROUGH_REACH, learn, part, channels, settings, amount=amount, seed=seed, by_attempt=unsplit
+        )
+        fits[CONSTANT] = fits[THROUGH_REACH].only_constants()
     responses = _gains(fits[S_LEARNER], every)
     whole = _nuisance(every, BinnedPart(binned, held), fits[THROUGH_REACH], responses, settings, seed=seed)
     nuisance = whole.take(inside)
@@ -129,7 +137,7 @@ def compare(
         wide = BinnedPart(binned, more)
         part_of = rows.take(more)
         money = fit_amount(part_of, wide, settings, seed=seed)
-        final = fit_learner(chosen, part_of, wide, channels, settings, amount=money, seed=seed)
+        final = fit_learner(chosen, part_of, wide, channels, settings, amount=money, seed=seed, by_attempt=unsplit)
     through = fits[THROUGH_REACH] if chosen != THROUGH_REACH else final
     claimed = _gains(final, every)
     reach = claimed.reach if through is final else _gains(through, every).reach
@@ -185,7 +193,8 @@ def compare(
         "base_line": {"intercept": measured.base_line[0], "slope": measured.base_line[1]},
         "overlap": overlap(test.take(valuing), nuisance.take(valuing), plans[chosen][valuing], channels),
         "plan_counts": {channels[c]: int((plans[chosen][valuing] == c).sum()) for c in range(len(channels))},
-        "reach_check": reach_check(test, fits[THROUGH_REACH], channels),
+        "reach_check": checked,
+        "by_attempt": list(unsplit),
         "supported_share": {channels[c]: float(supported[:, c].mean()) for c in range(len(channels))},
     }
 

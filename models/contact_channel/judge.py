@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from scipy.special import expit
+from scipy.stats import norm
 
 from models.contact_channel.learners import ChannelFit
 from models.contact_channel.nuisance import LEAST_PROPENSITY, Nuisance
@@ -120,12 +121,18 @@ def choose_learner(r_gains: Mapping[str, np.ndarray], members: np.ndarray, *, dr
     return first, "no other learner has a smaller R-loss beyond doubt"
 
 
+LEAST_APART = 20
+"""Members that differences must be told of before anything is measured of them."""
+REACH_DOUBT = 0.01
+"""Chance, over all channels together, of calling the split through reach false where it is true."""
+
+
 @dataclass(frozen=True)
 class Told:
     """How far a learner's differences between members are believed, and what was measured, with its error.
 
     1: as the learner says; 0: everybody moves by the one number of the channel; above 1: members differ by more than
-    the learner dares to say. ``measured`` and ``error`` are NaN where the learner tells nobody apart.
+    the learner dares to say. ``measured`` and ``error`` are NaN where the learner tells nobody apart, or too few.
     """
 
     trusted: float
@@ -134,11 +141,13 @@ class Told:
 
 
 def told_apart(rows: ChannelRows, nuisance: Nuisance, gain: np.ndarray, constant_gain: np.ndarray) -> Told:
-    """How far the members' differences came true: the part of them with the smallest R-loss, drawn to ``APART_BEFORE``.
+    """How far the members' differences came true beside the level, drawn to ``APART_BEFORE``.
 
-    Through the gain and that of one number per channel runs a line of mixtures, and R-loss is a parabola on it, whose
-    vertex is found in closed form. Its error is by members, for weeks of one member are alike. A log of a few thousand
-    rows hardly says where the vertex lies; without evidence it is taken to be where it lay on simulated worlds.
+    What was paid beyond expectation is laid on two things at once, weighted as R-loss does: the gain by one number per
+    channel (its coefficient is how far the level came true, which is the claims' matter and not this one's) and the
+    members' differences from it. The measure is the quotient of the two, so gains that are all too large by the same
+    factor say the same of the differences. Its error is by members, for weeks of one member are alike. A log of a few
+    thousand rows hardly says anything; without evidence the quotient is taken to be where it lay on simulated worlds.
 
     Args:
         rows: held-out rows.
@@ -149,13 +158,20 @@ def told_apart(rows: ChannelRows, nuisance: Nuisance, gain: np.ndarray, constant
     rest, told, money = _residuals(rows, nuisance, gain)
     _, alike, _ = _residuals(rows, nuisance, constant_gain)
     apart = told - alike
-    square = money * apart**2
-    if square.sum() <= 0:
+    if not (apart != 0).any():
         return Told(1.0, np.nan, np.nan)
-    product = money * (rest - alike) * apart
-    measured = float(product.sum() / square.sum())
-    by_member = np.bincount(rows.member, weights=product - measured * square)
-    error = float(np.sqrt((by_member**2).sum()) / square.sum())
+    sides = np.column_stack([alike, apart])
+    square = (sides * money[:, None]).T @ sides
+    members = len(np.unique(rows.member[apart != 0]))
+    if members < LEAST_APART or np.linalg.cond(square) > 1e8:
+        return Told(APART_BEFORE, np.nan, np.nan)
+    level, differences = np.linalg.solve(square, (sides * money[:, None]).T @ rest)
+    surprise = (sides * (money * (rest - level * alike - differences * apart))[:, None]) @ np.linalg.inv(square)
+    by_member = np.column_stack([np.bincount(rows.member, weights=column) for column in surprise.T])
+    scatter = by_member.T @ by_member
+    measured = float(differences / level)
+    slope = np.array([-measured, 1.0]) / level
+    error = float(np.sqrt(slope @ scatter @ slope))
     certainty, before = 1.0 / max(error, 1e-9) ** 2, 1.0 / APART_SPREAD**2
     drawn = (measured * certainty + APART_BEFORE * before) / (certainty + before)
     return Told(float(np.clip(drawn, *APART_LIMITS)), measured, error)
@@ -197,6 +213,19 @@ def reach_check(rows: ChannelRows, fit: ChannelFit, channels: Sequence[str]) -> 
         difference = float(mine.mean() - alone.mean())
         found[channel] = {"difference": difference, "z": difference / max(error, 1e-9), "rows": len(mine)}
     return found
+
+
+def by_attempt(check: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+    """The channels whose effect must be learnt of the attempt, since being reached tells of paying there beyond doubt.
+
+    Args:
+        check: as :func:`reach_check` gives it. The limit is widened to as many comparisons (Bonferroni).
+
+    >>> by_attempt({"call": {"z": -8.3}, "sms": {"z": 2.5}})
+    ('call',)
+    """
+    limit = norm.ppf(1 - REACH_DOUBT / 2 / max(len(check), 1))
+    return tuple(sorted(channel for channel, found in check.items() if abs(found["z"]) > limit))
 
 
 def decide_promotion(

@@ -8,7 +8,7 @@ few segments apart (a policy tree), and the last knows only one number per chann
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import lightgbm as lgb
@@ -127,7 +127,11 @@ class ChannelFit:
             reach[:, place] *= self._reachable(channel, matrix)
             gain[:, place], constant_gain[:, place] = money * change, money * constant_change
         found = Gains(alone, amount, reach, gain, constant_gain, untouched)
-        return found if self.told_apart == 1.0 else replace(found, gain=found.told_by(self.told_apart))
+        if self.told_apart == 1.0:
+            return found
+        # differences believed more than they were learnt must not leave what is possible
+        most, least = (1.0 - alone)[:, None] * amount[:, None], -alone[:, None] * amount[:, None]
+        return replace(found, gain=np.clip(found.told_by(self.told_apart), least, most))
 
     def log_odds_alone(self, matrix: np.ndarray) -> np.ndarray:
         """Log odds of paying when left alone, at the level of the newest weeks that were learnt from."""
@@ -229,16 +233,18 @@ def fit_learner(
     amount: AmountModel,
     seed: int,
     cross: CrossFit | None = None,
+    by_attempt: Collection[str] = (),
 ) -> ChannelFit:
     """A learner fitted on rows that ``binned`` holds in the same order.
 
-    ``cross`` is what the learners by pseudo-outcome rest on; made here when it is not given.
+    ``cross`` is what the learners by pseudo-outcome rest on; made here when it is not given. ``by_attempt``: channels
+    whose effect is learnt of the attempt also where it is split through reach.
     """
-    if learner in (THROUGH_REACH, INTENTION_TO_TREAT):
-        return _by_odds(learner, rows, binned, channels, settings, amount=amount, seed=seed)
-    if learner == CONSTANT:
-        fit = _by_odds(THROUGH_REACH, rows, binned, channels, settings, amount=amount, seed=seed)
-        return fit.only_constants()
+    if learner in (THROUGH_REACH, CONSTANT):
+        fit = _by_odds(THROUGH_REACH, rows, binned, channels, settings, amount=amount, seed=seed, unsplit=by_attempt)
+        return fit if learner == THROUGH_REACH else fit.only_constants()
+    if learner == INTENTION_TO_TREAT:
+        return _by_odds(learner, rows, binned, channels, settings, amount=amount, seed=seed, unsplit=channels)
     return _by_difference(learner, rows, binned, channels, settings, amount=amount, seed=seed, cross=cross)
 
 
@@ -251,20 +257,21 @@ def _by_odds(
     *,
     amount: AmountModel,
     seed: int,
+    unsplit: Collection[str],
 ) -> ChannelFit:
     """A learner of the change of the log odds.
 
     ``effect_through_reach``: nobody reached, nothing changed. The base is learnt on everyone not reached, the effect on
     those reached, on top of the base's log odds. ``intention_to_treat``: the base is learnt on those not contacted, the
     effect on those contacted, reached or not. In both, the effect starts from one constant per channel, and the mean of
-    one model for all channels and one for each is added to it.
+    one model for all channels and one for each is added to it. ``unsplit``: the channels of which the attempt counts.
     """
-    through_reach = learner != INTENTION_TO_TREAT
     contacted = rows.treatment != NONE
-    moved = contacted & rows.reached if through_reach else contacted
-    still = draw(np.flatnonzero(~moved if through_reach else ~contacted), settings.booster_rows, seed=seed)
+    attempt = np.isin(rows.treatment, [channels.index(channel) for channel in unsplit])
+    moved = contacted & (rows.reached | attempt)
+    still = draw(np.flatnonzero(~moved), settings.booster_rows, seed=seed)
     base = binned.grow(rows.paid[still], rows=still, settings=tuned(settings.base, settings, seed, len(still)))
-    followed = draw(np.flatnonzero(~moved if through_reach else ~contacted), settings.claim_rows, seed=seed)
+    followed = draw(np.flatnonzero(~moved), settings.claim_rows, seed=seed)
     times = fit_times(
         rows.week[followed],
         raw_score(base, rows.matrix[followed], n_jobs=settings.n_jobs),
@@ -273,7 +280,7 @@ def _by_odds(
 
     places = np.flatnonzero(contacted)
     tried = rows.take(places)
-    changed = tried.reached if through_reach else np.ones(len(tried), dtype=bool)
+    changed = moved[places]
     offset = raw_score(base, tried.matrix, n_jobs=settings.n_jobs) + times.of(tried.week)
     points = contact_points(rows, channels, settings)
     constants: dict[str, float] = {}
@@ -286,7 +293,7 @@ def _by_odds(
             continue
         constants[channel] = constant_effect(offset[hit], tried.paid[hit])
         shift[mine] = constants[channel]
-        if through_reach:
+        if channel not in unsplit:
             with_point = mine
             if channel in points:
                 with_point = mine[_has_any(tried.matrix, mine, points[channel])]

@@ -23,14 +23,15 @@ CANDIDATES = (
     POLICY_TREE,
     CONSTANT,
 )
-"""Learners that compete, in the order of trust. Who does not surely beat :data:`BEST_ARM` leaves it to the constant."""
+"""Learners that compete, in the order of trust."""
 
 
 @dataclass(frozen=True)
 class ContactChannelSettings:
     """Size of the model, what counts as enough evidence, and how a plan is judged.
 
-    ``candidates``: the learners that compete, in the order of trust; the first, the S-learner and the constant always.
+    ``candidates``: the learners that compete, trusted in the order of :data:`CANDIDATES`; the effect through reach, the
+    S-learner and the constant always.
     ``least_attempts`` and ``least_reached``: below them a channel has no effect model of its own and its gain is 0.
     ``booster_rows``: a booster of a response is grown on at most so many rows, drawn; more do not make it better.
     ``evaluation_rows``: the contest of the learners rests on at most so many rows (half as many are held out), and

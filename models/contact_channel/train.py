@@ -46,7 +46,10 @@ class Learning:
         rows, binned, settings, seed = self.rows, self.binned, self.settings, self.seed
         amount = fit_amount(rows, binned, settings, seed=seed)
         learner = judged.get("chosen", THROUGH_REACH)
-        found = fit_learner(learner, rows, binned, self.channels, settings, amount=amount, seed=seed)
+        unsplit = judged.get("by_attempt", ())
+        found = fit_learner(
+            learner, rows, binned, self.channels, settings, amount=amount, seed=seed, by_attempt=unsplit
+        )
         if not found.constants:
             tried, reached = settings.least_attempts, settings.least_reached
             return ChannelModelOff(

@@ -130,7 +130,10 @@ class ContactEffect(FrameEstimator):
         usual = THROUGH_REACH if self.reached else INTENTION_TO_TREAT
         self.learner_ = str(self.backtest_.get("chosen", usual))
         amount = fit_amount(rows, binned, settings, seed=self.seed)
-        found = fit_learner(self.learner_, rows, binned, self.channels_, settings, amount=amount, seed=self.seed)
+        unsplit = self.backtest_.get("by_attempt", ())
+        found = fit_learner(
+            self.learner_, rows, binned, self.channels_, settings, amount=amount, seed=self.seed, by_attempt=unsplit
+        )
         scale = self.backtest_.get("scale", {})
         self.fit_ = replace(
             found,

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from scipy.special import expit
 
+from models import ContactEffect
 from models.contact_channel.amounts import AmountModel, fit_amount
 from models.contact_channel.forest import honest_forest
 from models.contact_channel.learners import ChannelFit, contact_points
@@ -245,3 +247,34 @@ def test_who_owes_much_pays_more_than_an_instalment_and_the_sum_of_money_is_righ
     assert amount.of(log, n_jobs=1).sum() == pytest.approx(money.sum(), rel=0.01)
     # Without an instalment (all fallen due), all of what is collectable counts as one.
     assert amount.expected(matrix_of(1), np.array([50.0]), np.array([0.0]), n_jobs=1) == pytest.approx([45.0], rel=0.03)
+
+
+def test_where_being_reached_tells_of_paying_the_attempt_is_learnt() -> None:
+    # Half of the members have moved away: nobody reaches them, and they pay far less. No column says who.
+    random = np.random.default_rng(0)
+    members, weeks, amount = 800, 20, 50.0
+    member, week = np.repeat(np.arange(members), weeks), np.tile(np.arange(weeks), members)
+    gone = (random.random(members) < 0.5)[member]
+    x = random.normal(size=len(member))
+    channel = random.choice(["none", "call", "visit"], len(member), p=[0.6, 0.3, 0.1])
+    contacted = channel != "none"
+    alone = -0.5 + 0.8 * x - 2.0 * gone
+    paid = amount * (random.random(len(member)) < expit(alone + 0.3 * (contacted & ~gone)))
+    frame = pd.DataFrame(
+        {
+            "x": x,
+            "channel_code": channel,
+            "date": pd.Timestamp("2025-01-05") + pd.to_timedelta(7 * week, unit="D"),
+            "member": [f"M{one:04d}" for one in member],
+            "reached": contacted & ~gone,
+        }
+    )
+    model = ContactEffect(date="date", member="member", reached="reached", least_attempts=100).fit(frame, paid)
+    judged = model.backtest_
+    assert set(judged["by_attempt"]) == {"call", "visit"}
+    assert judged["reach_check"]["call"]["z"] < -5
+    true = amount * np.where(gone, 0.0, expit(alone + 0.3) - expit(alone)).mean()
+    # through reach it would be five times that
+    assert model.predict(frame)["call"].mean() < 2 * true
+    assert max(judged["scale"].values()) < 1.3
+    assert model.fit_.reach == {}

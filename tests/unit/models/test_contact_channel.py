@@ -410,6 +410,25 @@ def test_a_claim_too_large_is_measured_as_such(factor: float) -> None:
     assert np.isnan(silent.value[1])
 
 
+def test_a_few_contacts_of_one_channel_do_not_move_the_factors_of_the_others() -> None:
+    # one contact agrees with any factor exactly, and knows no error
+    log, nuisance, truth = binary_log()
+    alone = nuisance.mean_amount[:, 0] / 10.0
+    base, reach = np.log(alone / (1 - alone)), np.full_like(truth, 0.5)
+    rare = np.flatnonzero((log.treatment == 1) & (truth[:, 1] != 0))
+    whole = trusted_scale(*_factors(log, nuisance, truth, reach, base, np.arange(len(log))))[0]
+    for kept in (1, 2, 19, 20):
+        there = np.sort(np.r_[np.flatnonzero(log.treatment != 1), rare[:kept]])
+        value, error = _factors(log, nuisance, truth, reach, base, there)
+        assert np.isnan(value[1]) == (kept < 20)
+        assert trusted_scale(value, error)[0] == pytest.approx(whole, abs=0.1)
+
+
+def _factors(log, nuisance, truth, reach, base, there) -> tuple[np.ndarray, np.ndarray]:
+    found = measure_scale(log.take(there), nuisance.take(there), truth[there], reach[there], base[there], clip=50.0)
+    return found.value, found.error
+
+
 def test_a_hidden_leaning_that_moved_the_collectors_does_not_inflate_the_measured_factor() -> None:
     # Half of the members lean to paying, nobody sees it, and they are called twice as often. Half are reached.
     random = np.random.default_rng(5)
