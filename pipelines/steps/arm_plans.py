@@ -131,14 +131,16 @@ def _model(day: Day, one: Registered, arm: Arm, version: str) -> Any:
 
 
 def _scores(day: Day, plans: Sequence[Variant], chance: pd.DataFrame, models: dict[str, Any]) -> pd.DataFrame | None:
-    """What the versions that are not in force say of the members who may follow their arms."""
+    """What the versions that are not in force say of the members who may follow their arms; None: there are none."""
     in_force = champion_row(day, CHANNEL_MODEL)
     parts = []
     for version, model in sorted(models.items()):
         if in_force is not None and version == in_force["version"]:
             continue
         codes = [plan_code(one.experiment_id, one.arm_code) for one in plans if one.channel_model == version]
-        concerned = chance.loc[chance["plan_code"].isin(codes), "customer_id"]
+        concerned = chance.loc[chance["plan_code"].isin(codes) & (chance["probability"] > 0.0), "customer_id"]
+        if concerned.empty:
+            continue
         rows = feature_rows(day, CUSTOMER_FEATURES, "is_score", model.willingness_version)
         rows = rows[rows["customer_id"].isin(concerned)].reset_index(drop=True)
         parts.append(model.predict(rows, list(day.settings.channels))[list(SCORE_COLUMNS)])

@@ -9,7 +9,7 @@ import pandas as pd
 from pipelines.day import Day
 from pipelines.steps.decided import store_decided
 from puntual.experiments.assign import arms, expose
-from puntual.experiments.registry import Registered, check_unchanged, load_experiments, log_frame
+from puntual.experiments.registry import Registered, as_decided, check_unchanged, load_experiments, log_frame
 from puntual.experiments.report import latest, report
 from puntual.kpis import analytic_recovery
 from puntual.kpis.values import KpiValues
@@ -36,14 +36,14 @@ def take_part(day: Day, features: pd.DataFrame) -> TakingPart:
     if day.warehouse.table_exists("decisions.exposures"):
         logged = day.warehouse.read(
             "select as_of_date, experiment_id, fingerprint, end_date from decisions.experiments"
-            " where as_of_date < {} order by as_of_date, experiment_id",
-            [day.as_of],
+            " order by as_of_date, experiment_id"
         )
         entered = day.warehouse.read(
             "select experiment_id, customer_id, min(entered_date) as entered_date from decisions.exposures"
             " where as_of_date < {} group by experiment_id, customer_id order by experiment_id, customer_id",
             [day.as_of],
         )
+    registered = as_decided(registered, logged, day.as_of)
     check_unchanged(registered, logged, day.as_of)
     exposures = expose(registered, features, entered, day.as_of)
     return TakingPart(registered, exposures, arms(registered, exposures))

@@ -102,7 +102,7 @@ def why(log: AuditLog, entry: Entry, customer_id: str, language: str) -> Why:
         channels=tuple(told.channel(one) for one in row["channels"]),
         notes=(
             say("why", "rules_looked_at", language, count=len(rules), country=told.settings["institution"]["country"]),
-            say("why", "price_note", language) if told.is_money else say("what_if", "model_off", language),
+            told.say(told.of_group("price_note")) if told.is_money else say("what_if", "model_off", language),
         ),
         around=around,
         versions=_versions(entry, row, language),
@@ -197,6 +197,12 @@ class _Teller:
         """What the row's own figures say."""
         return Weighing.of(self.row)
 
+    def of_group(self, key: str) -> str:
+        """The sentence of ``key``, where it has another one for a day whose capacities are shared out among plans."""
+        summary = self.context.get("summary", {})
+        is_shared = bool(summary.get("changed_arms") or summary.get("ladder_arm_count"))
+        return f"{key}_group" if is_shared and known("why", f"{key}_group") else key
+
     def weighed(self, key: str, verdict: Verdict, **values: object) -> str:
         """The sentence of a verdict with its figures."""
         lead = self.say("under_a_cent") if verdict.lead < _CENT else self.money(verdict.lead)
@@ -225,7 +231,11 @@ class _Teller:
             return self.say("head_hold_out", experiment=held[0])
         if not any(one["is_allowed"] for one in row["channels"]):
             return self.say("head_rules")
-        return self.say(codes[0]) if codes and known("why", codes[0]) else self.say("head_other", what=", ".join(codes))
+        return (
+            self.say(self.of_group(codes[0]))
+            if codes and known("why", codes[0])
+            else self.say("head_other", what=", ".join(codes))
+        )
 
     def held(self) -> str:
         """By which campaign the message was held back, and why."""
@@ -329,6 +339,8 @@ class _Teller:
         owner = second["collector_id"] or channel
         place = self.say("second_text", channel=channel, list=owner, rank=second["rank"], hours=hours)
         value = self.say("second_value_text", value=self.money(second["value_amount"]), share=share, **text)
+        if self.changes:
+            value = self.say("second_value_today", text=value)
         return [
             ("second", place),
             ("second_value", value),
@@ -429,7 +441,7 @@ class _Teller:
                 said.append(self.say("chosen_held", held=self.held()))
         else:
             found = self.weighing.of_channel(one)
-            said = [self.say("permitted"), *([self.weighed(found.code, found)] if found.code else [])]
+            said = [self.say("permitted"), *([self.weighed(self.of_group(found.code), found)] if found.code else [])]
         second = second_of(self.row)
         if second is not None and second["action"] == one["channel_code"]:
             said = [self.say("permitted"), self.say("chosen_second")]

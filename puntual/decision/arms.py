@@ -44,8 +44,11 @@ class Arms:
     ) -> Arms:
         """The arms of ``people``, row by row; without a channel model today's ladder is no plan beside the product's.
 
+        Of ``variants`` those alone are plans that somebody may follow.
+
         Raises:
-            RuleError: a member has two arms, or an arm changes what only a channel model makes count and there is none.
+            RuleError: a member has two arms, or an arm that somebody may follow changes what only a channel model makes
+                count and there is none.
         """
         size = len(people)
         nobody = np.zeros(size, dtype=np.int64)
@@ -56,27 +59,31 @@ class Arms:
             raise RuleError(
                 "A member has two arms; give the one that decides, as puntual.experiments.assign.arms does."
             )
-        changed = () if variants is None else variants.plans
-        for one in changed:
-            if one.ladder is None and not is_model:
-                raise RuleError(f"The arm {one.code} changes the product, which is the ladder without a channel model.")
         mine = arms.set_index("customer_id").reindex(people["customer_id"])
         texts = mine[["experiment_id", "arm_code", "policy"]].astype(object)
         texts = texts.where(texts.notna(), None)
-        codes = pd.Index([one.code for one in changed])
         named = [plan_code(*pair) for pair in zip(texts["experiment_id"], texts["arm_code"], strict=True)]
+        chance = np.zeros((0, size)) if variants is None else variants.chance_of(people)
+        every = () if variants is None else variants.plans
+        # an arm that nobody can follow today has no plan, and needs no scores
+        followed = set(named)
+        asked = [place for place, one in enumerate(every) if one.code in followed or (chance[place] > 0.0).any()]
+        changed, chance = tuple(every[place] for place in asked), chance[asked]
+        for one in changed:
+            if one.ladder is None and not is_model:
+                raise RuleError(f"The arm {one.code} changes the product, which is the ladder without a channel model.")
+        codes = pd.Index([one.code for one in changed])
         variant = codes.get_indexer(pd.Index(named, dtype=object)) if changed else np.full(size, -1)
         steps = mine["ladder_probability"].fillna(0.0).to_numpy(dtype=float)
         by_steps = (texts["policy"] == LADDER).to_numpy(dtype=bool) & (variant < 0) & is_model
         has_steps = is_model and bool(steps.any() or by_steps.any())
-        chance = np.zeros((0, size)) if variants is None else variants.chance_of(people)
         first = 2 if has_steps else 1
         return cls(
             texts["experiment_id"].to_numpy(dtype=object),
             texts["arm_code"].to_numpy(dtype=object),
             (texts["policy"] == HOLD_OUT).to_numpy(dtype=bool),
             mine["hold_out_probability"].fillna(0.0).to_numpy(dtype=float),
-            (None, *changed) if has_steps else tuple(changed),
+            (None, *changed) if has_steps else changed,
             np.where(variant >= 0, variant + first, by_steps.astype(np.int64)).astype(np.int64),
             np.vstack([steps[None, :], chance]) if has_steps else chance,
             is_model,

@@ -378,7 +378,7 @@ def decide(
         summary["warnings"] += no_second(second, is_model=scores.is_model, reached=second_after == "reached")
     if actions_per_person > 1:
         summary |= second.summary()
-    summary |= arms_summary(group, chosen)
+    summary |= arms_summary(plan, offered)
     summary["duty_overdue_count"] = int((alarms["state_code"] == OVERDUE).sum())
     summary["duty_alarm_count"] = int((alarms["severity"] == "alarm").sum())
     return DecisionOutcome(

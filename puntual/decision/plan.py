@@ -33,9 +33,10 @@ class Plan:
     """What is done for each member, and what was known when it was chosen; arrays by row of the members.
 
     ``choice``: column of the action, -1 for none; ``greedy``: what the plan of the member's arm alone would do.
-    ``used``: of each capacity. ``wanted``: actions that are allowed and worth something. ``exploration_most``: what the
-    draws may cost; None is no limit. ``allocation``: of the product's plan, but prices by row are those of the member's
-    own plan where it is told.
+    ``used``: of each capacity. ``idle``: what each plan, the product's first, did not use of its part: plans x
+    capacities. ``wanted``: actions that are allowed and worth something. ``exploration_most``: what the draws may cost;
+    None is no limit. ``allocation``: of the product's plan, but prices by row are those of the member's own plan where
+    it is told.
     """
 
     choice: npt.NDArray[np.int64]
@@ -45,6 +46,7 @@ class Plan:
     propensity: Floats
     allocation: Allocation
     used: npt.NDArray[np.int64]
+    idle: npt.NDArray[np.int64]
     allowed: Flags
     wanted: Flags
     arms: Arms
@@ -95,12 +97,12 @@ def make_plan(
     uses = layout.reach > 0
 
     def solved(mine: Scores, rows: Flags, counts: Ints) -> Allocation:
-        part = [replace(one, count=int(count)) for one, count in zip(offered, counts, strict=True)]
+        room = [replace(one, count=int(count)) for one, count in zip(offered, counts, strict=True)]
         worth = np.where(np.isfinite(mine.worth), mine.worth, -np.inf)
         return allocate(
             worth[rows],
             (allowed & mine.supported)[rows],
-            part,
+            room,
             channels=channels,
             zones=zone[rows],
             must=must[rows] if mine is weighed else None,
@@ -165,8 +167,9 @@ def make_plan(
         free = np.where(usable, lost[:, cell[rows]].T, 0.0).max(axis=1, initial=0.0) == 0.0
         return best, is_sure | free
 
-    def greatest(mine: Scores, rows: Flags, which: int) -> tuple[Ints, Flags, Allocation]:
-        """The plan of ``rows`` within its part of what the draws leave, and what it would have chosen for the others.
+    def greatest(mine: Scores, rows: Flags, which: int) -> tuple[Ints, Flags, Allocation, Ints]:
+        """The plan of ``rows`` within its part of what the draws leave, and what it would have chosen for the others;
+        what of the part it leaves, for no other plan takes that.
 
         For a member whose draw took a place: with that place given back.
         """
@@ -185,7 +188,7 @@ def make_plan(
             more = part(np.array(room), which)
             if (more != counts).any():
                 answer[place], is_sure[place] = instead(mine, solved(mine, rows, more), place)
-        return answer, is_sure, allocation
+        return answer, is_sure, allocation, counts - allocation.used
 
     @functools.cache
     def of_cell(channel: int, where: int) -> tuple[int, ...]:
@@ -202,11 +205,11 @@ def make_plan(
 
     compared = [weighed, *(one.weighed for one in others)]
     made = [greatest(mine, planned & (own == number), number) for number, mine in enumerate(compared)]
-    answers, allocation = [answer for answer, _, _ in made], made[0][2]
+    answers, allocation = [one[0] for one in made], made[0][2]
     is_sure = made[0][1] | arms.unasked()
-    for (_, sure, _), chance in zip(made[1:], arms.chance, strict=True):
+    for (_, sure, _, _), chance in zip(made[1:], arms.chance, strict=True):
         is_sure = is_sure & (sure | (chance == 0.0))
-    used = sum((one.used for _, _, one in made), start=spent)
+    used = sum((one[2].used for one in made), start=spent)
     greedy = of_own_plan(own, answers)
     wanted = of_own_plan(
         arms.plan, [allowed & worth_something(one) for one in (scores, *(each.scores for each in others))]
@@ -232,6 +235,7 @@ def make_plan(
         propensity=propensity,
         allocation=replace(allocation, choice=greedy, price_of_choice=price),
         used=used,
+        idle=np.array([one[3] for one in made], dtype=np.int64),
         allowed=allowed,
         wanted=wanted,
         arms=arms,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from puntual.decision.arms import Arms
+from puntual.decision.arms import LADDER
 from puntual.decision.capacity import MONEY_UNITS, Capacity
 from puntual.decision.explain import reasons, why_not
 from puntual.decision.plan import Plan
@@ -327,11 +327,14 @@ def summary_of(
     }
 
 
-def arms_summary(arms: Arms, chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """What the summary says of every arm that changes something: its changes, its members and how many have a contact.
+def arms_summary(plan: Plan, offered: Sequence[Capacity]) -> dict[str, Any]:
+    """What the summary says on a day on which an arm changes something; nothing on any other.
 
-    Nothing where no arm does.
+    ``changed_arms``: of each such arm its changes, its members and how many have a contact. ``idle_capacity``: what
+    each plan (``product``, ``ladder``: today's, and the arms by their names) left of its part, by the capacity's name,
+    before second contacts; in contacts, of a budget in whole units of money. What it used up is left out.
     """
+    arms, chosen = plan.arms, plan.choice >= 0
     told: dict[str, Any] = {}
     for place, one in enumerate(arms.plans, start=1):
         if one is not None:
@@ -341,4 +344,15 @@ def arms_summary(arms: Arms, chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
                 "member_count": int(mine.sum()),
                 "contact_count": int((mine & chosen).sum()),
             }
-    return {"changed_arms": told} if told else {}
+    if not told:
+        return {}
+    names = ["product", *(LADDER if one is None else one.code for one in arms.plans)]
+    idle = {
+        name: {
+            capacity.name: units
+            for capacity, count in zip(offered, counts, strict=True)
+            if (units := int(count) // (MONEY_UNITS if capacity.is_money else 1)) > 0
+        }
+        for name, counts in zip(names, plan.idle, strict=True)
+    }
+    return {"changed_arms": told, "idle_capacity": idle}

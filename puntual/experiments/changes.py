@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field, model_serializer, model_validator
 
+from puntual.audit.texts import percent
 from puntual.decision.policies import Ladder
 from puntual.settings import Share
 from puntual.strict import Strict
@@ -21,6 +22,10 @@ PROVISION, FEE, MODEL, LADDER = (
 KEYS_OF = {"puntual": (PROVISION, FEE, MODEL), "ladder": (LADDER,), "hold_out": ()}
 """What an arm of each policy may change."""
 
+_NOTHING = {
+    "es": {PROVISION: "no cuenta la provisión evitada", FEE: "no cuenta la tarifa de cobranza"},
+    "en": {PROVISION: "the provision avoided does not count", FEE: "the collection fee does not count"},
+}
 _WORDS = {
     "es": {
         PROVISION: "cuenta el {value} de la provisión evitada",
@@ -81,18 +86,20 @@ def in_words(changes: Mapping[str, Any], language: str) -> str:
     """What an arm changes, in one line; ``changes`` as :meth:`Changes.written` has them, or a ladder by its name.
 
     >>> in_words({"decision.provision_weight": 0.5, "channel_model": "ab12"}, "en")
-    '50% of the provision avoided counts; channel model ab12'
+    '50.0% of the provision avoided counts; channel model ab12'
     """
-    words = _WORDS[language]
-    return "; ".join(words[key].format(value=_shown(changes[key], language)) for key in words if key in changes)
+    words, without = _WORDS[language], _NOTHING[language]
+    return "; ".join(
+        without[key] if key in without and not changes[key] else text.format(value=_shown(changes[key], language))
+        for key, text in words.items()
+        if key in changes
+    )
 
 
 def _shown(value: Any, language: str) -> str:
     if isinstance(value, Mapping):
         return f"{value['id']} v{value['version']}"
-    if isinstance(value, float):
-        return f"{100 * value:.4g}{' %' if language == 'es' else '%'}"
-    return str(value)
+    return str(value) if isinstance(value, str) else percent(value, language)
 
 
 def alike(changes: Changes | None, today: Mapping[str, Any]) -> str:

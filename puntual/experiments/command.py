@@ -21,6 +21,7 @@ from puntual.settings import load_settings
 from puntual.snapshot import Snapshot
 
 TABLE = "rpt_experiments"
+LOGGED = ["as_of_date", "experiment_id", "fingerprint", "end_date"]
 
 
 def check(place: Home) -> int:
@@ -31,7 +32,7 @@ def check(place: Home) -> int:
     """
     registered = load_experiments(place.experiments)
     if not place.current.exists():
-        check_unchanged(registered, pd.DataFrame(columns=["as_of_date", "experiment_id"]), date.min)
+        check_unchanged(registered, pd.DataFrame(columns=LOGGED), date.min)
     else:
         snapshot = Snapshot.current(place.root)
         logged = pd.DataFrame(
@@ -39,7 +40,7 @@ def check(place: Home) -> int:
                 (snapshot.as_of_date, name, entry["fingerprint"], entry["end_date"])
                 for name, entry in sorted(snapshot.manifest.get("experiments", {}).items())
             ],
-            columns=["as_of_date", "experiment_id", "fingerprint", "end_date"],
+            columns=LOGGED,
         )
         check_unchanged(registered, logged, snapshot.as_of_date + timedelta(days=1))
     return len(registered)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -204,28 +204,56 @@ def load_experiments(folder: Path) -> tuple[Registered, ...]:
     return tuple(sorted(registered, key=lambda one: one.experiment.id))
 
 
-def check_unchanged(registered: Iterable[Registered], logged: pd.DataFrame, day: date) -> None:
-    """Raise if an experiment of the log is not what it was when it began, or is gone before its end.
+def as_decided(registered: Iterable[Registered], logged: pd.DataFrame, day: date) -> tuple[Registered, ...]:
+    """The experiments as ``day`` is to be decided: one that was shortened since has the end that it had on the day.
 
-    One that is still to last must have room for the window of who enters; one that was stopped need not.
+    So a day that is decided again has those who entered on it. A day after the end of the file is of the stopped
+    experiment, however it was decided before; an end that is later now holds for a day that is decided again too.
 
     Args:
         registered: what the files say.
-        logged: rows of decisions.experiments of dates before ``day``: as_of_date, experiment_id, fingerprint, end_date.
+        logged: rows of decisions.experiments of any date: as_of_date, experiment_id, end_date.
+        day: the business date.
+    """
+    of_day = logged[(pd.to_datetime(logged["as_of_date"]).dt.date == day).to_numpy(dtype=bool)]
+    held = dict(zip(of_day["experiment_id"], pd.to_datetime(of_day["end_date"]).dt.date, strict=True))
+
+    def then(one: Registered) -> Registered:
+        now = one.experiment
+        end = held.get(now.id, now.end)
+        return one if not day <= now.end < end else replace(one, experiment=now.model_copy(update={"end": end}))
+
+    return tuple(then(one) for one in registered)
+
+
+def check_unchanged(registered: Iterable[Registered], logged: pd.DataFrame, day: date) -> None:
+    """Raise if an experiment of the log is not what it was when it began, or is gone before its end.
+
+    One that is still to last must have room for the window of who enters. One that was stopped need not: its end lies
+    before ``day``, or it was decided up to its end already and a day of before is decided again.
+
+    Args:
+        registered: what the files say, :func:`as_decided` on the day.
+        logged: rows of decisions.experiments of any date: as_of_date, experiment_id, fingerprint, end_date. What an
+            experiment was is told by those of dates before ``day``.
         day: the business date.
 
     Raises:
         ExperimentError: names the experiment and what to do.
     """
     by_id = {one.experiment.id: one for one in registered}
+    dates = pd.to_datetime(logged["as_of_date"]).dt.date
+    decided = dates.groupby(logged["experiment_id"]).max()
     for one in by_id.values():
         planned, window = one.experiment, one.experiment.metric.window_days
-        if planned.last_entry < planned.start and planned.end >= day:
+        was_stopped = planned.id in decided and decided[planned.id] >= planned.end
+        if planned.last_entry < planned.start and planned.end >= day and not was_stopped:
             raise ExperimentError(
                 f"{one.file}: end {planned.end} must be at least metric.window_days ({window}) days after start "
                 f"{planned.start}: nobody's window would fit. (To stop it, set end to a day that has passed.)"
             )
-    for name, rows in logged.sort_values("as_of_date").groupby("experiment_id", sort=True):
+    before = logged[(dates < day).to_numpy(dtype=bool)]
+    for name, rows in before.sort_values("as_of_date").groupby("experiment_id", sort=True):
         last = rows.iloc[-1]
         begun, end = pd.Timestamp(rows.iloc[0]["as_of_date"]).date(), pd.Timestamp(last["end_date"]).date()
         now = by_id.get(str(name))

@@ -93,7 +93,7 @@ def test_a_day_whose_arms_change_nothing_is_decided_as_before_they_could() -> No
             strict=True,
         ):
             pd.testing.assert_frame_equal(one, other, check_exact=True)
-        assert outcome.summary == again.summary and "changed_arms" not in outcome.summary
+        assert outcome.summary == again.summary and not {"changed_arms", "idle_capacity"} & set(outcome.summary)
     assert found == BEFORE
 
 
@@ -178,6 +178,24 @@ def test_an_arm_may_follow_another_version_of_the_model() -> None:
         run(inputs, **halves(names, model))
 
 
+def test_an_arm_that_nobody_can_follow_today_does_not_stop_the_day() -> None:
+    """Two experiments, one with nobody left (its population is gone): its model scored nobody, and its part is nobody's."""
+    inputs = weighed_book(40)
+    mine = halves(inputs["features"]["customer_id"].tolist(), OTHER)
+    alone = run(inputs, **mine)
+    deserted = Variant(experiment_id="e2", arm_code="model", channel_model="v2")
+    chances, none = mine["variants"].chances, inputs["channel_scores"].iloc[:0].assign(model_version="v2")
+    never = chances.assign(plan_code=deserted.code, probability=0.0)
+    for known in (chances, pd.concat([chances, never])):
+        for scores in (None, none):
+            found = run(inputs, arms=mine["arms"], variants=Variants((deserted, OTHER), known, scores))
+            pd.testing.assert_frame_equal(found.decisions, alone.decisions, check_exact=True)
+            assert found.summary == alone.summary and list(found.summary["changed_arms"]) == ["e1/other"]
+    one = never.iloc[:1].assign(probability=0.5)
+    with pytest.raises(RuleError, match="no channel scores of the version v2"):
+        run(inputs, arms=mine["arms"], variants=Variants((deserted, OTHER), pd.concat([chances, one]), none))
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -212,7 +230,8 @@ def test_capacities_are_kept_whatever_the_arms_and_the_day(options: dict[str, An
     assert rows.groupby("arm_code")["action"].apply(lambda actions: (actions != "none").any()).all()
     known = rows["propensity"].dropna()
     # beside a budget nobody knows for certain what another plan would have done
-    assert ((known > 0) & (known <= 1 + 1e-9)).all() and (len(known) > 60 or "daily_budget" in options)
+    assert ((known > 0) & (known <= 1 + 1e-9)).all()
+    assert known.empty if "daily_budget" in options else len(known) > 60
     must = rows[rows["reason_codes"].str.contains("MINIMUM_DUTY")]
     if "duties" in options:
         assert set(must["arm_code"]) == {"today", "other", "steps"} and must["propensity"].isna().all()
@@ -229,6 +248,34 @@ def test_capacities_are_kept_whatever_the_arms_and_the_day(options: dict[str, An
         keys = pd.MultiIndex.from_frame(seconds[["customer_id", "action"]])
         wanted = 0.9 * plain.loc[keys, "provision_avoided_amount"].to_numpy()
         np.testing.assert_allclose(seconds["provision_avoided_amount"].to_numpy(), wanted)
+
+
+def test_what_an_arm_does_not_need_of_its_part_stays_idle_and_is_told() -> None:
+    """Ten texts for two arms of one half, each 5 within one; the other arm's model wants three of its own 20 members."""
+    inputs = weighed_book(40)
+    names = inputs["features"]["customer_id"].tolist()
+    scores = inputs["channel_scores"].assign(is_supported=True, gain_amount=-1.0, model_version="today")
+    scores.loc[scores["channel_code"] == "sms", "gain_amount"] = 5.0
+    few = names[1:6:2]  # members with odd numbers are of the other arm
+    theirs = scores.assign(model_version="v2")
+    theirs.loc[~theirs["customer_id"].isin(few), "gain_amount"] = -1.0
+    model = Variant(experiment_id="e1", arm_code="other", channel_model="v2")
+    limits = dict.fromkeys(COSTS, 0) | {"sms": 10}
+    found = run(
+        inputs | {"channel_scores": scores, "collectors": TEAM.iloc[:0]},
+        daily_capacity=limits,
+        **halves(names, model, channel_scores=theirs),
+    )
+    rows = found.decisions[found.decisions["action"] == "sms"]
+    assert sorted(rows.loc[rows["arm_code"] == "other", "customer_id"]) == few
+    served = int((rows["arm_code"] == "today").sum())
+    (texts,) = found.prices.loc[found.prices["channels"].str.contains("sms"), "used_count"]
+    assert served == 5 and texts == 8
+    assert found.summary["idle_capacity"] == {"product": {}, "e1/other": {"messages:sms": 2}}
+    # of a budget in whole units of money: half of 4 less what three texts cost
+    money = run(inputs | {"channel_scores": scores}, daily_capacity=limits, daily_budget=4.0,
+                **halves(names, model, channel_scores=theirs))  # fmt: skip
+    assert money.summary["idle_capacity"]["e1/other"]["budget:day"] == int(2.0 - 3 * COSTS["sms"])
 
 
 def test_a_head_start_is_by_the_values_of_the_own_plan() -> None:

@@ -14,8 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puntual.experiments.assign import arm_of, arms, draw, expose, in_population
-from puntual.experiments.registry import Experiment, ExperimentError, Registered
-from tests.unit.experiments.test_registry import PLAIN
+from puntual.experiments.registry import (
+    Experiment,
+    ExperimentError,
+    Registered,
+    as_decided,
+    check_unchanged,
+    load_experiments,
+    log_frame,
+)
+from tests.unit.experiments.test_registry import PLAIN, write
 
 DAY = date(2026, 7, 1)
 NOBODY = pd.DataFrame(columns=["experiment_id", "customer_id", "entered_date"])
@@ -111,3 +119,38 @@ def test_a_member_of_two_layers_follows_the_stricter_arm_with_the_exact_probabil
     wanted = np.where(held_by_one | (by_two == "none"), "hold_out", np.where(by_two == "steps", "ladder", "puntual"))
     assert frame["policy"].tolist() == wanted.tolist()
     assert set(frame.loc[frame["policy"] == "ladder", "experiment_id"]) == {"two"}
+
+
+def test_a_day_of_before_the_stop_can_be_decided_again_and_has_who_entered_on_it(tmp_path: Path) -> None:
+    """Begun on 1 July, decided until the 4th, and stopped then by the end of the 3rd."""
+    write(tmp_path)
+    planned, days = load_experiments(tmp_path), [date(2026, 7, day) for day in range(1, 5)]
+    logged = pd.concat([log_frame(planned, day) for day in days[:3]])
+    write(tmp_path, end=date(2026, 7, 3))
+    stopped = load_experiments(tmp_path)
+    for whole in (logged, pd.concat([logged, log_frame(stopped, days[3])])):
+        for day in (date(2026, 6, 30), *days):
+            again = as_decided(stopped, whole, day)
+            check_unchanged(again, whole, day)
+            entered = expose(again, members(40), NOBODY, day)
+            assert len(entered) == (40 if day in days[:3] else 0)
+            # and the log says of the day what it said before, so that it can be decided once more
+            if day in days[:3]:
+                pd.testing.assert_frame_equal(log_frame(again, day), log_frame(planned, day))
+            else:
+                assert again == stopped
+    # a day that was left out is of the stopped experiment: who is in stays in, nobody enters
+    missing = pd.concat([logged[logged["as_of_date"] != days[1]], log_frame(stopped, days[3])])
+    again = as_decided(stopped, missing, days[1])
+    check_unchanged(again, missing, days[1])
+    inside = pd.DataFrame({"experiment_id": "one", "customer_id": ["C000001"], "entered_date": [days[0]]})
+    assert expose(again, members(40), inside, days[1])["customer_id"].tolist() == ["C000001"]
+    # stopped by a day before: the day itself is decided again without it
+    write(tmp_path, end=days[1])
+    earlier = as_decided(load_experiments(tmp_path), logged, days[2])
+    check_unchanged(earlier, logged, days[2])
+    assert not earlier[0].experiment.holds(days[2])
+    # prolonged: the last day decided again has the new end, so that the next day may go on
+    write(tmp_path, end=date(2026, 12, 31))
+    longer = as_decided(load_experiments(tmp_path), logged, days[2])
+    assert longer[0].experiment.end == date(2026, 12, 31)

@@ -168,8 +168,11 @@ def test_changes_in_words_and_beside_today() -> None:
     both = Changes.model_validate(weights(provision_weight=1.0, collection_fee_weight=0.125))
     assert (
         in_words(both.written(), "es")
-        == "cuenta el 100 % de la provisión evitada; cuenta el 12.5 % de la tarifa de cobranza"
+        == "cuenta el 100,0 % de la provisión evitada; cuenta el 12,5 % de la tarifa de cobranza"
     )
+    none = weights(provision_weight=0.0, collection_fee_weight=0.0)
+    assert in_words(none, "es") == "no cuenta la provisión evitada; no cuenta la tarifa de cobranza"
+    assert in_words(none, "en") == "the provision avoided does not count; the collection fee does not count"
     steps = Changes.model_validate({"ladder": LADDER})
     assert in_words(steps.written(), "en") == "ladder SOFT v2"
     today = weights(provision_weight=1.0) | {"ladder": LADDER | {"id": "OWN"}}
@@ -215,15 +218,15 @@ def test_the_report_and_the_list_say_what_an_arm_changes(place, monkeypatch, cap
     arms = [PLAIN["arms"][0] | {"changes": weights(provision_weight=1.0)}, PLAIN["arms"][1]]
     write(place.experiments, metric={"window_days": 7}, arms=arms)
     frame = report(load_experiments(place.experiments), *book(6.0), START)
-    assert frame["changes_es"].iloc[0] == "cuenta el 100 % de la provisión evitada" and pd.isna(
+    assert frame["changes_es"].iloc[0] == "cuenta el 100,0 % de la provisión evitada" and pd.isna(
         frame["changes_es"].iloc[1]
     )
     publish(place, START)
-    assert "product cambia: cuenta el 100 % de la provisión evitada." in called(
+    assert "product cambia: cuenta el 100,0 % de la provisión evitada." in called(
         monkeypatch, capsys, "report", str(place.root), "one"
     )[1]  # fmt: skip
     text = called(monkeypatch, capsys, "report", str(place.root), "one", "--language", "en")[1]
-    assert "product changes: 100% of the provision avoided counts." in text and "held changes" not in text
+    assert "product changes: 100.0% of the provision avoided counts." in text and "held changes" not in text
     monkeypatch.setenv("COLUMNS", "200")
     text = called(monkeypatch, capsys, "list", str(place.root), "--language", "en")[1]
-    assert "product 80% puntual: 100% of the provision avoided counts" in text
+    assert "product 80% puntual: 100.0% of the provision avoided counts" in text

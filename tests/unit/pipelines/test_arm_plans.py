@@ -130,6 +130,17 @@ def test_only_members_who_may_follow_an_arm_are_scored_and_only_by_what_is_not_i
     }  # fmt: skip
 
 
+def test_an_experiment_whose_members_are_gone_asks_for_no_scores(day: Any) -> None:
+    mine = one(changed(channel_model="b"))
+    gone = expose([mine], members(20, is_eligible=False), NOBODY, DAY)
+    found = variants_of(day, [mine], gone, KNOWN)
+    assert found is not None and [plan.code for plan in found.plans] == ["one/other"]
+    assert found.chances.empty and found.channel_scores is None and day.asked == []
+    # what the day cannot honour stops it all the same: somebody may come back tomorrow
+    with pytest.raises(ExperimentError, match="there is no version x"):
+        variants_of(day, [one(changed(channel_model="x"))], gone, KNOWN)
+
+
 def test_a_day_without_such_arms_asks_for_nothing(day: Any) -> None:
     plain = one({"code": "held", "share": 0.5, "policy": "hold_out"})
     later = one(changed(channel_model="x"), start=date(2026, 8, 1))
