@@ -58,8 +58,8 @@ PERSONS = frozenset(
 
 That refuses ``customer_account_age`` as well: a column is renamed in a minute, an age that was learnt from stays.
 """
-_LINKS = frozenset({"de", "del", "la", "el", "of", "the"})
-_BETWEEN = _LINKS | {"promedio", "media", "maxima", "minima", "max", "min", "dias", "las", "los"}
+LINKS = frozenset({"de", "del", "la", "el", "of", "the"})
+_BETWEEN = LINKS | {"promedio", "media", "maxima", "minima", "max", "min", "dias", "las", "los"}
 _ARREARS = frozenset({"mora", "atraso"})
 _WITHIN = frozenset({"en", "por"})
 """Links to arrears alone: ``edad_en_mora`` passes, while ``edad_en_credito`` may be the member's age at the credit."""
@@ -74,7 +74,7 @@ _OTHERS = frozenset(
 )
 _NO_PART = frozenset({"st", "mar", "stat"})
 """Words of a pair that no other word is taken apart into: ``stage`` has no age."""
-_KNOWN = (WORDS | THINGS | PERSONS | _LINKS | _OTHERS | frozenset(word for pair in PAIRS for word in pair)) - _NO_PART
+_KNOWN = (WORDS | THINGS | PERSONS | LINKS | _OTHERS | frozenset(word for pair in PAIRS for word in pair)) - _NO_PART
 """What a word that is written without a gap (``edadcliente``, ``fechanac``) is taken apart into."""
 
 
@@ -98,7 +98,7 @@ def _are_protected(split: list[str]) -> bool:
     found = [part for word in split for part in _parts(word)]
     if any(_BORN.search(word) for word in found):
         return True
-    if any(pair in PAIRS for pair in pairwise(word for word in found if word not in _LINKS)):
+    if any(pair in PAIRS for pair in pairwise(word for word in found if word not in LINKS)):
         return True
     names_a_person = not PERSONS.isdisjoint(found)
     return any(
@@ -116,7 +116,7 @@ def _parts(word: str) -> list[str]:
     for end in range(1, len(word) + 1):
         for start in range(end):
             before, part = best[start], word[start:end]
-            if before is None or part not in _KNOWN or (part in _LINKS and (start == 0 or end == len(word))):
+            if before is None or part not in _KNOWN or (part in LINKS and (start == 0 or end == len(word))):
                 continue
             if best[end] is None or len(before) + 1 < len(best[end] or ()):
                 best[end] = [*before, part]
@@ -147,5 +147,5 @@ def _of_a_thing(found: list[str], place: int) -> bool:
     if len(after) > 1 and after[0] in _WITHIN and after[1] in _ARREARS:
         after = after[1:]
     is_spanish = found[place] in {"edad", "edades"}
-    linked = len(found) > place + 1 and (is_spanish or found[place + 1] in _LINKS)
+    linked = len(found) > place + 1 and (is_spanish or found[place + 1] in LINKS)
     return linked and bool(after) and (after[0] in THINGS or after[0] == _RATING)

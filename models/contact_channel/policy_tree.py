@@ -52,6 +52,21 @@ class PolicyTree:
         """Worth of every channel in the segment of every row."""
         return np.array(self.worth)[self.segment(matrix)]
 
+    def contributions(self, matrix: np.ndarray, channel: int) -> np.ndarray:
+        """Why a channel is worth what it is in the segment of every row, in money per contact; they add up to that.
+
+        One column per column of ``matrix``: what the splits on it, on the way to the segment, add to the worth. The
+        last column is what the channel is worth before any split.
+        """
+        added = np.zeros((len(self.column), matrix.shape[1] + 1))
+        added[0, -1] = self.worth[0][channel]
+        for node, column in enumerate(self.column):  # parents were made before their children
+            if column != LEAF:
+                for child in (self.left[node], self.right[node]):
+                    added[child] = added[node]
+                    added[child, column] += self.worth[child][channel] - self.worth[node][channel]
+        return np.asarray(added[self.segment(matrix)])
+
     def to_json(self) -> dict[str, Any]:
         """The tree as plain data."""
         return asdict(self)

@@ -7,12 +7,10 @@ notebooks and one line in the house checks tests it.
 
 from __future__ import annotations
 
-import datetime
 import json
-import re
 import warnings
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -21,17 +19,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from models.artifacts import json_bytes
-from models.datasets import as_dates
 from models.estimators import booster_from_text
-from models.features import Feature, FeatureSpec, FeatureType, encode, learn_categories
-from models.protected import is_protected, protected, words
+from models.features import Feature, FeatureSpec, encode, learn_categories
+from models.frames.columns import check_keys, days_of, kind_of
+from models.protected import is_protected, protected
 from puntual.errors import ModelError
 
-MOST_TEXTS, MOST_TEXT_SHARE = 50, 0.5
-"""A text column with more values than the first, and more than this share of the rows, names rows and tells nothing."""
 LEAST_CATEGORY_ROWS = 50
-ID_WORDS = frozenset({"id", "ids", "codigo", "cedula", "ruc", "dni", "identificacion", "ssn"})
-"""A column of many whole numbers with one of these words in its name is taken for a key."""
 FIRST_DAY = pd.Timestamp("1970-01-01")
 
 
@@ -39,22 +33,21 @@ class ExtraColumnsWarning(UserWarning):
     """A frame has columns that the model was not trained on; they are not read."""
 
 
-class IdentifierWarning(UserWarning):
-    """A column of whole numbers looks like a key; it was learnt from."""
-
-
 class FrameEstimator(BaseEstimator):
     """Learns from the columns of a frame, whatever they are called; arrays are frames without names.
 
     Numbers, booleans and texts are told apart by what the columns hold. Dates are refused: a tree learns them by heart,
     and they name the past. So are protected attributes (:mod:`models.protected`; the parameter ``allow_protected``
-    names those that are learnt from deliberately), and texts that name single rows. The columns named by the parameters
-    of ``ROLES`` (date, member, ...) are read but never learnt from.
+    names those that are learnt from deliberately), texts that name single rows, keys and documents of persons, and
+    numbers written as texts (:mod:`models.frames.columns` says where the lines are). The columns named by the
+    parameters of ``ROLES`` (date, member, ...) are read but never learnt from. ``LEAST`` has the parameters that are
+    whole numbers, with the least that each may be.
     """
 
     ROLES: ClassVar[tuple[str, ...]] = ("date", "member")
     NAME: ClassVar[str]
     FORMAT: ClassVar[str]
+    LEAST: ClassVar[Mapping[str, int]] = {}
 
     allow_protected: Sequence[str] | None
     last_date_: pd.Timestamp | None
@@ -70,8 +63,10 @@ class FrameEstimator(BaseEstimator):
         """The frame as it is read, and the matrix of the columns to learn from; sets what is known of the columns.
 
         Raises:
-            ValueError: a role column is missing, or a column cannot be learnt from; the text says which and why.
+            ValueError: a parameter is not valid, a role column is missing, or a column cannot be learnt from; the text
+                says which and why.
         """
+        self._check_parameters()
         frame, named = self._frame(X, fitting=True)
         roles = {name for name in self._role_columns().values() if name is not None} | set(reserved)
         absent = sorted(name for name in roles if name not in frame.columns)
@@ -90,9 +85,9 @@ class FrameEstimator(BaseEstimator):
                     "state), which is not learnt from. Drop it; rename it if it is something else; or, after a "
                     f"decision that can be answered for, give allow_protected=[{name!r}]."
                 )
-            kind = _kind(self.NAME, name, frame[name])
+            kind = kind_of(self.NAME, name, frame[name])
             if named:
-                _warn_of_keys(self.NAME, name, frame[name])
+                check_keys(self.NAME, name, frame[name], kind)
             columns.append(Feature(name, kind, "given by the user", monotone=int(given.pop(name, 0))))
             if columns[-1].monotone not in (-1, 0, 1):
                 raise ValueError(f"{self.NAME}: monotone[{name!r}] is {columns[-1].monotone}; it must be -1, 0 or 1.")
@@ -184,6 +179,17 @@ class FrameEstimator(BaseEstimator):
                 )
         return pd.DataFrame(plain, index=frame.index)
 
+    def _check_parameters(self) -> None:
+        """Refuse parameters that are no whole numbers, or too small, before anything is learnt by them.
+
+        Raises:
+            ValueError: the first such parameter, with what it is and what it may be.
+        """
+        for name, least in self.LEAST.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+                raise ValueError(f"{self.NAME}: {name} is {value!r}; give a whole number, {least} or more.")
+
     def _allowed(self, names: Sequence[str]) -> set[str]:
         """The protected columns that may be learnt from."""
         given = self.allow_protected
@@ -234,10 +240,19 @@ class FrameEstimator(BaseEstimator):
         name = self._role_columns().get("date")
         if name is None or name not in frame.columns:
             return pd.Series(FIRST_DAY, index=range(len(frame))).astype("datetime64[us]")
-        dates = _days(self.NAME, name, frame[name]).reset_index(drop=True)
+        dates = days_of(self.NAME, name, frame[name]).reset_index(drop=True)
         if dates.isna().any():
             raise ValueError(f"{self.NAME}: {int(dates.isna().sum())} rows have no date in {name!r}.")
         return dates
+
+    def _check_some(self, frame: pd.DataFrame) -> None:
+        """Refuse to judge no rows.
+
+        Raises:
+            ValueError: the frame has none.
+        """
+        if len(frame) == 0:
+            raise ValueError(f"{self.NAME}: there are no rows to judge; the frame is empty.")
 
     def _members(self, frame: pd.DataFrame) -> pd.Series:
         """Who every row belongs to; each row is its own member where there is no member column."""
@@ -273,7 +288,7 @@ class FrameEstimator(BaseEstimator):
         """The estimator that :meth:`to_files` wrote.
 
         Raises:
-            ModelError: the files are of another format or incomplete.
+            ModelError: the files are of another format, incomplete or damaged.
         """
         try:
             head = json.loads(files["model.json"])
@@ -294,8 +309,8 @@ class FrameEstimator(BaseEstimator):
                 if name.endswith(".txt")
             }
             found._restore(head["state"], boosters)
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"{cls.NAME}: the files are incomplete ({error}); fit again.") from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelError(f"{cls.NAME}: the files are incomplete or damaged ({error}); fit again.") from error
         return found
 
     def _state(self) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -305,111 +320,3 @@ class FrameEstimator(BaseEstimator):
     def _restore(self, state: Mapping[str, Any], boosters: Mapping[str, Any]) -> None:
         """Set what was learnt from what :meth:`_state` gave."""
         raise NotImplementedError
-
-
-def _kind(model: str, name: str, column: pd.Series) -> FeatureType:
-    """Whether a column is a number, a boolean or a category.
-
-    Raises:
-        ValueError: it holds dates or lists, or names rows.
-    """
-    dtype = column.dtype
-    if pd.api.types.is_bool_dtype(dtype):
-        return "boolean"
-    if pd.api.types.is_complex_dtype(dtype):
-        raise ValueError(f"{model}: Complex data not supported: column {name!r}.")
-    if pd.api.types.is_numeric_dtype(dtype):
-        return "number"
-    known = column.dropna()
-    times = (
-        pd.api.types.is_datetime64_any_dtype(dtype)
-        or pd.api.types.is_timedelta64_dtype(dtype)
-        or isinstance(dtype, pd.PeriodDtype)
-        or _holds(known, _DATES)
-    )
-    if times or _are_text_dates(known):
-        raise ValueError(
-            f"{model}: column {name!r} holds dates, which a model would learn by heart. Name it in the parameter date, "
-            "turn it into days before the date of the row, or drop it."
-        )
-    if _holds(known, (bool, np.bool_)):
-        return "boolean"
-    if _holds(known, (int, float, Decimal, np.number)):
-        return "number"
-    if pd.api.types.is_object_dtype(dtype) and any(isinstance(value, _COLLECTIONS) for value in known):
-        raise ValueError(
-            f"{model}: column {name!r} holds lists or other collections, which are neither numbers nor texts. Make one "
-            "column of each thing that they tell (a count, a flag), or drop it."
-        )
-    texts = known.astype("object").astype(str).nunique()
-    if texts > MOST_TEXTS and texts > MOST_TEXT_SHARE * len(column):
-        raise ValueError(
-            f"{model}: the text column {name!r} has {texts} values in {len(column)} rows: it names rows. "
-            "Name it in the parameter member, or drop it."
-        )
-    return "category"
-
-
-_DATES = (datetime.date, datetime.timedelta, np.datetime64, pd.Period)
-_COLLECTIONS = (list, tuple, set, frozenset, dict, np.ndarray)
-_ISO_DATE = r"\s*\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:.*)?\s*"
-_ANY_DATE = rf"{_ISO_DATE}|\s*(?:\d{{4}}[/.]\d{{1,2}}[/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{2,4}})(?:[T ].*)?\s*"
-
-
-def _are_text_dates(known: pd.Series) -> bool:
-    """Whether most of the values are texts that read as dates."""
-    some = [value for value in known.head(1000).tolist() if isinstance(value, str)]
-    return bool(some) and sum(re.fullmatch(_ANY_DATE, value) is not None for value in some) > len(some) / 2
-
-
-def _days(model: str, name: str, column: pd.Series) -> pd.Series:
-    """The days of a date column.
-
-    Raises:
-        ValueError: they carry a time zone, are periods or numbers, or texts that can be read in more than one way.
-    """
-    say = f"{model}: the date column {name!r}"
-    if isinstance(column.dtype, pd.DatetimeTZDtype):
-        raise ValueError(
-            f"{say} carries the time zone {column.dtype.tz}, and the day of a moment depends on it. Take the local "
-            f"day: frame[{name!r}].dt.tz_localize(None)."
-        )
-    if isinstance(column.dtype, pd.PeriodDtype) or _holds(column.dropna(), (pd.Period,)):
-        raise ValueError(
-            f"{say} holds periods, which have no one day. Take the first or the last: "
-            f"pd.PeriodIndex(frame[{name!r}]).to_timestamp(how='end')."
-        )
-    if pd.api.types.is_numeric_dtype(column.dtype) and column.notna().any():
-        raise ValueError(
-            f"{say} holds numbers such as {column.dropna().iloc[0]}; turn them into dates with pd.to_datetime and the "
-            "format that they are written in."
-        )
-    unclear = [one for one in column.dropna().unique() if isinstance(one, str) and not re.fullmatch(_ISO_DATE, one)]
-    if unclear:
-        raise ValueError(
-            f"{say} holds {len(unclear)} texts that are no dates or can be read in more than one way, such as "
-            f"{unclear[0]!r}. Write year-month-day, or turn them into dates with pd.to_datetime and their format."
-        )
-    try:
-        return as_dates(column)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{say} cannot be read as dates ({error}); turn it into dates without a time zone.") from error
-
-
-def _warn_of_keys(model: str, name: str, column: pd.Series) -> None:
-    """Warn of whole numbers that name rows: a tree learns them by heart."""
-    if not pd.api.types.is_integer_dtype(column.dtype):
-        return
-    count = column.nunique()
-    if count > MOST_TEXTS and (count == len(column) or ID_WORDS & set(words(name))):
-        warnings.warn(
-            f"{model}: column {name!r} has {count} different whole numbers in {len(column)} rows and looks like a key, "
-            "which a model learns by heart. Name it in the parameter member, or drop it; if it measures something, "
-            f"give it as a decimal number: frame[{name!r}].astype(float).",
-            IdentifierWarning,
-            stacklevel=4,
-        )
-
-
-def _holds(known: pd.Series, types: tuple[type, ...]) -> bool:
-    return known.dtype == object and len(known) > 0 and all(isinstance(value, types) for value in known.head(1000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from models.contact_channel.amounts import AmountModel, fit_amount
 from models.contact_channel.evaluate import compare
@@ -27,6 +28,7 @@ from models.datasets import member_fold
 from models.estimators import booster_text, contributions, probabilities, raw_score
 from models.features import Feature, FeatureSpec
 from models.frames.base import FrameEstimator
+from models.frames.columns import amounts_of, flags_of
 
 
 class ContactEffect(FrameEstimator):
@@ -39,7 +41,8 @@ class ContactEffect(FrameEstimator):
         treatment: column with the channel of the contact, or ``none``; texts, or numbers such as those of an arm 0 / 1,
             which are read as the texts of whole numbers (``1``, ``1.0`` and ``True`` are the channel ``"1"``).
         amount: column with the money that followed; None when ``fit`` and ``evaluate`` are given it as ``y``.
-        reached: column that says whether the contact reached the member; None when it is not known.
+        reached: column that says whether the contact reached the member: True or False, 1 or 0, nothing for no; None
+            when it is not known.
         propensity: column with the logged probability of the action taken; NaN or None where it was not drawn.
         date: column with the date of the decision; None when all rows are of one date.
         member: column that says who a row belongs to; None when every row is someone else.
@@ -56,12 +59,14 @@ class ContactEffect(FrameEstimator):
         channels_: the channels as texts, in the order of the columns of :meth:`predict`; numbers by their size.
         learner_: the learner that later dates chose.
         usual_size_: the median of ``size`` in the learnt rows, used for a row without one.
-        backtest_: what the judge said of every learner, with intervals; or why nothing could be judged.
+        backtest_: what the judge said of every learner, with intervals; or why nothing could be judged. Days are dates,
+            and what could not be measured is NaN, also after :meth:`from_files`.
     """
 
     ROLES: ClassVar[tuple[str, ...]] = ("treatment", "amount", "reached", "propensity", "date", "member")
     NAME = "ContactEffect"
     FORMAT = "frame_contact_effect/3"
+    LEAST: ClassVar[Mapping[str, int]] = {"response_window_days": 1, "least_attempts": 1}
 
     def __init__(
         self,
@@ -97,8 +102,8 @@ class ContactEffect(FrameEstimator):
         """Learn from rows with their contacts and the money that followed (column ``amount``, else ``y``).
 
         Raises:
-            ValueError: a column is missing or cannot be learnt from, or there are too few contacts, too few rows
-                without one, or no payment.
+            ValueError: a column is missing or cannot be learnt from, a channel is spelt in two ways, or there are too
+                few contacts, too few rows without one, nobody reached, or no payment.
         """
         frame, matrix = self._learn(X)
         given = frame[self.treatment]
@@ -107,6 +112,13 @@ class ContactEffect(FrameEstimator):
                 f"{self.NAME}: {int(given.isna().sum())} rows have no {self.treatment!r}; give {self.none!r}."
             )
         codes = _codes(given)
+        twice = _spelt_twice(codes)
+        if twice:
+            raise ValueError(
+                f"{self.NAME}: {self.treatment!r} has {twice}, which differ by capitals or blanks alone and would be "
+                "channels of their own. Write each in one way, such as "
+                f"frame[{self.treatment!r}].str.strip().str.lower()."
+            )
         self.last_date_ = self._dates(frame).max() if self.date is not None else None
         self.channels_ = sorted((code for code in codes.unique() if code != _code(self.none)), key=_by_size)
         if len(self.channels_) == codes.nunique():
@@ -121,6 +133,11 @@ class ContactEffect(FrameEstimator):
             raise ValueError(
                 f"{self.NAME}: {contacts} rows with a contact and {len(rows) - contacts} without; at least "
                 f"{self.least_attempts} of each are needed to tell them apart (parameter least_attempts)."
+            )
+        if not rows.reached.any():
+            raise ValueError(
+                f"{self.NAME}: by {self.reached!r} none of {contacts} contacts reached anybody, so nothing can be "
+                "learnt through it. Give the column that says who was reached, or reached=None when it is not known."
             )
         if not rows.paid.any():
             raise ValueError(f"{self.NAME}: nobody paid anything, so there is no effect to learn.")
@@ -173,8 +190,12 @@ class ContactEffect(FrameEstimator):
         by channel and ``effective_sample``, how many rows the log is worth for the plan's contacts; ``note`` says when
         the rows begin before the money of the learnt ones had been counted, and which protected attributes were learnt
         from.
+
+        Raises:
+            ValueError: there are no rows, or a column says something that cannot be read.
         """
         frame, matrix = self._read(X)
+        self._check_some(frame)
         rows = self._rows(frame, matrix, y)
         settings = self._settings()
         nuisance = self._nuisance(rows, settings)
@@ -198,7 +219,9 @@ class ContactEffect(FrameEstimator):
     def explain(self, X: pd.DataFrame, channel: str | float | None = None) -> pd.DataFrame:
         """Exact tree SHAP values of the effect of a contact as its learner grew it; the frame's index.
 
-        On the log odds of paying for the learners by odds and the responses (S, T), on its probability for X, R, DR.
+        On the log odds of paying for the learners by odds and the responses (S, T), on its probability for X, R, DR and
+        the causal forest. Of a policy tree, in money per contact: what each split on the way to a row's segment adds,
+        put down to its column; ``channel`` is what the channel is worth before any split.
 
         One column per feature, and ``channel``: what the channel itself adds to the mean over its trees; of a learner
         without trees its one number. For the channel with the most gain over the rows when none is named.
@@ -207,20 +230,28 @@ class ContactEffect(FrameEstimator):
             ValueError: the channel is not known, or it has no effect of its own.
         """
         frame, matrix = self._read(X)
-        if channel is None and len(frame):
+        columns = [*self.spec_.names, "channel"]
+        if channel is None:
+            if len(frame) == 0:
+                return pd.DataFrame(np.zeros((0, len(columns))), columns=columns, index=frame.index)
             channel = self.channels_[int(self._gain(frame, matrix).sum(axis=0).argmax())]
         channel = _code(channel)
         boosters = [b for b in (self.fit_.effect_all, self.fit_.effect_one.get(channel)) if b is not None]
         if channel not in self.fit_.constants:
             raise ValueError(f"{self.NAME}: {channel!r} has no effect by features; channels are {self.channels_}.")
-        wide = with_channel(matrix, np.full(len(matrix), self.channels_.index(channel)))
+        place = self.channels_.index(channel)
+        wide = with_channel(matrix, np.full(len(matrix), place))
         values = np.zeros(wide.shape)
-        if not boosters:  # one number for everybody: no feature moves it
+        if len(frame) == 0:
+            return pd.DataFrame(values, columns=columns, index=frame.index)
+        if self.fit_.tree is not None:
+            values = self.fit_.tree.contributions(matrix, place)
+        elif not boosters:  # one number for everybody: no feature moves it
             values[:, -1] = self.fit_.constants[channel]
         for booster in boosters:
             width = booster.num_feature()
             values[:, :width] += contributions(booster, wide[:, :width], n_jobs=self.n_jobs) / len(boosters)
-        return pd.DataFrame(values, columns=[*self.spec_.names, "channel"], index=frame.index)
+        return pd.DataFrame(values, columns=columns, index=frame.index)
 
     # --- pieces --------------------------------------------------------------------------------------------------
 
@@ -245,7 +276,11 @@ class ContactEffect(FrameEstimator):
             raise ValueError(f"{self.NAME}: the frame lacks {missing}, which say what was done and what followed.")
         if (self.amount is None) == (y is None):
             raise ValueError(f"{self.NAME}: give the money either as y or by the parameter amount, and not both.")
-        money = np.asarray(frame[self.amount] if y is None else y, dtype=np.float64)
+        if y is None:
+            money = amounts_of(self.NAME, f"the column {self.amount!r}", frame[self.amount])
+        else:
+            given = y if isinstance(y, pd.Series) else pd.Series(column_or_1d(y))
+            money = amounts_of(self.NAME, "y", given)
         check_consistent_length(frame, money)
         if not np.isfinite(money).all():
             raise ValueError(f"{self.NAME}: {int((~np.isfinite(money)).sum())} rows have no amount; 0 where none came.")
@@ -255,9 +290,10 @@ class ContactEffect(FrameEstimator):
         if unknown:
             raise ValueError(f"{self.NAME}: {unknown} are not channels that were learnt; known are {self.channels_}.")
         contacted = treatment != NONE
-        reached = contacted if self.reached is None else frame[self.reached].fillna(False).to_numpy(dtype=bool)
-        nothing = np.full(len(frame), np.nan)
-        logged = nothing if self.propensity is None else frame[self.propensity].to_numpy(np.float64, na_value=np.nan)
+        reached = contacted if self.reached is None else flags_of(self.NAME, self.reached, frame[self.reached])
+        logged = np.full(len(frame), np.nan)
+        if self.propensity is not None:
+            logged = amounts_of(self.NAME, f"the column {self.propensity!r}", frame[self.propensity])
         wrong = np.flatnonzero((logged <= 0) | (logged > 1))
         if len(wrong):
             raise ValueError(
@@ -285,7 +321,7 @@ class ContactEffect(FrameEstimator):
             return 1.0
         if self.size not in self.spec_.names:
             raise ValueError(f"{self.NAME}: the frame has no column {self.size!r}, which the parameter size names.")
-        size = frame[self.size].to_numpy(np.float64, na_value=np.nan)
+        size = amounts_of(self.NAME, f"the column {self.size!r}", frame[self.size])
         if not (size > 0).any():
             raise ValueError(f"{self.NAME}: no row has a {self.size!r} above 0, so payments cannot be measured by it.")
         return float(np.median(size[size > 0]))
@@ -293,7 +329,7 @@ class ContactEffect(FrameEstimator):
     def _size(self, frame: pd.DataFrame) -> np.ndarray:
         if self.size is None:
             return np.ones(len(frame))
-        size = frame[self.size].to_numpy(np.float64, na_value=np.nan)
+        size = amounts_of(self.NAME, f"the column {self.size!r}", frame[self.size])
         return np.where(size > 0, size, self.usual_size_)
 
     def _support(self, matrix: np.ndarray) -> np.ndarray:
@@ -358,7 +394,7 @@ class ContactEffect(FrameEstimator):
         self.channels_ = list(state["channels"])
         self.learner_ = state["learner"]
         self.usual_size_ = state["usual_size"]
-        self.backtest_ = state["backtest"]
+        self.backtest_ = _as_judged(state["backtest"])
         self.last_date_ = None if state["last_date"] is None else pd.Timestamp(state["last_date"])
         place: Sequence[str] = self.channels_
         self.fit_ = ChannelFit(
@@ -398,6 +434,23 @@ def _codes(values: pd.Series) -> pd.Series:
     """:func:`_code` of each value."""
     known = {value: _code(value) for value in values.astype("object").unique()}
     return values.astype("object").map(known)
+
+
+def _spelt_twice(codes: pd.Series) -> list[list[str]]:
+    """Codes that differ by capitals or blanks alone, together."""
+    alike: dict[str, list[str]] = {}
+    for code in sorted(codes.unique()):
+        alike.setdefault(" ".join(code.casefold().split()), []).append(code)
+    return [spellings for spellings in alike.values() if len(spellings) > 1]
+
+
+def _as_judged(stored: Any, name: str = "") -> Any:
+    """What the judge said, as he said it: JSON has texts for dates and null for what could not be measured."""
+    if isinstance(stored, Mapping):
+        return {key: _as_judged(value, key) for key, value in stored.items()}
+    if isinstance(stored, list):
+        return [date.fromisoformat(one) if name.endswith("_weeks") else _as_judged(one) for one in stored]
+    return np.nan if stored is None and name != "split" else stored
 
 
 def _by_size(code: str) -> tuple[bool, float, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -50,6 +50,7 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
 
     NAME = "DefaultRisk"
     FORMAT = "frame_default_risk/1"
+    LEAST: ClassVar[Mapping[str, int]] = {"horizon_days": 1, "test_date_count": 1, "rounds": 1, "num_leaves": 2}
 
     def __init__(
         self,
@@ -81,7 +82,8 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
         """Learn from rows and their outcomes (two values; the larger one is the event).
 
         Raises:
-            ValueError: a column cannot be learnt from, the outcome has missing values or not two values.
+            ValueError: a parameter is not valid, a column cannot be learnt from, or the outcome has missing values or
+                not two values.
         """
         if y is None:
             raise ValueError(f"{self.NAME} requires y to be passed, but the target y is None.")
@@ -141,9 +143,20 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
         Intervals resample members. ``attrs["calibration"]`` of the result is the table of expected and seen rates, and
         ``attrs["note"]`` says when the rows begin before the labels of the learnt ones had ended, and which protected
         attributes were learnt from.
+
+        Raises:
+            ValueError: there are no rows, or an outcome is missing or none of ``classes_``.
         """
         frame, matrix = self._read(X)
-        event = (self._outcome(frame, y) == self.classes_[1]).astype(float)
+        self._check_some(frame)
+        outcome = self._outcome(frame, y)
+        strange = sorted(set(outcome.tolist()) - set(self.classes_.tolist()), key=str)
+        if strange:
+            raise ValueError(
+                f"{self.NAME}: the outcome has {strange[:6]}, and what was learnt is {self.classes_.tolist()}; write "
+                "the outcomes in the same way."
+            )
+        event = (outcome == self.classes_[1]).astype(float)
         probability = self._probability(frame, matrix)
         members = self._members(frame).to_numpy()
         found = pd.DataFrame(metrics_with_interval(event, probability, members, draws=draws, seed=self.seed)).T
@@ -155,7 +168,9 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
     def explain(self, X: Any) -> pd.DataFrame:
         """Exact tree SHAP values in log odds, before calibration: the frame's index, one column per feature."""
         frame, matrix = self._read(X)
-        values = contributions(self.target_.booster, matrix, n_jobs=self.n_jobs)
+        values = np.zeros(matrix.shape)
+        if len(frame):
+            values = contributions(self.target_.booster, matrix, n_jobs=self.n_jobs)
         index = frame.index if isinstance(X, pd.DataFrame) else None
         return pd.DataFrame(values, columns=list(self.spec_.names), index=index)
 
@@ -164,6 +179,7 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
 
         With a history too short for that, half of the members on the newest dates; ``kind`` says which it is.
         """
+        self._check_parameters()
         frame, _ = self._frame(X, fitting=True)
         dates, members = self._dates(frame), self._members(frame)
         found = time_split(dates, gap_days=self.horizon_days, test_date_count=self.test_date_count)
@@ -186,6 +202,13 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
             y = y.to_numpy(dtype=bool)
         outcome = column_or_1d(y, warn=True)
         check_consistent_length(frame, outcome)
+        if outcome.dtype == object:
+            missing = int(pd.isna(outcome).sum())
+            if missing:
+                raise ValueError(f"{self.NAME}: {missing} rows have no outcome; leave them out.")
+            # True and False, 0 and 1 in a column of objects, as databases hand them over, are what they are
+            plain = pd.Series(outcome, dtype=object).infer_objects().to_numpy()
+            outcome = plain if plain.dtype.kind in "biuf" else outcome
         if outcome.dtype.kind in "fc" and not np.isfinite(outcome).all():
             raise ValueError("Input y contains NaN or infinity.")
         check_classification_targets(outcome)

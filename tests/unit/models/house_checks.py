@@ -18,7 +18,9 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from models.frames.base import ExtraColumnsWarning, IdentifierWarning
+from models.frames.base import ExtraColumnsWarning
+from models.frames.columns import IdentifierWarning
+from puntual.errors import ModelError
 
 Check = Callable[[Any, pd.DataFrame, Any], None]
 
@@ -293,6 +295,73 @@ def check_treatments_that_are_numbers(estimator: Any, X: pd.DataFrame, y: Any) -
         clone(estimator).fit(is_called, half)
 
 
+def check_numbers_written_as_texts(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    """Decimals, thousands, percentages and money in texts are refused with a way out; codes of digits are learnt."""
+    cents = pd.Series(np.arange(len(X)) % 40, index=X.index)
+    for written in (
+        cents.map(lambda one: f"{one / 40:.2f}".replace(".", ",")),
+        cents.map(lambda one: f"{one / 40:.2f}"),
+        cents.map(lambda one: f"1.{one:03d}"),
+        cents.map(lambda one: f"$ 1.{one:03d},50").astype("category"),
+        cents.map(lambda one: f"{one} %").astype("string"),
+        cents.map(lambda one: "12,5" if one == 3 else str(one)),
+    ):
+        with pytest.raises(ValueError, match=r"'rate' holds numbers written as texts.*astype"):
+            clone(estimator).fit(X.assign(rate=written), y)
+    codes = {
+        "branch": cents.map(lambda one: f"{one:03d}"),
+        "area": cents.map(str),
+        "activity": cents.map(lambda one: f"01.{one:02d}.1"),
+        "stage": cents.map(lambda one: f"{one}-{one + 5}"),
+        "grade": cents.map(lambda one: f"E{one}"),
+    }
+    fitted = clone(estimator).fit(X.assign(**codes), y)
+    assert {one.name for one in fitted.spec_.columns if one.type == "category"} >= set(codes)
+
+
+def check_keys_of_persons(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    """What is a person's key by its name is refused as text and as number; other keys in text are warned of."""
+    person = pd.Series(np.arange(len(X)) % 60, index=X.index)
+    texts = "K" + person.astype(str)
+    for name in ("cedula", "ruc_empleador", "client_id", "codigo_del_socio"):
+        for values in (texts, person, person.where(person > 0)):
+            with pytest.raises(ValueError, match=f"'{name}' is a person's key.*parameter member"):
+                clone(estimator).fit(X.assign(**{name: values}), y)
+    with pytest.raises(ValueError, match="'numero_socio' is a person's key"):
+        clone(estimator).fit(X.assign(numero_socio=texts), y)
+    with pytest.warns(IdentifierWarning, match="text column 'codigo_parroquia'.*looks like a key"):
+        clone(estimator).fit(X.assign(codigo_parroquia=texts), y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", IdentifierWarning)
+        few = {"tipo_identificacion": texts.where(person < 3), "numero_clientes": person, "client_zip_code": person}
+        clone(estimator).fit(X.assign(**few), y)
+
+
+def check_parameters_that_are_no_numbers(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    assert estimator.LEAST
+    for name, least in estimator.LEAST.items():
+        for wrong in (least - 1, -5, "182", None, True, least + 0.5):
+            with pytest.raises(ValueError, match=f"{name} is .*whole number, {least} or more"):
+                clone(estimator).set_params(**{name: wrong}).fit(X, y)
+
+
+def check_no_rows(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    """Nothing can be explained of no rows, and nothing judged."""
+    fitted = clone(estimator).fit(X, y)
+    assert list(fitted.explain(X.head(0)).columns) == list(fitted.explain(X.head(1)).columns)
+    assert len(fitted.explain(X.head(0))) == 0
+    with pytest.raises(ValueError, match="no rows to judge"):
+        fitted.evaluate(X.head(0), None if y is None else np.asarray(y)[:0])
+
+
+def check_damaged_files(estimator: Any, X: pd.DataFrame, y: Any) -> None:
+    files = clone(estimator).fit(X, y).to_files()
+    trees = next(name for name in files if name.endswith(".txt"))
+    for damage in ({"model.json": b"{"}, {"model.json": b"[]"}, {"model.json": b"\xff"}, {trees: b"xx"}):
+        with pytest.raises(ModelError, match=r"(incomplete or damaged|cannot be read).*(fit|train) again"):
+            type(estimator).from_files(files | damage)
+
+
 CHECKS: tuple[Check, ...] = (
     check_clone_and_parameters,
     check_not_fitted,
@@ -314,4 +383,9 @@ CHECKS: tuple[Check, ...] = (
     check_keys_among_the_numbers,
     check_rows_that_were_learnt_are_noted,
     check_treatments_that_are_numbers,
+    check_numbers_written_as_texts,
+    check_keys_of_persons,
+    check_parameters_that_are_no_numbers,
+    check_no_rows,
+    check_damaged_files,
 )
