@@ -72,8 +72,8 @@ def kind_of(model: str, name: str, column: pd.Series) -> FeatureType:
     if written:
         raise ValueError(
             f"{model}: column {name!r} holds numbers written as texts, such as {written[0]!r}, which would be learnt "
-            f"as categories without an order. Turn them into numbers: {AS_NUMBERS.format(repr(name))} where the comma "
-            f"is the decimal one; or, if they are codes, put a letter before: 'c' + frame[{name!r}]."
+            f"as categories without an order. Turn them into numbers: {AS_NUMBERS.format(repr(name))}; or, if they "
+            f"are codes, put a letter before: 'c' + frame[{name!r}]."
         )
     if len(texts) > MOST_TEXTS and len(texts) > MOST_TEXT_SHARE * len(column):
         raise ValueError(
@@ -96,7 +96,10 @@ _AS_WRITTEN = re.compile(
     rf"[-+(]?\s*(?P<coin>(?:US|S/\.?)?\s*[$€]|S/\.?)?\s*[-+]?"
     rf"(?:(?P<grouped>{_GROUPED})|{_PLAIN}|(?=[.,]\d))(?P<decimals>[.,]\d+)?(?P<power>[eE][-+]?\d+)?\s*(?P<percent>%)?\s*\)?"
 )
-AS_NUMBERS = "frame[{0}].str.replace('.', '').str.replace(',', '.').astype(float)"
+AS_NUMBERS = (
+    "pd.to_numeric(frame[{0}]) where the point is the decimal sign, and "
+    "frame[{0}].str.replace('.', '').str.replace(',', '.').astype(float) where the comma is"
+)
 
 
 def written_numbers(texts: Sequence[str]) -> list[str]:
@@ -220,8 +223,7 @@ def amounts_of(model: str, what: str, column: pd.Series) -> np.ndarray:
             if not isinstance(value, _NUMBERS):
                 raise ValueError(
                     f"{model}: {what} holds {value!r}, which is no number. Texts are not read as numbers, for 1.200 "
-                    f"can be read in two ways; turn them into numbers: {AS_NUMBERS.format('...')} where the comma is "
-                    "the decimal one."
+                    f"can be read in two ways; turn them into numbers: {AS_NUMBERS.format('...')}."
                 )
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from nbclient.exceptions import CellExecutionError
 
+from models.contact_channel.card import LEARNERS
 from tests.notebooks.execute import NOTEBOOKS, ROOT, executed
 
 TOPICS = ["portfolio_exploration", "default_risk", "channel_effect", "capacity_and_policy", "bring_your_own_data"]
@@ -19,6 +20,8 @@ PLOTLY = "application/vnd.plotly.v1+json"
 NAMES = [file.stem for file in NOTEBOOKS]
 LONG = ("02", "03", "05")
 """Notebooks that learn anew; the others read what a day published."""
+SAYS = {"03": ("factor usado", "El plan prometió")}
+"""What a notebook must have told by its end."""
 
 
 def stored(file: Path) -> nbformat.NotebookNode:
@@ -102,6 +105,10 @@ def test_it_runs_from_top_to_bottom_and_changes_nothing(file, finished_home, tmp
     assert figures
     assert all(figure["data"] and figure["layout"].get("title", {}).get("text") for figure in figures)
     assert "<script" not in text_of(notebook)
+    for words in SAYS.get(file.stem[:2], ()):
+        assert words in text_of(notebook)
+    axes = json.dumps([trace.get("y") for figure in figures for trace in figure["data"]])
+    assert [code for code in LEARNERS if f'"{code}"' in axes] == []
     assert files_of(finished_home) == before
     assert list(tmp_path.iterdir()) == []
     assert file.read_bytes() == source
