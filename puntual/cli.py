@@ -231,15 +231,17 @@ def experiment_list(home: HomeArgument, language: SpokenLanguage = None) -> None
 @experiment_app.command(name="check", epilog="Example: puntual experiment check ./micoop")
 def experiment_check(home: HomeArgument, language: SpokenLanguage = None) -> None:
     """Validate the files of the experiments, that none that had begun was changed; say which arms change nothing."""
+    from puntual import clock
     from puntual.console import say
     from puntual.experiments.command import check, told_of_check
     from puntual.experiments.texts import TEXTS
     from puntual.settings import load_settings
 
     place = _existing(Home(home.resolve()))
-    spoken = _spoken(language, load_settings(place).institution.language)
+    institution = load_settings(place).institution
+    spoken = _spoken(language, institution.language)
     say(TEXTS[spoken]["valid"].format(count=check(place)))
-    for line in told_of_check(place, "en" if spoken == "en" else "es"):
+    for line in told_of_check(place, "en" if spoken == "en" else "es", clock.today(institution.timezone)):
         say(line)
 
 

@@ -12,6 +12,7 @@ from dashboards import components, experiment_queries, kpi_charts, queries
 from dashboards.components import Figure, plain
 from dashboards.formats import file_size, long_date, money, number, percent, short_date
 from dashboards.language import Texts
+from puntual.experiments.texts import changes_by_arm
 from puntual.publish import verify
 from puntual.snapshot import Snapshot
 
@@ -28,12 +29,6 @@ def section(heading: str, frame: pd.DataFrame, names: dict[str, str], texts: Tex
 def pairs(entries: dict[str, Any], first: str, second: str) -> pd.DataFrame:
     """A mapping as a frame, in the order of its keys."""
     return pd.DataFrame({first: sorted(entries), second: [entries[key] for key in sorted(entries)]})
-
-
-def changes_of(arms: pd.DataFrame, language: str) -> list[Any]:
-    """What each arm changes; a day that was published before arms could has no such column."""
-    column = f"changes_{language}"
-    return arms[column].tolist() if column in arms else [None] * len(arms)
 
 
 def experiments(folder: str, currency: str, texts: Texts) -> None:
@@ -74,8 +69,8 @@ def experiments(folder: str, currency: str, texts: Texts) -> None:
     )
     shown = now.assign(
         policy=[
-            texts.label("experiment_policy", code) + (f" ({changes})" if isinstance(changes, str) else "")
-            for code, changes in zip(now["policy_code"], changes_of(now, texts.language), strict=True)
+            texts.label("experiment_policy", code) + (f" ({changes})" if changes else "")
+            for code, changes in zip(now["policy_code"], changes_by_arm(now, texts.language), strict=True)
         ],
         verdict=[texts.label("experiment_verdict", code) for code in now["verdict_code"]],
         interval=[

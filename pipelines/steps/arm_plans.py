@@ -27,11 +27,16 @@ _STOP = (
 
 
 class AtStake(NamedTuple):
-    """What a contact may be worth beyond the money it recovers, and which of its two parts are known at all."""
+    """What a contact may be worth beyond the money it recovers, and which of its two parts can be anything at all.
+
+    ``has_provisions``: by the rating table in force a roll can ask for more. ``has_fees``: a fee stands in the table of
+    the country; ``is_chargeable``: a rule in force lets a contact through some channel be charged.
+    """
 
     stakes: pd.DataFrame | None
     has_provisions: bool
     has_fees: bool
+    is_chargeable: bool
 
 
 def changed_arms(day: Day, registered: Sequence[Registered]) -> list[tuple[Registered, Arm]]:
@@ -63,11 +68,11 @@ def variants_of(
         day: the business date.
         registered: every experiment.
         exposures: of the date, :func:`puntual.experiments.assign.expose`.
-        at_stake: what provisions and fees are known.
+        at_stake: what provisions and fees there can be.
 
     Raises:
         ExperimentError: as :func:`models_of_arms`; the channel model is off, so that the product is the ladder; or a
-            weight is changed of what is not known in the institution.
+            weight is changed of what the tables and rules in force let be nothing for everybody.
     """
     arms = changed_arms(day, registered)
     if not arms:
@@ -86,19 +91,35 @@ def variants_of(
                 f"the channel model is off on {day.as_of}: the product is the written ladder, and that knows no {key}",
                 f"Compare two ladders instead, or promote a model (puntual models promote {day.home.root}).",
             )
-        for key, weight, is_known, what in (
-            (PROVISION, changes.provision_weight, at_stake.has_provisions, "rating table with provisions"),
-            (FEE, changes.collection_fee_weight, at_stake.has_fees, "table of collection fees"),
+        for key, weight, is_known, lacks, what_to_do in (
+            (
+                PROVISION,
+                changes.provision_weight,
+                at_stake.has_provisions,
+                "no rating table of {country} that asks for more provision as a loan grows older",
+                "Name one in kpis.rating_table of puntual.yaml; where this release has none of the country, leave the "
+                "weight out.",
+            ),
+            (
+                FEE,
+                changes.collection_fee_weight,
+                at_stake.has_fees,
+                "no table of collection fees of {country}",
+                "The tables come with the release: where it has none of the country, leave the weight out.",
+            ),
+            (
+                FEE,
+                changes.collection_fee_weight,
+                at_stake.is_chargeable,
+                "no rule of {country} that lets a contact be charged",
+                "If the institution may charge one, say so by a rule of kind fee (policies of the home, "
+                "docs/contact_rules.md); otherwise leave the weight out.",
+            ),
         ):
             if weight is not None and not is_known:
-                country = day.settings.institution.country
-                raise _refusal(
-                    one,
-                    arm,
-                    key,
-                    f"no {what} of {country} is in force on {day.as_of}, so that the weight would change nothing",
-                    "Give one (kpis.rating_table of puntual.yaml; the seeds rating_tables and collection_fees).",
-                )
+                lacking = lacks.format(country=day.settings.institution.country)
+                why = f"{lacking} is in force on {day.as_of}, so that the weight would change nothing"
+                raise _refusal(one, arm, key, why, what_to_do)
         plans.append(
             Variant(
                 experiment_id=one.experiment.id,

@@ -21,13 +21,13 @@ from puntual.audit.record import keep_inputs
 from puntual.decision.checker import check, evidence_problems
 from puntual.decision.decide import DecisionOutcome, decide
 from puntual.decision.duties import overdue, owed
-from puntual.decision.fees import chargeable
+from puntual.decision.fees import chargeable, chargeable_channels
 from puntual.decision.holiday_calendar import HolidayCalendar, shipped_holidays
 from puntual.decision.owners import load_owner_rules, owners_file
 from puntual.decision.policies import PolicySet, as_json, load_ladder, load_policies
 from puntual.decision.raw_rules import differing_rule_files
 from puntual.decision.rules import lookback_days
-from puntual.decision.value import stakes
+from puntual.decision.value import asks_for_more, stakes
 from puntual.paths import POLICIES, SEEDS
 from puntual.segments.members import members_before
 from puntual.segments.registry import load_segments
@@ -285,7 +285,7 @@ def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame, poli
         [country, day.as_of, day.as_of],
     )
     if ratings.empty and fees.empty:
-        return AtStake(None, False, False)
+        return AtStake(None, False, False, False)
     channels = list(settings.channels)
     may = chargeable(loans, interactions, policies=policies, as_of=day.as_of, channels=channels)
     patterns, which = np.unique(may, axis=0, return_inverse=True)
@@ -300,7 +300,9 @@ def _at_stake(day: Day, payments: pd.DataFrame, interactions: pd.DataFrame, poli
         as_of=day.as_of,
         window_days=settings.decision.response_window_days,
     )
-    return AtStake(found, not ratings.empty, not fees.empty)
+    # what can be at stake for somebody some day: whom the day has is no matter of whether an arm changes anything
+    has_fees = bool((pd.to_numeric(fees["fee_amount"]) > 0).any())
+    return AtStake(found, asks_for_more(ratings), has_fees, bool(chargeable_channels(policies, channels)))
 
 
 def _first(found: list[str]) -> str:

@@ -24,7 +24,7 @@ from puntual.decision.holiday_calendar import HolidayCalendar
 from puntual.decision.minimums import Minimums
 from puntual.decision.owners import LastOwners, OwnerRules, Placement, place, zone_of_place
 from puntual.decision.plan import Plan, make_plan
-from puntual.decision.plan_warnings import idle_bands, no_second, unknown_year
+from puntual.decision.plan_warnings import idle_bands, no_second, unknown_probabilities, unknown_year
 from puntual.decision.policies import Ladder, PolicySet
 from puntual.decision.reachable import told
 from puntual.decision.rules import evaluate
@@ -122,7 +122,9 @@ def decide(
        ``exploration_overflow``. ``[]`` for a contact. ``experiment:<id>:hold_out`` for the held out, beside the rules.
     6. ``arrears_amount`` and ``past_due_days`` are the member's sum and maximum over all loans; ``loan_id`` is the main
        loan, that of the largest arrears; ``default_probability`` is that of the member's worst loan.
-    7. ``rank`` 1 is the contact of greatest net value in its list: the collector's, or the channel's for messages.
+    7. ``rank`` 1 is the contact of greatest net value in its list: the collector's, or the channel's for messages. On a
+       day with ``variants`` those of each plan are ordered so, and laid into one another evenly: values of two plans
+       are not of one measure, and what is left of an unfinished list is of all arms alike.
     8. Members of experiments follow their arm: no contact for a hold-out, else a plan: the product's, the written
        ladder, or one of ``variants``. Each plan gets of every capacity the part that its members are expected to be of
        all who are planned for. Exploration goes on in all arms but hold-outs. ``propensity`` then counts the draw of
@@ -374,6 +376,7 @@ def decide(
     )
     summary["assignment"] = evenness
     summary["warnings"] = idle_bands(bands) + unknown_year(holidays, policies, as_of)
+    summary["warnings"] += unknown_probabilities(group, daily_budget)
     if actions_per_person > 1:
         summary["warnings"] += no_second(second, is_model=scores.is_model, reached=second_after == "reached")
     if actions_per_person > 1:

@@ -60,6 +60,13 @@ def chargeable(
     return np.asarray(allowed, dtype=bool)
 
 
+def chargeable_channels(policies: PolicySet, channels: Sequence[str]) -> tuple[str, ...]:
+    """Channels through which the rules in force let some contact be charged, whomever it is to."""
+    rules = [entry.rule for _, entry in policies.of_kind("fee") if isinstance(entry.rule, FeeRule)]
+    of = {channel: [rule for rule in rules if channel in rule.channels] for channel in channels}
+    return tuple(channel for channel, mine in of.items() if mine and all(rule.n > 0 for rule in mine))
+
+
 def free_of_charge(
     members: pd.Series, duties: pd.DataFrame | None, *, policies: PolicySet, channels: Sequence[str]
 ) -> Flags:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from puntual.decision.arms import Arms
 from puntual.decision.bands import Bands
 from puntual.decision.holiday_calendar import LEAST_OF_A_YEAR, HolidayCalendar
 from puntual.decision.policies import PolicySet
@@ -62,6 +63,27 @@ def unknown_year(holidays: HolidayCalendar, policies: PolicySet, as_of: date) ->
             f"Holidays of {year}: not known ({told} delivered, {LEAST_OF_A_YEAR} are needed), and the rules that close "
             f"holidays ({', '.join(rules)}) close every day of that year. Deliver the national and local holidays of "
             "the year in the table holidays.",
+        )
+    ]
+
+
+def unknown_probabilities(arms: Arms, daily_budget: float | None) -> list[Line]:
+    """Why members of experiments have no ``propensity`` on a day with a budget in money and arms that change something.
+
+    The plan of such a day comes without the proof by which it is known what each plan would have done for a member of
+    another.
+    """
+    if daily_budget is None or not arms.is_changed:
+        return []
+    return [
+        _line(
+            "unknown_propensity",
+            "decision.daily_budget: con un presupuesto en dinero no se sabe qué habría hecho el plan de otro grupo, y "
+            "propensity queda vacía para los socios de los experimentos. Para limitar el gasto y conocerla, use "
+            "channels.<canal>.daily_budget.",
+            "decision.daily_budget: with a budget in money nobody knows what the plan of another arm would have done, "
+            "and propensity is empty for the members of experiments. To limit what is spent and know it, use "
+            "channels.<channel>.daily_budget.",
         )
     ]
 

@@ -120,7 +120,7 @@ def decision_rows(
             "window_start": np.where(chosen, start, missing_time).astype("datetime64[us]"),
             "window_end": np.where(chosen, end, missing_time).astype("datetime64[us]"),
             "collector_id": assigned["collector_id"],
-            "rank": _rank(people, action, assigned["collector_id"], worth),
+            "rank": _rank(people, action, assigned["collector_id"], worth, plan),
             "arrears_amount": people["arrears_amount"].astype("float64"),
             "past_due_days": people["past_due_days"].astype("int64"),
             "default_probability": risk["default_probability"],
@@ -160,11 +160,21 @@ def _risk_of(people: pd.DataFrame, default_risk: pd.DataFrame | None) -> pd.Data
     )
 
 
-def _rank(people: pd.DataFrame, action: npt.NDArray, collector: pd.Series, worth: Floats) -> pd.Series:
-    """Place in the collector's list, or in the channel's for messages: greatest net value first, then customer_id."""
+def _rank(people: pd.DataFrame, action: npt.NDArray, collector: pd.Series, worth: Floats, plan: Plan) -> pd.Series:
+    """Place in the collector's list, or in the channel's for messages: greatest net value first, then customer_id.
+
+    On a day on which arms change something values of two plans are not of one measure. Each plan's contacts are ordered
+    by themselves then, and the lists of a plan laid into one another evenly: whatever part of a list is worked, each
+    plan has its part of that.
+    """
     owner = collector.where(collector.notna(), "channel " + pd.Series(action, index=people.index).astype(str))
     order = pd.DataFrame({"owner": owner.astype(str), "worth": -worth, "customer_id": people["customer_id"]})
     listed = order[action != "none"].sort_values(["owner", "worth", "customer_id"])
+    if plan.arms.is_changed:
+        own = pd.Series(np.where(plan.minimums.must, 0, plan.arms.plan), index=people.index)
+        of_plan = listed.groupby(["owner", own.reindex(listed.index)])["worth"]
+        place = (of_plan.cumcount() + 0.5) / of_plan.transform("size")
+        listed = listed.assign(place=place).sort_values(["owner", "place", "customer_id"])
     rank = pd.Series(pd.NA, index=people.index, dtype="Int64")
     rank.loc[listed.index] = listed.groupby("owner").cumcount().to_numpy() + 1
     return rank
@@ -284,7 +294,7 @@ def summary_of(
     before = plan.stability.before
     kept = (before >= 0) & (plan.choice == before)
     # the head start of what was kept is part of what the plan compared, and no value
-    rest = ~explored & ~plan.arms.is_held & (plan.arms.plan == 0) & chosen
+    rest = ~explored & ((~plan.arms.is_held & (plan.arms.plan == 0)) | plan.minimums.must) & chosen
     ahead = float(np.where(rest, plan.stability.head_start[picked], 0.0).sum()) if len(people) else 0.0
 
     def money(value: float) -> float | None:

@@ -110,6 +110,16 @@ def stakes(
     )
 
 
+def asks_for_more(ratings: pd.DataFrame) -> bool:
+    """Whether a roll to a worse category of ``ratings`` can ask for more provision, of whatever loan."""
+    for _, ladder in ratings.groupby("line_code"):
+        share = _number(ladder.sort_values("min_days"), "provision_share", missing=np.nan)
+        share = share[np.isfinite(share)]
+        if (share[1:] > np.minimum.accumulate(share[:-1])).any():
+            return True
+    return False
+
+
 def paid_shares(payments: pd.DataFrame, loans: pd.DataFrame, *, as_of: date, window_days: int) -> Floats:
     """What paying loans paid within a window, in instalments, sorted: one number per loan and window of the half year.
 

@@ -46,39 +46,60 @@ def check(place: Home) -> int:
     return len(registered)
 
 
-def told_of_check(place: Home, language: Language) -> list[str]:
-    """A line for each arm that changes nothing today, for arms that do the same, and for a model that is not there.
+def told_of_check(place: Home, language: Language, today: date) -> list[str]:
+    """A line for each arm that changes nothing, for arms that do the same, and for what a day could not honour.
 
-    An A/A test is legitimate, and then it should be one by intention. Today's channel model is that of the published
-    day, if there is one. Experiments that are switched off are looked at as well.
+    An A/A test is legitimate, and then it should be one by intention. What holds today and whether there is a channel
+    model is read off the published day, and experiments are looked at for the day after it; ``today`` where none is
+    published. Those that are over are left out; one that is off or is still to begin is told of its start.
 
     Raises:
         UsageError: ``puntual.yaml`` is not valid.
         RuleError: the ladder is not valid.
     """
     decision = load_settings(place).decision
-    today: dict[str, Any] = {
+    holds: dict[str, Any] = {
         PROVISION: decision.provision_weight,
         FEE: decision.collection_fee_weight,
         MODEL: None,
         LADDER: load_ladder(POLICIES, place.policies).model_dump(mode="json"),
     }
+    is_off = False
     if place.current.exists():
-        today[MODEL] = Snapshot.current(place.root).manifest.get("model_versions", {}).get("contact_channel")
+        snapshot = Snapshot.current(place.root)
+        versions, today = snapshot.manifest.get("model_versions"), snapshot.as_of_date + timedelta(days=1)
+        if versions is not None:
+            holds[MODEL] = versions.get("contact_channel")
+            is_off = not holds[MODEL]
     say, lines = TEXTS[language], []
     for one in load_experiments(place.experiments):
         experiment, kinds = one.experiment, defaultdict(list)
+        if today > experiment.end:
+            continue
+        runs = experiment.holds(today)
+        then = say["no_run"] if runs else say["no_run_from"].format(start=max(experiment.start, today))
         for arm in experiment.arms:
-            kinds[arm.policy, alike(arm.changes, today)].append(arm.code)
+            # without a channel model the product is the ladder
+            policy = "ladder" if is_off and arm.policy == "puntual" and arm.changes is None else arm.policy
+            kinds[policy, alike(arm.changes, holds)].append(arm)
             if arm.changes is None:
                 continue
-            named = {"name": experiment.id, "arm": arm.code}
-            lines += [say["same_value"].format(**named, key=key) for key in arm.changes.same_as(today)]
+            named = {"name": experiment.id, "arm": arm.code, "then": then}
+            lines += [say["same_value"].format(**named, key=key) for key in arm.changes.same_as(holds)]
             version, folder = arm.changes.channel_model, place.models / "contact_channel"
             if version is not None and not (folder / version / "manifest.json").exists():
                 lines.append(say["no_model"].format(**named, version=version, folder=folder))
-        same = [", ".join(codes) for codes in kinds.values() if len(codes) > 1]
-        lines += [say["same_arms"].format(name=experiment.id, arms=arms) for arms in same]
+            if is_off and arm.policy == "puntual":
+                lines.append(say["model_off"].format(**named, key=next(iter(arm.changes.written()))))
+        for same in kinds.values():
+            if len(same) < 2:
+                continue
+            key = "same_arms" if len(same) == len(experiment.arms) else "same_some"
+            text = say[key].format(name=experiment.id, arms=", ".join(arm.code for arm in same))
+            lines.append(text if len({arm.policy for arm in same}) == 1 else say["same_off"].format(text=text))
+        has_plans = any(arm.policy == "ladder" or arm.changes is not None for arm in experiment.arms)
+        if decision.daily_budget is not None and has_plans:
+            lines.append(say["budget"].format(name=experiment.id))
     return lines
 
 

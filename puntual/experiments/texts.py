@@ -23,9 +23,18 @@ TEXTS: dict[str, dict[str, str]] = {
         "heading": "{title} ({id}) · {status} · medido al {date}, {window} días por socio",
         "control": "{arm}: grupo de control.",
         "changes": "{arm} cambia: {changes}.",
-        "same_value": "AVISO {name}: el grupo {arm} cambia {key} y le da el valor de hoy.",
+        "same_value": "AVISO {name}: el grupo {arm} pone en {key} el mismo valor que ya rige hoy.",
         "same_arms": "AVISO {name}: los grupos {arms} hacen lo mismo hoy: es una prueba A/A, no compara nada.",
-        "no_model": "AVISO {name}: el grupo {arm} pide el modelo {version}: no está en {folder} y el día no correrá.",
+        "same_some": "AVISO {name}: los grupos {arms} hacen lo mismo hoy: entre ellos es una prueba A/A.",
+        "same_off": "{text} (El modelo de canales está apagado: el producto es la escalera.)",
+        "no_model": "AVISO {name}: el grupo {arm} pide el modelo {version}, que no está en {folder}: {then}. Elija "
+        "otro (puntual models list) o quite el grupo antes de que empiece.",
+        "model_off": "AVISO {name}: el grupo {arm} cambia {key}, y el modelo de canales está apagado: mientras siga "
+        "así, {then}. Promueva un modelo (puntual models promote) o compare dos escaleras.",
+        "budget": "AVISO {name}: con decision.daily_budget no se sabe qué habría hecho el plan de otro grupo, y "
+        "propensity queda vacía para sus socios. Para limitar el gasto y conocerla, use channels.<canal>.daily_budget.",
+        "no_run": "el día no correrá",
+        "no_run_from": "el día no correrá desde el {start}",
         "ratio_ok": "Reparto de socios: correcto (p {once}; en todo momento {always}).",
         "ratio_bad": "Reparto de socios: NO es el declarado (p {once}; en todo momento {always}). No use el resultado.",
         "money": "{arm}: recuperación incremental {value} (de {low} a {high}), {count} socios.",
@@ -51,9 +60,19 @@ TEXTS: dict[str, dict[str, str]] = {
         "heading": "{title} ({id}) · {status} · measured to {date}, {window} days of each member",
         "control": "{arm}: the control.",
         "changes": "{arm} changes: {changes}.",
-        "same_value": "WARNING {name}: the arm {arm} changes {key} and gives it today's value.",
+        "same_value": "WARNING {name}: the arm {arm} sets {key} to the value that already holds today.",
         "same_arms": "WARNING {name}: the arms {arms} do the same today: an A/A test, it compares nothing.",
-        "no_model": "WARNING {name}: the arm {arm} asks for the model {version}: not in {folder}, and no day will run.",
+        "same_some": "WARNING {name}: the arms {arms} do the same today: between them it is an A/A test.",
+        "same_off": "{text} (The channel model is off: the product is the ladder.)",
+        "no_model": "WARNING {name}: the arm {arm} asks for the model {version}, which is not in {folder}: {then}. "
+        "Choose another one (puntual models list), or take the arm out before it begins.",
+        "model_off": "WARNING {name}: the arm {arm} changes {key}, and the channel model is off: while it is, {then}. "
+        "Promote a model (puntual models promote), or compare two ladders.",
+        "budget": "WARNING {name}: with decision.daily_budget nobody knows what the plan of another arm would have "
+        "done, and propensity is empty for its members. To limit what is spent and know it, use "
+        "channels.<channel>.daily_budget.",
+        "no_run": "the day will not run",
+        "no_run_from": "the day will not run from {start} on",
         "ratio_ok": "Sample ratio: sound (p {once}; at every look {always}).",
         "ratio_bad": "Sample ratio: NOT the declared one (p {once}; at every look {always}). Do not use the result.",
         "money": "{arm}: incremental recovery {value} ({low} to {high}), {count} members.",
@@ -92,6 +111,16 @@ def _arm(arm: Arm, language: Language) -> str:
     return plain if arm.changes is None else f"{plain}: {in_words(arm.changes.written(), language)}"
 
 
+def changes_by_arm(arms: pd.DataFrame, language: str) -> list[str | None]:
+    """What each arm changes, row by row of ``rpt_experiments``; None: nothing.
+
+    A day that was published before arms could change anything has no such columns.
+    """
+    column = f"changes_{language}"
+    texts = arms[column].tolist() if column in arms else [None] * len(arms)
+    return [text if isinstance(text, str) else None for text in texts]
+
+
 def report_rows(newest: pd.DataFrame, language: Language) -> tuple[str, list[list[str]], list[str]]:
     """Of the newest rows of one experiment: its heading, a row per measure (arms are columns), what to say below."""
     say, first = TEXTS[language], newest.iloc[0]
@@ -107,7 +136,7 @@ def report_rows(newest: pd.DataFrame, language: Language) -> tuple[str, list[lis
     is_off = (newest["verdict_code"] == "sample_ratio").any()
     lines = [say["ratio_bad" if is_off else "ratio_ok"].format(once=f"{once:.4f}", always=f"{always:.4f}")]
     columns = [say["report_columns"].split("|")]
-    for row in newest.to_dict("records"):
+    for row, changes in zip(newest.to_dict("records"), changes_by_arm(newest, language), strict=True):
         columns.append(
             [
                 row["arm_code"],
@@ -121,9 +150,7 @@ def report_rows(newest: pd.DataFrame, language: Language) -> tuple[str, list[lis
                 _span(row["anytime_low"], row["anytime_high"], write),
             ]
         )
-        # a day that was published before arms could change anything has no such column
-        changes = row.get(f"changes_{language}")
-        if isinstance(changes, str):
+        if changes is not None:
             lines.append(say["changes"].format(arm=row["arm_code"], changes=changes))
         key = "control" if row["is_control"] else f"verdict.{row['verdict_code']}"
         lines.append(say[key].format(arm=row["arm_code"]))

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from puntual.decision.fees import chargeable, free_of_charge
-from puntual.decision.value import paid_shares, provision_avoided, stakes
+from puntual.decision.fees import chargeable, chargeable_channels, free_of_charge
+from puntual.decision.value import asks_for_more, paid_shares, provision_avoided, stakes
 from tests.unit.decision import worlds
-from tests.unit.decision.test_decide import book, run
+from tests.unit.decision.test_decide import COSTS, book, run
 from tests.unit.decision.worlds import TUESDAY
 
 RATINGS = pd.DataFrame(
@@ -240,3 +240,30 @@ def test_a_fee_counts_by_its_weight_where_the_member_is_reached():
 def test_without_a_channel_model_no_provision_is_claimed():
     found = run(book(20) | {"channel_scores": None}, provision_weight=1.0)
     assert found.decisions["provision_avoided_amount"].isna().all() and found.decisions["value_amount"].isna().all()
+
+
+def test_a_table_whose_shares_never_grow_asks_for_no_more() -> None:
+    def table(*shares: float | None, line: str = "micro") -> pd.DataFrame:
+        days = range(0, 30 * len(shares), 30)
+        return pd.DataFrame({"line_code": line, "min_days": days, "provision_share": shares}).sample(
+            frac=1, random_state=1
+        )
+
+    for shares in ((), (0.1,), (0.1, 0.1), (0.2, 0.1), (None, None), (0.1, None)):
+        assert not asks_for_more(table(*shares)), shares
+    for shares in ((0.0, 0.1), (0.2, 0.1, 0.15), (0.1, None, 0.2)):
+        assert asks_for_more(table(*shares)), shares
+    # one line never takes the share of another
+    assert not asks_for_more(pd.concat([table(0.1), table(0.5, line="consumo")]))
+
+
+def test_channels_that_can_be_charged_are_by_the_rules_alone() -> None:
+    found = worlds.policies()
+    fees = [entry for entry in found.rules if entry.rule.kind == "fee"]
+    assert fees and chargeable_channels(found, list(COSTS)) == tuple(
+        channel for channel in COSTS if any(channel in entry.rule.channels for entry in fees)
+    )
+    none = found.model_copy(update={"rules": tuple(one for one in found.rules if one.rule.kind != "fee")})
+    assert chargeable_channels(none, list(COSTS)) == ()
+    never = [entry.model_copy(update={"rule": entry.rule.model_copy(update={"n": 0})}) for entry in fees]
+    assert chargeable_channels(none.model_copy(update={"rules": (*none.rules, *fees, *never)}), list(COSTS)) == ()

@@ -232,6 +232,8 @@ def test_capacities_are_kept_whatever_the_arms_and_the_day(options: dict[str, An
     # beside a budget nobody knows for certain what another plan would have done
     assert ((known > 0) & (known <= 1 + 1e-9)).all()
     assert known.empty if "daily_budget" in options else len(known) > 60
+    codes = [line["code"] for line in found.summary["warnings"]]
+    assert ("unknown_propensity" in codes) == ("daily_budget" in options)
     must = rows[rows["reason_codes"].str.contains("MINIMUM_DUTY")]
     if "duties" in options:
         assert set(must["arm_code"]) == {"today", "other", "steps"} and must["propensity"].isna().all()
@@ -276,6 +278,40 @@ def test_what_an_arm_does_not_need_of_its_part_stays_idle_and_is_told() -> None:
     money = run(inputs | {"channel_scores": scores}, daily_capacity=limits, daily_budget=4.0,
                 **halves(names, model, channel_scores=theirs))  # fmt: skip
     assert money.summary["idle_capacity"]["e1/other"]["budget:day"] == int(2.0 - 3 * COSTS["sms"])
+
+
+def test_the_head_start_of_a_duty_in_another_arm_is_no_planned_value() -> None:
+    """The product's plan serves duties of all arms: its value is that of their contacts, without what yesterday adds."""
+    inputs = weighed_book(40)
+    names = inputs["features"]["customer_id"].tolist()
+    earlier = pd.DataFrame(
+        {"as_of_date": pd.Timestamp("2026-06-29"), "customer_id": names, "action": "call", "collector_id": None}
+    )
+    owed = duties(*({"customer_id": name, "is_last_chance": True} for name in names[:12]))
+    found = run(inputs, duties=owed, earlier=earlier, stay_amount=5.0, **halves(names, OTHER))
+    rows = found.decisions[found.decisions["action"] != "none"]
+    is_duty = rows["reason_codes"].str.contains("MINIMUM_DUTY")
+    assert (is_duty & (rows["arm_code"] == "other") & (rows["action"] == "call")).any()
+    mine = rows.loc[is_duty | (rows["arm_code"] == "today"), "value_amount"].sum()
+    assert found.summary["planned_value_amount"] == pytest.approx(mine, abs=0.01)
+
+
+def test_an_unfinished_list_leaves_of_every_arm_its_part() -> None:
+    """The other arm counts a provision of up to 200: by value alone its members would stand first on every list."""
+    inputs = weighed_book(160)
+    names = inputs["features"]["customer_id"].tolist()
+    limits = dict.fromkeys(COSTS, 0) | {"sms": 100}
+    found = run(inputs | {"collectors": TEAM.iloc[:0]}, daily_capacity=limits, **halves(names, OTHER))
+    rows = found.decisions[found.decisions["action"] == "sms"].sort_values("rank")
+    assert rows["rank"].tolist() == list(range(1, len(rows) + 1)) and len(rows) > 40
+    is_other = (rows["arm_code"] == "other").to_numpy()
+    share = is_other.mean()
+    for worked in range(1, len(rows) + 1):
+        assert abs(is_other[:worked].sum() - share * worked) <= 1.0
+    for code in ("today", "other"):
+        values = rows.loc[rows["arm_code"] == code, "value_amount"]
+        assert values.is_monotonic_decreasing
+    assert not rows["value_amount"].is_monotonic_decreasing
 
 
 def test_a_head_start_is_by_the_values_of_the_own_plan() -> None:

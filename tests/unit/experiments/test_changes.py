@@ -12,11 +12,14 @@ import pandas as pd
 import pytest
 import yaml
 
+from puntual import clock
 from puntual.decision.variants import CHANCE_COLUMNS
 from puntual.experiments.assign import arms, chances, expose
 from puntual.experiments.changes import Changes, alike, in_words
+from puntual.experiments.command import told_of_check
 from puntual.experiments.registry import Experiment, ExperimentError, check_unchanged, load_experiments, log_frame
-from puntual.experiments.report import report
+from puntual.experiments.report import latest, report
+from puntual.experiments.texts import changes_by_arm, report_rows
 from puntual.homes import create_home
 from puntual.paths import POLICIES, Home
 from tests.unit.experiments.test_assign import DAY, NOBODY, members, registered
@@ -195,12 +198,16 @@ def test_check_says_which_arms_compare_nothing_and_which_model_is_not_there(plac
         changed("ladder", 0.25, "steps", ladder=SHIPPED | {"id": "MINE"}),
     ]
     write(place.experiments, arms=arms, control="product")
+    monkeypatch.setattr(clock, "today", lambda timezone: date(2026, 7, 5))
     code, text = called(monkeypatch, capsys, "check", str(place.root), "--language", "en")
     assert code == 0 and "Files of experiments: 2, all valid." in text
-    assert "WARNING one: the arm same changes decision.provision_weight and gives it today's value." in text
-    assert "WARNING one: the arms product, same do the same today: an A/A test, it compares nothing." in text
-    assert "WARNING one: the arm model asks for the model ab12: not in" in text
-    assert "WARNING one: the arm steps changes ladder and gives it today's value." in text
+    assert "WARNING one: the arm same sets decision.provision_weight to the value that already holds today." in text
+    assert "WARNING one: the arms product, same do the same today: between them it is an A/A test." in text
+    assert (
+        "WARNING one: the arm model asks for the model ab12, which is not in" in text
+        and "contact_channel: the day will not run. Choose" in text
+    )
+    assert "WARNING one: the arm steps sets ladder to the value that already holds today." in text
     (place.models / "contact_channel" / "ab12").mkdir(parents=True)
     (place.models / "contact_channel" / "ab12" / "manifest.json").write_text("{}")
     write(place.experiments, arms=[TODAY, changed(channel_model="ab12")], control="product")
@@ -210,8 +217,59 @@ def test_check_says_which_arms_compare_nothing_and_which_model_is_not_there(plac
     content = json.loads(manifest.read_text()) | {"model_versions": {"contact_channel": "ab12"}}
     manifest.write_text(json.dumps(content))
     text = called(monkeypatch, capsys, "check", str(place.root))[1]
-    assert "AVISO one: el grupo other cambia channel_model y le da el valor de hoy." in text
-    assert "los grupos product, other hacen lo mismo hoy: es una prueba A/A" in text
+    assert "AVISO one: el grupo other pone en channel_model el mismo valor que ya rige hoy." in text
+    assert "los grupos product, other hacen lo mismo hoy: es una prueba A/A, no compara nada." in text
+
+
+def test_check_says_from_when_a_day_will_not_run_and_nothing_of_what_is_over(place) -> None:
+    missing = [TODAY, changed(channel_model="ab12")]
+    for more, today, wanted in (
+        ({}, date(2026, 7, 5), "contact_channel: el día no correrá. Elija"),
+        ({}, date(2026, 6, 5), "contact_channel: el día no correrá desde el 2026-07-01."),
+        ({"enabled": False}, date(2026, 6, 5), "contact_channel: el día no correrá desde el 2026-07-01."),
+        ({"enabled": False}, date(2026, 7, 5), "contact_channel: el día no correrá desde el 2026-07-05."),
+        ({}, date(2026, 9, 30), "contact_channel: el día no correrá. Elija"),
+    ):
+        write(place.experiments, arms=missing, control="product", **more)
+        (line,) = told_of_check(place, "es", today)
+        assert wanted in line, (more, today)
+    assert told_of_check(place, "es", date(2026, 10, 1)) == []
+
+
+def test_check_says_what_a_channel_model_that_is_off_and_a_budget_leave_unknown(place) -> None:
+    ladder = {"code": "old", "share": 0.5, "policy": "ladder"}
+    write(place.experiments, arms=[TODAY, ladder], control="product")
+    assert told_of_check(place, "en", START) == []
+    publish(place, START)
+    manifest = place.published / "day" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    # a day published by a release whose manifest does not say: it is not known
+    assert told_of_check(place, "en", START) == []
+    manifest.write_text(json.dumps(content | {"model_versions": {"contact_channel": None}}))
+    (line,) = told_of_check(place, "en", START)
+    assert "the arms product, old do the same today" in line and line.endswith("off: the product is the ladder.)")
+    write(place.experiments, arms=[TODAY, changed(**weights(provision_weight=1.0))], control="product")
+    (line,) = told_of_check(place, "en", START)
+    assert "the arm other changes decision.provision_weight, and the channel model is off" in line
+    assert "while it is, the day will not run." in line
+    manifest.write_text(json.dumps(content | {"model_versions": {"contact_channel": "ab12"}}))
+    assert told_of_check(place, "en", START) == []
+    settings = place.root / "puntual.yaml"
+    settings.write_text(settings.read_text().replace("\n  daily_budget: null", "\n  daily_budget: 50"))
+    (line,) = told_of_check(place, "es", START)
+    assert line.startswith("AVISO one: con decision.daily_budget") and "propensity queda vacía" in line
+    write(place.experiments, arms=PLAIN["arms"])
+    assert told_of_check(place, "es", START) == []
+
+
+def test_a_day_published_before_arms_could_change_anything_is_still_reported(place) -> None:
+    """Its tables have no ``changes_es`` and ``changes_en``; the report and the page say nothing of changes then."""
+    write(place.experiments, metric={"window_days": 7})
+    frame = report(load_experiments(place.experiments), *book(6.0), START)
+    old = frame.drop(columns=["changes_es", "changes_en"])
+    for language in ("es", "en"):
+        assert report_rows(latest(old), language) == report_rows(latest(frame), language)
+        assert changes_by_arm(old, language) == changes_by_arm(frame, language) == [None] * len(frame)
 
 
 def test_the_report_and_the_list_say_what_an_arm_changes(place, monkeypatch, capsys) -> None:

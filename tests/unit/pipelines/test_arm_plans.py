@@ -20,7 +20,7 @@ from tests.unit.experiments.test_assign import DAY, NOBODY, members
 from tests.unit.experiments.test_changes import LADDER, TODAY, changed, weights
 from tests.unit.experiments.test_registry import PLAIN
 
-KNOWN = AtStake(pd.DataFrame(), True, True)
+KNOWN = AtStake(pd.DataFrame(), True, True, True)
 
 
 class Model:
@@ -100,15 +100,19 @@ def test_a_version_that_cannot_be_used_stops_the_day(day: Any, monkeypatch: pyte
 
 def test_what_counts_for_nothing_stops_the_day(day: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     provision, fee = (changed(**weights(**{name: 0.5})) for name in ("provision_weight", "collection_fee_weight"))
-    text = refused(day, provision, AtStake(None, False, True))
-    assert "(changes.decision.provision_weight): no rating table with provisions of EC is in force" in text
-    assert "no table of collection fees of EC" in refused(day, fee, AtStake(None, True, False))
+    text = refused(day, provision, KNOWN._replace(has_provisions=False))
+    assert "(changes.decision.provision_weight): no rating table of EC that asks for more provision" in text
+    assert "kpis.rating_table" in text and "fee" not in text
+    text = refused(day, fee, KNOWN._replace(has_fees=False))
+    assert "no table of collection fees of EC is in force on 2026-07-01" in text and "rating_table" not in text
+    text = refused(day, fee, KNOWN._replace(is_chargeable=False))
+    assert "no rule of EC that lets a contact be charged is in force" in text and "rule of kind fee" in text
     monkeypatch.setattr(arm_plans, "champion_row", lambda day, name: None)
     for arm in (provision, changed(channel_model="b")):
         assert "the channel model is off on 2026-07-01" in refused(day, arm)
     # two ladders can be compared all the same
     steps = one(changed("ladder", ladder=LADDER))
-    found = variants_of(day, [steps], expose([steps], members(50), NOBODY, DAY), AtStake(None, False, False))
+    found = variants_of(day, [steps], expose([steps], members(50), NOBODY, DAY), AtStake(None, False, False, False))
     assert found is not None and [plan.code for plan in found.plans] == ["one/other"]
 
 
@@ -146,5 +150,5 @@ def test_a_day_without_such_arms_asks_for_nothing(day: Any) -> None:
     later = one(changed(channel_model="x"), start=date(2026, 8, 1))
     off = one(changed(channel_model="x"), enabled=False)
     every = [plain, later, off]
-    assert variants_of(day, every, expose(every, members(9), NOBODY, DAY), AtStake(None, False, False)) is None
+    assert variants_of(day, every, expose(every, members(9), NOBODY, DAY), AtStake(None, False, False, False)) is None
     assert models_of_arms(day, every) == {} and day.asked == []
