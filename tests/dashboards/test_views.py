@@ -418,7 +418,7 @@ def test_operation_shows_an_experiment_with_its_arms_verdict_and_money(open_page
     table = next(frame.value for frame in app.dataframe if "verdict" in frame.value)
     assert table["verdict"].tolist() == ["Mejor que el control", "Control"]
     assert table["policy"].tolist() == [
-        "Decisión de Puntual (cuenta el 100 % de la provisión evitada)",
+        "Decisión de Puntual (cuenta el 100,0 % de la provisión evitada)",
         "Sin contacto",
     ]
     assert table["matured_count"].tolist() == [400, 100]
