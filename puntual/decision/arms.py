@@ -71,7 +71,10 @@ class Arms:
         changed, chance = tuple(every[place] for place in asked), chance[asked]
         for one in changed:
             if one.ladder is None and not is_model:
-                raise RuleError(f"The arm {one.code} changes the product, which is the ladder without a channel model.")
+                raise RuleError(
+                    f"The arm {one.code} changes the product, which is the ladder without a channel model. Give "
+                    "channel scores, or leave the arm out; two ladders can be compared without."
+                )
         codes = pd.Index([one.code for one in changed])
         variant = codes.get_indexer(pd.Index(named, dtype=object)) if changed else np.full(size, -1)
         steps = mine["ladder_probability"].fillna(0.0).to_numpy(dtype=float)

@@ -112,7 +112,10 @@ class Variants:
                 mine = frame["model_version"] == version
                 if mine.any():
                     return frame[mine]
-        raise RuleError(f"There are no channel scores of the version {version}, which an arm asks for.")
+        raise RuleError(
+            f"There are no channel scores of the version {version}, which an arm asks for. Give those of the "
+            "members who may follow it (Variants.channel_scores), or leave the arm out."
+        )
 
 
 @dataclass(frozen=True)
