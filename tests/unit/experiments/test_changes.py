@@ -285,6 +285,6 @@ def test_the_report_and_the_list_say_what_an_arm_changes(place, monkeypatch, cap
     )[1]  # fmt: skip
     text = called(monkeypatch, capsys, "report", str(place.root), "one", "--language", "en")[1]
     assert "product changes: 100.0% of the provision avoided counts." in text and "held changes" not in text
-    monkeypatch.setenv("COLUMNS", "200")
+    # a cell of the table takes several lines, with other cells between them
     text = called(monkeypatch, capsys, "list", str(place.root), "--language", "en")[1]
-    assert "product 80% puntual: 100.0% of the provision avoided counts" in text
+    assert 0 < text.find("product 80% puntual: 100.0%") < text.find("provision avoided counts") < text.find("held 20%")
