@@ -28,6 +28,9 @@ from puntual.snapshot import Snapshot
 
 LOADED = "_load_id, _source_row, _is_deleted"
 
+pytestmark = pytest.mark.long
+"""Every test spoils a copy of the finished day and has it judged anew."""
+
 
 @pytest.fixture
 def day(finished_home: Path, as_of: date, tmp_path: Path) -> Day:
@@ -117,7 +120,6 @@ def test_raw_tells_of_the_listed_members_what_the_marts_tell(day: Day):
     pd.testing.assert_frame_equal(people.where(people.notna(), None), raw_people.where(raw_people.notna(), None))
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("lost", "rule"),
     [
@@ -403,7 +405,6 @@ def a_list_for_nobody(folder: Path, _: str) -> str:
     return "worklists/G999.csv is a list of nobody that was decided"
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     "spoil",
     [

@@ -56,6 +56,7 @@ def plans(every: list[Registered]) -> tuple[Variant, ...]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_every_probability_of_a_decided_day_is_that_of_all_draws_of_its_experiments(seed: int) -> None:
     """The draw of exploration is taken from the details; that of every arm by deciding the day with the member in it."""

@@ -46,6 +46,7 @@ def test_random_million_against_the_checker():
             assert not rule_cases.compare(country, reading, rule_cases.DAYS[number], random, 1500, 6).differences
 
 
+@pytest.mark.long
 def test_random_rules_of_every_kind_are_judged_alike():
     """Worlds of few members with rules of an institution drawn at random; every kind of rule holds somebody back."""
     blocked: Counter[str] = Counter()
