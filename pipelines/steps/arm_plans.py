@@ -15,10 +15,10 @@ from models.features import CUSTOMER_FEATURES
 from pipelines.day import Day
 from pipelines.steps.champions import CHANNEL_MODEL, OUTDATED, champion_row, fits
 from pipelines.steps.feature_rows import feature_rows
-from puntual.decision.variants import SCORE_COLUMNS, Variant, Variants, plan_code
+from puntual.decision.change_keys import FEE, MODEL, PROVISION
+from puntual.decision.variants import SCORE_COLUMNS, Variant, Variants
 from puntual.errors import ModelError
 from puntual.experiments.assign import chances
-from puntual.experiments.changes import FEE, MODEL, PROVISION
 from puntual.experiments.registry import Arm, ExperimentError, Registered
 
 _STOP = (
@@ -158,7 +158,7 @@ def _scores(day: Day, plans: Sequence[Variant], chance: pd.DataFrame, models: di
     for version, model in sorted(models.items()):
         if in_force is not None and version == in_force["version"]:
             continue
-        codes = [plan_code(one.experiment_id, one.arm_code) for one in plans if one.channel_model == version]
+        codes = [one.code for one in plans if one.channel_model == version]
         concerned = chance.loc[chance["plan_code"].isin(codes) & (chance["probability"] > 0.0), "customer_id"]
         if concerned.empty:
             continue

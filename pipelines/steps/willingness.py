@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -45,16 +45,16 @@ def follow_willingness(day: Day) -> dict[str, Any]:
     with day.warehouse.connection():
         model, reason = _fitted(day)
         versions = {model.version: model} if model else {}
-        for name in FOLLOWING:
-            in_force = champion(day, name)
-            wanted = in_force.willingness_version if in_force else ""
-            if wanted and wanted not in versions:
-                versions[wanted] = day.registry.load(WILLINGNESS_MODEL, wanted)
+
+        def follow(models: Iterable[Any]) -> None:
+            for one in models:
+                wanted = one.willingness_version if one else ""
+                if wanted and wanted not in versions:
+                    versions[wanted] = day.registry.load(WILLINGNESS_MODEL, wanted)
+
+        follow(champion(day, name) for name in FOLLOWING)
         trained_with = set(versions) if model else set()
-        for asked_for in models_of_arms(day, load_experiments(day.home.experiments)).values():
-            wanted = asked_for.willingness_version
-            if wanted and wanted not in versions:
-                versions[wanted] = day.registry.load(WILLINGNESS_MODEL, wanted)
+        follow(models_of_arms(day, load_experiments(day.home.experiments)).values())
         if day.warehouse.table_exists(MEMBER_WILLINGNESS):
             day.warehouse.execute(f"delete from {MEMBER_WILLINGNESS}")
         rows = _store(day, pd.DataFrame(columns=list(decided_columns(MEMBER_WILLINGNESS))))

@@ -18,8 +18,9 @@ from puntual.audit.log import CAMPAIGN, SECOND, campaign_of, is_held_back, peopl
 from puntual.audit.texts import MISSING, amount, channel_name, figure, known, percent, say
 from puntual.audit.weighing import BEST, Verdict, Weighing, surplus
 from puntual.decision.capacity import COLLECTOR_CHANNELS
+from puntual.decision.change_keys import LADDER
 from puntual.errors import UsageError
-from puntual.experiments.changes import LADDER, in_words
+from puntual.experiments.changes import in_words
 
 _AROUND = 2
 _OF_A_LIST = [
@@ -300,10 +301,7 @@ class _Teller:
             ("plan", self.say("nothing") if plan is None else self.name(plan)),
             ("drawn", self.say("drawn_yes" if row["is_exploration"] else "drawn_no")),
             ("propensity", self.say("propensity_unknown") if unknown else percent(row["propensity"], self.language)),
-            (
-                "experiment",
-                self.arm(),
-            ),
+            ("experiment", self.arm()),
         ]
         found += [("duty", self.duty(one)) for one in json.loads(row.get("duties") or "[]")]
         return tuple((self.say(label), value) for label, value in found)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from puntual.decision.change_keys import FEE, LADDER, MODEL, PROVISION
 from puntual.decision.policies import Ladder
 from puntual.decision.scores import Scores
 from puntual.decision.stability import Stability
@@ -65,10 +66,10 @@ class Variant(Strict):
     def changes(self) -> dict[str, float | str]:
         """What is changed, by the key under which it is written; a ladder by its name and version."""
         found = {
-            "decision.provision_weight": self.provision_weight,
-            "decision.collection_fee_weight": self.fee_weight,
-            "channel_model": self.channel_model,
-            "ladder": None if self.ladder is None else f"{self.ladder.id} v{self.ladder.version}",
+            PROVISION: self.provision_weight,
+            FEE: self.fee_weight,
+            MODEL: self.channel_model,
+            LADDER: None if self.ladder is None else f"{self.ladder.id} v{self.ladder.version}",
         }
         return {key: value for key, value in found.items() if value is not None}
 

@@ -9,16 +9,11 @@ from typing import Any
 from pydantic import Field, model_serializer, model_validator
 
 from puntual.audit.texts import percent
+from puntual.decision.change_keys import FEE, LADDER, MODEL, PROVISION
 from puntual.decision.policies import Ladder
 from puntual.settings import Share
 from puntual.strict import Strict
 
-PROVISION, FEE, MODEL, LADDER = (
-    "decision.provision_weight",
-    "decision.collection_fee_weight",
-    "channel_model",
-    "ladder",
-)
 KEYS_OF = {"puntual": (PROVISION, FEE, MODEL), "ladder": (LADDER,), "hold_out": ()}
 """What an arm of each policy may change."""
 
@@ -104,7 +99,7 @@ def _shown(value: Any, language: str) -> str:
 
 def alike(changes: Changes | None, today: Mapping[str, Any]) -> str:
     """What an arm comes to beside ``today``: equal texts, equal policies."""
-    different = {} if changes is None else {
-        key: _core(value) for key, value in changes.written().items() if _core(value) != _core(today.get(key))
-    }  # fmt: skip
+    same = [] if changes is None else changes.same_as(today)
+    written = {} if changes is None else changes.written()
+    different = {key: _core(value) for key, value in written.items() if key not in same}
     return json.dumps(different, sort_keys=True)

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from puntual.decision.change_keys import FEE, LADDER, MODEL, PROVISION
 from puntual.decision.policies import load_ladder
 from puntual.errors import UsageError
-from puntual.experiments.changes import FEE, LADDER, MODEL, PROVISION, alike
+from puntual.experiments.changes import alike
 from puntual.experiments.registry import check_unchanged, load_experiments
 from puntual.experiments.report import latest
 from puntual.experiments.texts import TEXTS, Language

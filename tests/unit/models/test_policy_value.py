@@ -192,17 +192,17 @@ def test_weights_by_hand() -> None:
     assert importance(log, nuisance, plan, clip=3.0).max(initial=0.0) <= 3.0
 
 
-def _said(world: ToyWorld, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """True gains in money, and the same change of the chance for everybody."""
-    change = world.pay[:, 1:] - world.pay[:, :1]
-    return change[kind] * AMOUNT[kind][:, None], np.tile(change.mean(axis=0), (len(kind), 1)) * AMOUNT[kind][:, None]
+def _held_out(seed: int) -> tuple[ChannelRows, Nuisance, np.ndarray, np.ndarray]:
+    """A log with what judging needs; the true gains in money, and the same change of the chance for everybody."""
+    world = ToyWorld.make()
+    rows, kind = world.log(seed, logged=True)
+    change, money = world.pay[:, 1:] - world.pay[:, :1], AMOUNT[kind][:, None]
+    alike = np.tile(change.mean(axis=0), (len(kind), 1)) * money
+    return rows, world.nuisance(rows, kind, logged=False), change[kind] * money, alike
 
 
 def test_differences_that_are_true_come_true_whole_and_invented_ones_do_not() -> None:
-    world = ToyWorld.make()
-    rows, kind = world.log(1, logged=True)
-    nuisance = world.nuisance(rows, kind, logged=False)
-    gain, alike = _said(world, kind)
+    rows, nuisance, gain, alike = _held_out(1)
     found = told_apart(rows, nuisance, gain, alike)
     assert found.measured == pytest.approx(1.0, abs=3 * found.error)
     assert found.trusted > 0.8
@@ -218,10 +218,7 @@ def test_differences_that_are_true_come_true_whole_and_invented_ones_do_not() ->
 
 
 def test_no_other_part_of_the_differences_has_a_smaller_r_loss_at_its_best_level() -> None:
-    world = ToyWorld.make()
-    rows, kind = world.log(3, logged=True)
-    nuisance = world.nuisance(rows, kind, logged=False)
-    gain, alike = _said(world, kind)
+    rows, nuisance, gain, alike = _held_out(3)
     measured = told_apart(rows, nuisance, gain, alike).measured
 
     def fit(part: float) -> float:
@@ -236,39 +233,26 @@ def test_no_other_part_of_the_differences_has_a_smaller_r_loss_at_its_best_level
 
 @pytest.mark.parametrize("factor", [0.5, 0.7, 1.4, 3.0])
 def test_a_level_that_is_wrong_says_nothing_of_the_differences(factor: float) -> None:
-    world = ToyWorld.make()
-    rows, kind = world.log(1, logged=True)
-    nuisance = world.nuisance(rows, kind, logged=False)
-    gain, alike = _said(world, kind)
+    rows, nuisance, gain, alike = _held_out(1)
     right, wrong = told_apart(rows, nuisance, gain, alike), told_apart(rows, nuisance, factor * gain, factor * alike)
     assert (wrong.measured, wrong.error) == pytest.approx((right.measured, right.error))
 
 
 def test_the_error_of_the_differences_is_their_scatter_over_logs() -> None:
-    world = ToyWorld.make()
-    found = []
-    for seed in range(60):
-        rows, kind = world.log(seed, logged=True)
-        found.append(told_apart(rows, world.nuisance(rows, kind, logged=False), *_said(world, kind)))
+    found = [told_apart(*_held_out(seed)) for seed in range(60)]
     scatter = np.std([one.measured for one in found], ddof=1)
     assert np.mean([one.error for one in found]) == pytest.approx(scatter, rel=0.3)
     assert np.mean([one.measured for one in found]) == pytest.approx(1.0, abs=0.1)
 
 
 def test_differences_told_of_few_members_are_taken_as_on_simulated_worlds() -> None:
-    world = ToyWorld.make()
-    rows, kind = world.log(1, logged=True)
-    nuisance = world.nuisance(rows, kind, logged=False)
-    gain, alike = _said(world, kind)
+    rows, nuisance, gain, alike = _held_out(1)
     few = np.where((rows.member < 10)[:, None], gain, alike)
     assert told_apart(rows, nuisance, few, alike).trusted == APART_BEFORE
 
 
 def test_without_evidence_the_differences_are_taken_as_on_simulated_worlds() -> None:
-    world = ToyWorld.make()
-    rows, kind = world.log(1, logged=True)
-    nuisance = world.nuisance(rows, kind, logged=False)
-    gain, alike = _said(world, kind)
+    rows, nuisance, gain, alike = _held_out(1)
     nobody_apart = told_apart(rows, nuisance, alike, alike)
     assert nobody_apart.trusted == 1.0
     assert np.isnan([nobody_apart.measured, nobody_apart.error]).all()
