@@ -1,4 +1,4 @@
-"""What learns: gradient boosted trees and the yearly season that they grow on top of.
+"""What learns: gradient boosted trees.
 
 Everything here is deterministic for the same rows, settings and seed, and is stored as LightGBM text or JSON.
 """
@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import lightgbm as lgb
 import numpy as np
-from scipy.special import expit, logit
 
 from puntual.errors import ModelError
 
@@ -165,106 +164,3 @@ def booster_from_text(text: str) -> lgb.Booster:
         return lgb.Booster(model_str=text)
     except lgb.basic.LightGBMError as error:
         raise ModelError(f"a stored booster cannot be read ({error}); train again.") from error
-
-
-# --- season ------------------------------------------------------------------------------------------------------
-
-SEASON_SPAN_DAYS = 365
-"""A season is learnt only from dates that span a year; from less it would be a trend with another name."""
-HARMONICS = 2
-_SEASON_STRENGTHS = (0.0, 0.05, 0.1, 0.2, 0.4)
-_WALK_SPEEDS = (0.0, 0.02, 0.05, 0.1, 0.2)
-"""Candidates, in log odds: of each wave of a season that is left over, and of the step of the times in four weeks."""
-_LEVEL_SPREAD = 1.0
-
-
-@dataclass(frozen=True)
-class Season:
-    """A smooth yearly shift of the log odds, the same for everybody: a constant and two waves."""
-
-    coefficients: tuple[float, ...] = ()
-
-    def log_odds(self, day_of_year: np.ndarray) -> np.ndarray:
-        """The shift of every row; 0 when no season was learnt."""
-        if not self.coefficients:
-            return np.zeros(len(day_of_year))
-        return _waves(day_of_year) @ np.array(self.coefficients)
-
-    def __add__(self, other: Season) -> Season:
-        """Both shifts together."""
-        if not self.coefficients or not other.coefficients:
-            return self if self.coefficients else other
-        return Season(tuple(a + b for a, b in zip(self.coefficients, other.coefficients, strict=True)))
-
-
-def fit_season(day_of_year: np.ndarray, outcome: np.ndarray, *, span_days: int) -> Season:
-    """The season of an outcome over the days of the year; none when ``span_days`` is under a year."""
-    if span_days < SEASON_SPAN_DAYS or not 0 < outcome.mean() < 1:
-        return Season()
-    days, place = np.unique(day_of_year, return_inverse=True)
-    waves = _waves(days)
-    rows = np.bincount(place.ravel()).astype(float)
-    events = np.bincount(place.ravel(), weights=outcome)
-    pull = np.diag([0.0] + [0.01 * len(outcome) * outcome.mean() * (1 - outcome.mean())] * (2 * HARMONICS))
-    beta = np.zeros(waves.shape[1])
-    beta[0] = logit(outcome.mean())
-    for _ in range(25):
-        probability = expit(waves @ beta)
-        gradient = waves.T @ (rows * probability - events) + pull @ beta
-        hessian = (waves * (rows * probability * (1 - probability))[:, None]).T @ waves + pull
-        step = np.linalg.lstsq(hessian, gradient, rcond=None)[0]
-        beta = beta - np.clip(step, -1.0, 1.0)
-        if np.abs(step).max() < 1e-9:
-            break
-    return Season(tuple(map(float, beta)))
-
-
-def season_left_over(
-    dates: np.ndarray, day_of_year: np.ndarray, outcome: np.ndarray, score: np.ndarray, *, span_days: int
-) -> Season:
-    """The season of what ``score`` (log odds) leaves over, as far as a walk of the times does not explain it as well.
-
-    A year and a half of dates hardly tells a season from a boom and a bust. Both are fitted to the shifts of the dates,
-    a season of unknown strength and a random walk of unknown speed; each pair counts by how likely it makes the
-    shifts. The level of the walk is left to the calibration.
-
-    Args:
-        dates: date of every row.
-        day_of_year: its day of the year.
-        outcome: 1 or 0.
-        score: log odds by people who were not learnt from.
-        span_days: from the first date to the last; under a year there is no season.
-
-    Returns:
-        Waves around 0, to be added to ``score``.
-    """
-    if span_days < SEASON_SPAN_DAYS or not 0 < outcome.mean() < 1:
-        return Season()
-    days, first, place = np.unique(dates, return_index=True, return_inverse=True)
-    shift = np.zeros(len(days))
-    for _ in range(10):
-        chance = expit(score + shift[place])
-        information = np.bincount(place, weights=chance * (1 - chance)) + 1.0
-        shift = shift + np.clip((np.bincount(place, weights=outcome - chance) - shift) / information, -1.0, 1.0)
-    waves = _waves(day_of_year[first])[:, 1:]
-    months = (days - days[0]) / np.timedelta64(28, "D")
-    walk = np.minimum.outer(months, months)
-    likelihood, means = [], []
-    for strength in _SEASON_STRENGTHS:
-        for speed in _WALK_SPEEDS:
-            seen = strength**2 * waves @ waves.T
-            spread = seen + speed**2 * walk + _LEVEL_SPREAD**2 + np.diag(1.0 / information)
-            solved = np.linalg.solve(spread, shift)
-            likelihood.append(-0.5 * (np.linalg.slogdet(spread)[1] + shift @ solved))
-            means.append(strength**2 * waves.T @ solved)
-    weight = np.exp(np.array(likelihood) - max(likelihood))
-    beta = weight @ np.array(means) / weight.sum()
-    return Season((0.0, *map(float, beta)))
-
-
-def _waves(day_of_year: np.ndarray) -> np.ndarray:
-    angle = 2 * np.pi * np.asarray(day_of_year, dtype=float) / 365.25
-    columns = [np.ones(len(angle))]
-    for harmonic in range(1, HARMONICS + 1):
-        columns += [np.sin(harmonic * angle), np.cos(harmonic * angle)]
-    return np.column_stack(columns)

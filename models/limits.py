@@ -27,6 +27,7 @@ Measure = Literal[
     "new_level_share",
     "missing_share_jump",
     "mean_score_ratio",
+    "climate_odds_ratio",
     "ece",
     "calibration_slope",
     "auc_drop",

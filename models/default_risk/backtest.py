@@ -48,7 +48,7 @@ def backtest(
         if min(learn.outcome.sum(), test.outcome.sum()) < LEAST_TEST_EVENTS:
             continue
         model, _ = fit(learn, binned, booster, small, seed=seed)
-        score = model.probability(binned.matrix[test.rows], test.past_due_days, test.day_of_year)
+        score = model.probability(binned.matrix[test.rows], test.past_due_days, test.day_of_year, test.climate_expected)
         rows = by_date(Judged(test, {"puntual": score}), draws=settings.bootstrap_draws, seed=seed)
         found += [row | {"learnt_to": learn.dates.max().date()} for row in rows]
     return sorted(found, key=lambda row: row["as_of_date"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +11,14 @@ import pandas as pd
 
 from models.default_risk.backtest import backtest
 from models.default_risk.card_page import render
+from models.default_risk.climate import climate_measures, expected_climate
 from models.default_risk.evaluate import DEFAULT_SEGMENTS, PROTECTED_COLUMNS, Segments, compare
 from models.default_risk.score import BoostedTarget, DefaultRiskModel
 from models.estimators import BinnedMatrix, BoosterSettings, contributions
 from models.features import LOAN_FEATURES
 from models.metrics import reference_bins
 from models.monitoring import reference_of
+from models.willingness.climate import Climate
 
 __all__ = ["build_card", "headline", "render"]
 
@@ -37,6 +40,7 @@ def build_card(
     seed: int,
     people: pd.DataFrame | None = None,
     segments: Segments = DEFAULT_SEGMENTS,
+    climate: Climate | None = None,
 ) -> dict[str, Any]:
     """The card as data; :func:`models.default_risk.card_page.render` makes the page of it."""
     targets: dict[str, Any] = {}
@@ -55,6 +59,7 @@ def build_card(
         }
         target = model.targets[name]
         if isinstance(target, BoostedTarget) and binned is not None:
+            entry["climate"] = _climate(target, climate, model.trained_as_of, part.horizon_days)
             entry["evaluation"] = compare(
                 part, table, binned, booster, model.settings, fit=fit, seed=seed, people=people, segments=segments
             )
@@ -76,7 +81,23 @@ def build_card(
         ],
         "past_threshold": "Loans at or past the threshold get probability 1; nothing is learnt from them.",
         "metrics": {name: headline(entry) for name, entry in targets.items()},
+        "climate": [] if climate is None else climate.to_rows()[["week_end_date", "climate_level"]].to_dict("records"),
         "targets": targets,
+    }
+
+
+def _climate(target: BoostedTarget, climate: Climate | None, day: date, horizon_days: int) -> dict[str, float] | None:
+    """What the climate expected on the day of training makes of the target's odds; None without one."""
+    expected, variance = expected_climate(climate, pd.Series([pd.Timestamp(day)]), horizon_days)[0]
+    if np.isnan(expected):
+        return None
+    effect = target.climate
+    return {
+        "slope": effect.slope,
+        "usual": effect.usual,
+        "expected": float(expected),
+        "spread": float(np.sqrt(max(variance, 0.0))),
+        "odds_factor": climate_measures(effect, climate, day, horizon_days)[0][2],
     }
 
 
@@ -96,7 +117,7 @@ def _reference(target: BoostedTarget, part: TargetRows, table: pd.DataFrame, bin
     some = part.take(places)
     rows = binned.matrix[some.rows]
     found = reference_of(LOAN_FEATURES, rows, table.iloc[part.rows])
-    score = target.probability(rows, some.past_due_days, some.day_of_year)
+    score = target.probability(rows, some.past_due_days, some.day_of_year, some.climate_expected)
     return found | {"score": reference_bins(score) | {"mean": float(score.mean())}}
 
 

@@ -107,6 +107,7 @@ def render(card: Mapping[str, Any]) -> str:
         if found and found["split"] is None:
             page.note("Muy pocos eventos para medir la calidad.", f"Quality was not measured: {found['reason']}.")
         elif found:
+            _climate(page, entry.get("climate"), card.get("climate") or [])
             _quality(page, found)
             _calibration(page, found)
             _backtest(page, entry.get("backtest") or [])
@@ -140,6 +141,40 @@ def _evidence(page: cards.Page, evidence: Mapping[str, Any] | None) -> None:
                 ("difference", "nuevo – actual / new – present"),
             )
         ],
+    )
+
+
+def _climate(page: cards.Page, found: Mapping[str, Any] | None, weeks: Sequence[Mapping[str, Any]]) -> None:
+    """How readily everybody pays of late, and what that makes of the odds; nothing where it is not known."""
+    if not found:
+        return
+    page.subheading("Clima de pago", "Payment climate")
+    es, en = (cards.number(found["odds_factor"], 2), f"{found['odds_factor']:.2f}")
+    page.text(
+        "Cuánto paga todo el mundo, semana a semana, aparte de quién es, de lo que debe y del mes del año. Las "
+        "etiquetas maduran meses después; el clima se ve cada semana, y la probabilidad se lleva al que se espera "
+        f"ahora: las posibilidades (odds) se multiplican por {es} frente a las fechas aprendidas.",
+        "How readily everybody pays, week by week, apart from who they are, what they owe and the month of the year. "
+        "Labels mature months later; the climate shows every week, and the probability is put at the one expected now: "
+        f"the odds are multiplied by {en} against the dates learnt from.",
+    )
+    ends = [str(row["week_end_date"])[:10] for row in weeks]
+    levels = [row["climate_level"] for row in weeks]
+    pad = max(0.1, 0.1 * (max(levels) - min(levels)))
+    label = "log-odds"
+    frame = (min([*levels, found["usual"]]) - pad, max([*levels, found["usual"]]) + pad)
+    names = [day[:7] for day in ends]
+    plot = Plot((0, max(len(weeks) - 1, 1)), frame, "", label, width=450, height=230, x_names=names)
+    plot.line([(0, found["usual"]), (len(weeks) - 1, found["usual"])], colour=LINE)
+    plot.line(list(enumerate(levels)))
+    page.picture(
+        "Clima de pago por semana",
+        "Payment climate by week",
+        plot.svg(),
+        f"La línea gris es el de las fechas aprendidas ({cards.number(found['usual'], 2)}); se espera "
+        f"{cards.number(found['expected'], 2)} ± {cards.number(found['spread'], 2)}.",
+        f"The grey line is that of the dates learnt from ({found['usual']:.2f}); expected is "
+        f"{found['expected']:.2f} ± {found['spread']:.2f}.",
     )
 
 

@@ -104,7 +104,7 @@ def compare(
     if len(test.rows) > JUDGED_ROWS:
         test = test.take(np.sort(random.choice(len(test.rows), JUDGED_ROWS, replace=False)))
     rows = binned.matrix[test.rows]
-    scores = {"puntual": model.probability(rows, test.past_due_days, test.day_of_year)}
+    scores = {"puntual": model.probability(rows, test.past_due_days, test.day_of_year, test.climate_expected)}
     plain, why = _baselines(learn, rows, test, binned, settings, random=random, seed=seed)
     judged = Judged(test, scores | plain)
     draws, members = settings.bootstrap_draws, judged.members
@@ -272,7 +272,7 @@ def _stability(
         for place, name in enumerate(LOAN_FEATURES.feature_names)
         if name not in skipped
     }
-    score = model.probability(old, before.past_due_days, before.day_of_year)
+    score = model.probability(old, before.past_due_days, before.day_of_year, before.climate_expected)
     columns = {"score": (score, judged.scores["puntual"][places])} | columns
     weights = list(member_weights(judged.members[places], draws=STABILITY_DRAWS, seed=seed))
     measures: dict[str, Callable[[np.ndarray | None], float]] = {}

@@ -45,6 +45,7 @@ from models.estimators import BinnedMatrix
 from models.features import LOAN_FEATURES, encode, learn_categories
 from models.limits import PromotionRule
 from models.metrics import compared_with_interval
+from models.willingness.climate import Climate
 
 TWIN_SALT = 2
 """The training folds its members by another salt, so each half of them is split anew within."""
@@ -96,6 +97,7 @@ def matured_evidence(
     settings: DefaultRiskSettings,
     least_events: int,
     seed: int = 0,
+    climate: Climate | None = None,
 ) -> Evidence:
     """Both models and both targets on the newest dates that matured since the champion was trained.
 
@@ -107,7 +109,7 @@ def matured_evidence(
         target: _evidence(
             champion,
             rows,
-            target_rows(rows, target, as_of=as_of, settings=settings),
+            target_rows(rows, target, as_of=as_of, settings=settings, climate=climate),
             settings,
             least_events=least_events,
             seed=seed,
@@ -164,6 +166,7 @@ def _evidence(
             encode(LOAN_FEATURES, table.iloc[judged.rows], champion.categories),
             judged.past_due_days,
             judged.day_of_year,
+            judged.climate_expected,
         ),
     }
     metrics, differences = compared_with_interval(
@@ -189,7 +192,9 @@ def _twin_scores(
         places = np.flatnonzero(asked == half)
         some = judged.take(places)
         twin, _ = fit_target(earlier.take(np.flatnonzero(learnt != half)), binned, booster, settings, seed=seed)
-        found[places] = twin.probability(binned.matrix[some.rows], some.past_due_days, some.day_of_year)
+        found[places] = twin.probability(
+            binned.matrix[some.rows], some.past_due_days, some.day_of_year, some.climate_expected
+        )
     return found
 
 

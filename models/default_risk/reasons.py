@@ -45,7 +45,12 @@ COLUMNS = (
 
 
 def reasons(
-    model: DefaultRiskModel, rows: pd.DataFrame, matrix: np.ndarray, days: np.ndarray, probability: np.ndarray
+    model: DefaultRiskModel,
+    rows: pd.DataFrame,
+    matrix: np.ndarray,
+    days: np.ndarray,
+    climate: np.ndarray,
+    probability: np.ndarray,
 ) -> pd.DataFrame:
     """One row per row of the checked feature table: the columns of :data:`COLUMNS`, lists as JSON text.
 
@@ -80,7 +85,7 @@ def reasons(
     ]
     installments, amount, changed = (np.full(count, np.nan) for _ in range(3))
     late = wanted[days[wanted] > 0]
-    after = _caught_up(model, rows.iloc[late])
+    after = _caught_up(model, rows.iloc[late], climate[late])
     told = [
         new <= old - LEAST_FALL and percent(new, "es") != percent(old, "es")
         for new, old in zip(after, probability[late], strict=True)
@@ -204,8 +209,8 @@ def _lowering(values: np.ndarray, rows: pd.DataFrame) -> list[list[str]]:
     ]
 
 
-def _caught_up(model: DefaultRiskModel, rows: pd.DataFrame) -> np.ndarray:
+def _caught_up(model: DefaultRiskModel, rows: pd.DataFrame, climate: np.ndarray) -> np.ndarray:
     after = caught_up(rows)
     zero = np.zeros(len(after))
     matrix = encode(LOAN_FEATURES, after, model.categories)
-    return model.targets["default"].probability(matrix, zero, number(LOAN_FEATURES, after["day_of_year"]))
+    return model.targets["default"].probability(matrix, zero, number(LOAN_FEATURES, after["day_of_year"]), climate)

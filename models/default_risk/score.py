@@ -15,17 +15,19 @@ import pandas as pd
 from models.artifacts import content_version, json_bytes, read_head
 from models.calibration import Calibration
 from models.datasets import as_dates
+from models.default_risk.climate import ClimateEffect, expected_climate
 from models.default_risk.reasons import reasons
 from models.default_risk.settings import DefaultRiskSettings
 from models.estimators import (
     BoosterSettings,
-    Season,
     booster_from_text,
     booster_text,
     contributions,
     raw_score,
 )
 from models.features import LOAN_FEATURES, encode, number
+from models.seasons import Season
+from models.willingness.climate import Climate
 from puntual.errors import ModelError
 
 FORMAT = "default_risk/1"
@@ -40,26 +42,36 @@ class TargetModel(Protocol):
         """``boosted``, ``curve`` or ``prior``."""
         ...
 
-    def probability(self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:
-        """Calibrated probability of every row; the threshold itself is the caller's matter."""
+    def probability(
+        self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray, climate: np.ndarray
+    ) -> np.ndarray:
+        """Calibrated probability of every row; the threshold itself is the caller's matter.
+
+        ``climate``: of each row, the payment climate expected over the target's horizon on its date, and its variance;
+        NaN for unknown.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class BoostedTarget:
-    """Boosted trees on top of a yearly season, with their calibration."""
+    """Boosted trees on top of a yearly season and the payment climate, with their calibration."""
 
     booster: lgb.Booster
     season: Season
     calibration: Calibration
     n_jobs: int = 2
     kind: str = "boosted"
+    climate: ClimateEffect = field(default_factory=ClimateEffect)
 
-    def probability(self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:
+    def probability(
+        self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray, climate: np.ndarray
+    ) -> np.ndarray:
         """Calibrated probability of every row; past-due days are among the features already."""
         del past_due_days
         score = raw_score(self.booster, matrix, n_jobs=self.n_jobs) + self.season.log_odds(day_of_year)
-        return self.calibration.apply(score)
+        calibrated = self.calibration.apply(score + self.climate.log_odds(climate[:, 0]))
+        return self.climate.blurred(calibrated, climate[:, 1])
 
 
 @dataclass(frozen=True)
@@ -70,9 +82,11 @@ class CurveTarget:
     probabilities: tuple[float, ...]
     kind: str = "prior"
 
-    def probability(self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:
+    def probability(
+        self, matrix: np.ndarray, past_due_days: np.ndarray, day_of_year: np.ndarray, climate: np.ndarray
+    ) -> np.ndarray:
         """Probability of every row by its past-due days."""
-        del matrix, day_of_year
+        del matrix, day_of_year, climate
         return np.interp(past_due_days, self.days, self.probabilities)
 
 
@@ -102,11 +116,13 @@ class DefaultRiskModel:
         """Digest of the model's files."""
         return content_version(self.to_files())
 
-    def predict(self, features: pd.DataFrame) -> pd.DataFrame:
+    def predict(self, features: pd.DataFrame, climate: Climate | None = None) -> pd.DataFrame:
         """The first of the two tables of :meth:`predict_with_reasons`."""
-        return self.predict_with_reasons(features)[0]
+        return self.predict_with_reasons(features, climate)[0]
 
-    def predict_with_reasons(self, features: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def predict_with_reasons(
+        self, features: pd.DataFrame, climate: Climate | None = None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """One row per row of the feature table, sorted by as_of_date and loan_id.
 
         1. ``default_probability``: 1 for loans already at or past the threshold, the calibrated probability for others.
@@ -117,12 +133,15 @@ class DefaultRiskModel:
         The second table has the rows of the first that have reasons: as_of_date and the columns of
         :func:`models.default_risk.reasons.reasons`.
 
+        Without ``climate`` (of the willingness that the model was trained with) a row is scored at the level of the
+        times that is usual of the learnt ones.
+
         Raises:
             ModelError: the columns are not those that the model was trained on.
         """
         rows = LOAN_FEATURES.check(features)
-        matrix, days, probability = self._scored(rows)
-        why = reasons(self, rows, matrix, days, probability["default"])
+        matrix, days, level, probability = self._scored(rows, climate)
+        why = reasons(self, rows, matrix, days, level, probability["default"])
         result = pd.DataFrame(
             {
                 "as_of_date": as_dates(rows["as_of_date"]).to_numpy(),
@@ -141,22 +160,31 @@ class DefaultRiskModel:
             why[given].sort_values(order, kind="stable", ignore_index=True),
         )
 
-    def probabilities(self, features: pd.DataFrame) -> pd.DataFrame:
+    def probabilities(self, features: pd.DataFrame, climate: Climate | None = None) -> pd.DataFrame:
         """The probability of both targets alone, row by row: columns ``default`` and ``early_warning``."""
-        return pd.DataFrame(self._scored(LOAN_FEATURES.check(features))[2], index=features.index)
+        return pd.DataFrame(self._scored(LOAN_FEATURES.check(features), climate)[3], index=features.index)
 
-    def _scored(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Matrix, past-due days and the probability of each target of checked rows."""
+    def _scored(
+        self, rows: pd.DataFrame, climate: Climate | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Matrix, past-due days, climate expected for default, and the probability of each target of checked rows."""
         spec = LOAN_FEATURES
         matrix = encode(spec, rows, self.categories)
         days = np.nan_to_num(number(spec, rows["past_due_days"]), nan=0.0)
         day_of_year = number(spec, rows["day_of_year"])
         limits = {"default": self.settings.past_due_days, "early_warning": self.settings.early_past_due_days}
+        horizons = {"default": self.settings.horizon_days, "early_warning": self.settings.early_horizon_days}
+        dates = as_dates(rows["as_of_date"])
+        expected = {target: expected_climate(climate, dates, horizons[target]) for target in TARGETS}
         probability = {
-            target: np.where(days >= limits[target], 1.0, self.targets[target].probability(matrix, days, day_of_year))
+            target: np.where(
+                days >= limits[target],
+                1.0,
+                self.targets[target].probability(matrix, days, day_of_year, expected[target]),
+            )
             for target in TARGETS
         }
-        return matrix, days, probability
+        return matrix, days, expected["default"], probability
 
     def explain(self, features: pd.DataFrame, target: str = "default") -> pd.DataFrame:
         """Exact tree SHAP values in log odds: one row per row of the feature table, one column per feature."""
@@ -181,6 +209,7 @@ class DefaultRiskModel:
                     "kind": model.kind,
                     "season": model.season.coefficients,
                     "calibration": model.calibration.to_json(),
+                    "climate": asdict(model.climate),
                 }
             elif isinstance(model, CurveTarget):
                 targets[target] = {"kind": model.kind, "days": model.days, "probabilities": model.probabilities}
@@ -211,7 +240,8 @@ class DefaultRiskModel:
             if stored["kind"] == "boosted":
                 booster = booster_from_text(files[f"{target}.txt"].decode())
                 season, calibration = Season(tuple(stored["season"])), Calibration.from_json(stored["calibration"])
-                targets[target] = BoostedTarget(booster, season, calibration, settings["n_jobs"])
+                climate = ClimateEffect(**stored.get("climate", {}))  # models of before 0.5 knew none
+                targets[target] = BoostedTarget(booster, season, calibration, settings["n_jobs"], climate=climate)
             else:
                 targets[target] = CurveTarget(tuple(stored["days"]), tuple(stored["probabilities"]), stored["kind"])
         return cls(

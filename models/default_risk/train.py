@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -13,11 +13,14 @@ import pandas as pd
 from models.calibration import choose_calibration
 from models.datasets import member_fold, training_rows
 from models.default_risk.card import build_card
+from models.default_risk.climate import expected_climate, fit_climate
 from models.default_risk.evaluate import DEFAULT_SEGMENTS, Segments
 from models.default_risk.score import TARGETS, BoostedTarget, CurveTarget, DefaultRiskModel, TargetModel
 from models.default_risk.settings import DefaultRiskSettings
-from models.estimators import BinnedMatrix, BoosterSettings, fit_season, raw_score, season_left_over
+from models.estimators import BinnedMatrix, BoosterSettings, raw_score
 from models.features import LOAN_FEATURES, check_spec, encode, learn_categories
+from models.seasons import fit_season, season_left_over
+from models.willingness.climate import Climate
 
 PRIOR_PLACES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 1.0)
 PRIOR_PROBABILITIES = (0.02, 0.04, 0.09, 0.18, 0.38, 0.60, 0.90)
@@ -33,7 +36,11 @@ CURVE_EDGES = (0.0, 1e-9, 0.1, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class TargetRows:
-    """The matured rows of one target: places in the training frame, outcome, and what they are grouped by."""
+    """The matured rows of one target: places in the training frame, outcome, and what they are grouped by.
+
+    ``climate_expected`` (two columns: level and variance) is the payment climate of the horizon as it was expected on
+    the row's date, ``climate_ahead`` what it then was; NaN where there is none.
+    """
 
     name: str
     rows: np.ndarray
@@ -43,6 +50,8 @@ class TargetRows:
     loans: pd.Series
     past_due_days: np.ndarray
     day_of_year: np.ndarray
+    climate_expected: np.ndarray
+    climate_ahead: np.ndarray
     threshold: int
     horizon_days: int
 
@@ -62,6 +71,8 @@ class TargetRows:
             loans=self.loans.iloc[places],
             past_due_days=self.past_due_days[places],
             day_of_year=self.day_of_year[places],
+            climate_expected=self.climate_expected[places],
+            climate_ahead=self.climate_ahead[places],
         )
 
 
@@ -74,6 +85,7 @@ def train(
     seed: int = 0,
     people: pd.DataFrame | None = None,
     segments: Segments = DEFAULT_SEGMENTS,
+    climate: Climate | None = None,
 ) -> DefaultRiskModel:
     """Both targets trained on everything that has matured by ``as_of``, with a card that says how good they are.
 
@@ -85,6 +97,8 @@ def train(
         seed: seed of everything drawn.
         people: customer_id with protected attributes, read for the card's disparity report and for nothing else.
         segments: code and first past-due day of the institution's segments, for the card's calibration by group.
+        climate: the payment climate of the weeks up to ``as_of``, of the willingness that the features carry; without
+            it a model stands at the level of the times of its newest matured labels.
 
     A target is ``boosted`` when at least ``least_event_loans`` loans had the event; else a ``curve`` over past-due days
     drawn to a written prior; else, without any matured label, the ``prior`` alone. The card says which and why.
@@ -92,7 +106,7 @@ def train(
     Raises:
         ModelError: the columns are not those of the tables, a key repeats, or a row is later than ``as_of``.
     """
-    found = fit(features, labels, as_of=as_of, settings=settings, seed=seed)
+    found = fit(features, labels, as_of=as_of, settings=settings, seed=seed, climate=climate)
     return found.with_card(people=people, segments=segments)
 
 
@@ -107,6 +121,7 @@ class Fitted:
     binned: BinnedMatrix | None
     booster: BoosterSettings
     seed: int
+    climate: Climate | None = None
 
     def with_card(
         self, *, people: pd.DataFrame | None = None, segments: Segments = DEFAULT_SEGMENTS
@@ -123,6 +138,7 @@ class Fitted:
             seed=self.seed,
             people=people,
             segments=segments,
+            climate=self.climate,
         )
         return replace(self.model, card=card)
 
@@ -134,6 +150,7 @@ def fit(
     as_of: date,
     settings: DefaultRiskSettings | None = None,
     seed: int = 0,
+    climate: Climate | None = None,
 ) -> Fitted:
     """Both targets, fitted and calibrated; what :func:`train` does before the card, with the same arguments."""
     check_spec(LOAN_FEATURES)
@@ -144,7 +161,7 @@ def fit(
     rows = rows.iloc[np.union1d(*whole)].reset_index(drop=True)
     table = rows.loc[:, list(LOAN_FEATURES.names)]
     categories = learn_categories(LOAN_FEATURES, table)
-    parts = {target: target_rows(rows, target, as_of=as_of, settings=settings) for target in TARGETS}
+    parts = {target: target_rows(rows, target, as_of=as_of, settings=settings, climate=climate) for target in TARGETS}
     binned: BinnedMatrix | None = None
     if any(part.event_loan_count >= settings.least_event_loans for part in parts.values()):
         matrix = encode(LOAN_FEATURES, table, categories)
@@ -153,7 +170,9 @@ def fit(
     notes: dict[str, dict[str, Any]] = {}
     for target, part in parts.items():
         targets[target], notes[target] = fit_target(part, binned, booster, settings, seed=seed)
-    return Fitted(DefaultRiskModel(as_of, settings, categories, targets), parts, notes, table, binned, booster, seed)
+    return Fitted(
+        DefaultRiskModel(as_of, settings, categories, targets), parts, notes, table, binned, booster, seed, climate
+    )
 
 
 def training_frame(features: pd.DataFrame, labels: pd.DataFrame, *, as_of: date) -> pd.DataFrame:
@@ -172,7 +191,14 @@ def training_frame(features: pd.DataFrame, labels: pd.DataFrame, *, as_of: date)
     )
 
 
-def target_rows(rows: pd.DataFrame, target: str, *, as_of: date, settings: DefaultRiskSettings) -> TargetRows:
+def target_rows(
+    rows: pd.DataFrame,
+    target: str,
+    *,
+    as_of: date,
+    settings: DefaultRiskSettings,
+    climate: Climate | None = None,
+) -> TargetRows:
     """The matured rows of a target: below its threshold at T, and with T + horizon on or before ``as_of``."""
     if target == "default":
         below, event, matured = "is_below_threshold", "is_default", "is_matured"
@@ -183,15 +209,19 @@ def target_rows(rows: pd.DataFrame, target: str, *, as_of: date, settings: Defau
     whole = rows["as_of_date"] + pd.Timedelta(days=horizon) <= pd.Timestamp(as_of)
     keep = np.flatnonzero(whole & rows[below].fillna(False).astype(bool) & rows[matured].fillna(False).astype(bool))
     chosen = rows.iloc[keep]
+    dates = chosen["as_of_date"]
+    ahead = np.full(len(keep), np.nan) if climate is None else climate.ahead(dates, horizon)
     return TargetRows(
         name=target,
         rows=keep,
         outcome=chosen[event].fillna(False).to_numpy(dtype=float),
-        dates=chosen["as_of_date"],
+        dates=dates,
         members=chosen["customer_id"],
         loans=chosen["loan_id"],
         past_due_days=chosen["past_due_days"].fillna(0).to_numpy(dtype=float),
         day_of_year=chosen["day_of_year"].to_numpy(dtype=float),
+        climate_expected=expected_climate(climate, dates, horizon),
+        climate_ahead=ahead,
         threshold=threshold,
         horizon_days=horizon,
     )
@@ -220,14 +250,15 @@ def fit_boosted(
 ) -> tuple[BoostedTarget, dict[str, Any]]:
     """Trees on all rows of the part, calibrated on its newest dates.
 
-    1. The season is learnt when the dates span a year; the trees grow on top of it.
+    1. The season is learnt when the dates span a year; the trees grow on top of it, and of what the payment climate of
+       each row's horizon made easier or harder for everybody.
     2. Two boosters, each on half of the members, score the other half: scores of people whom the trees did not see.
     3. The season of what these scores leave over is added. Arrears and missed payments tell of the season that has
        been, the outcome of the one to come: trees on them undo a part of the season, and more than that.
     4. The kind of calibration is chosen on the newest third of the dates in the order of time: fitted on the earlier
-       half of them, judged on the later half by other members. The chosen kind is then fitted on all of that third, at
-       the present level of the economy.
-    5. The trees are grown again on everything, on top of the first season.
+       half of them, judged on the later half by other members. The chosen kind is then fitted on all of that third: the
+       newest level that labels know.
+    5. The trees are grown again on everything, on top of the first season and the climate.
     """
     days = np.sort(part.dates.unique())
     newest = days[-max(1, round(len(days) / 3)) :]
@@ -236,7 +267,8 @@ def fit_boosted(
     grown = replace(booster, min_rows_in_leaf=int(np.clip(len(part.rows) // 200, 10, booster.min_rows_in_leaf)))
     span = int((days[-1] - days[0]) / np.timedelta64(1, "D"))
     season = fit_season(part.day_of_year, part.outcome, span_days=span)
-    shift = season.log_odds(part.day_of_year)
+    climate = fit_climate(part, binned, seed=seed)
+    shift = season.log_odds(part.day_of_year) + climate.log_odds(part.climate_ahead)
     score = np.full(len(part.rows), np.nan)
     for half in (0, 1):
         learn, judge = np.flatnonzero(fold != half), np.flatnonzero(fold == half)
@@ -263,8 +295,9 @@ def fit_boosted(
         "calibration": calibration.kind,
         "calibration_log_loss": losses,
         "calibration_dates": [pd.Timestamp(day).date() for day in newest],
+        "climate": asdict(climate),
     }
-    return BoostedTarget(trees, season, calibration, settings.n_jobs), note
+    return BoostedTarget(trees, season, calibration, settings.n_jobs, climate=climate), note
 
 
 def _grow(

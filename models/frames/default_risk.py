@@ -17,9 +17,10 @@ from models.datasets import TimeSplit, member_split, time_split
 from models.default_risk.score import BoostedTarget
 from models.default_risk.settings import DefaultRiskSettings
 from models.default_risk.train import TargetRows, fit_boosted
-from models.estimators import BinnedMatrix, BoosterSettings, Season, booster_text, contributions
+from models.estimators import BinnedMatrix, BoosterSettings, booster_text, contributions
 from models.frames.base import FrameEstimator
 from models.metrics import calibration_table, metrics_with_interval
+from models.seasons import Season
 
 
 class DefaultRisk(ClassifierMixin, FrameEstimator):
@@ -118,6 +119,8 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
             loans=members,
             past_due_days=np.zeros(len(frame)),
             day_of_year=dates.dt.day_of_year.to_numpy(dtype=float),
+            climate_expected=np.full((len(frame), 2), np.nan),
+            climate_ahead=np.full(len(frame), np.nan),
             threshold=0,
             horizon_days=self.horizon_days,
         )
@@ -216,7 +219,7 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
 
     def _probability(self, frame: pd.DataFrame, matrix: np.ndarray) -> np.ndarray:
         day = self._dates(frame).dt.day_of_year.to_numpy(dtype=float)
-        return self.target_.probability(matrix, np.zeros(len(frame)), day)
+        return self.target_.probability(matrix, np.zeros(len(frame)), day, np.full((len(frame), 2), np.nan))
 
     def _state(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         state = {

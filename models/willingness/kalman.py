@@ -3,7 +3,8 @@
 On the logit scale a member pays in a week with ``sigmoid(expected + level + trouble)``. The level is drawn once per
 member, N(0, level_variance); the trouble fades from week to week by ``persistence`` and is renewed so that its variance
 stays ``trouble_variance``. A week in which nothing is owed says nothing, and trouble fades through it. A week's
-outcome is taken in by one step of the extended Kalman filter for a yes or no.
+outcome is taken in by one step of the extended Kalman filter for a yes or no. When asked, what moves everybody in a
+week is taken out first, so that a bad month of the country is not read as the trouble of each of its members.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import numpy as np
 from scipy.special import expit
 
 from models.willingness.panel import WeeklyPanel
+
+COMMON_START, COMMON_STEP = 1.0, 0.0025
+"""Variance of what moves everybody: before the first week, and how much it grows from week to week."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,16 @@ class Walk:
         log_likelihood: of every row's outcome, given the weeks before it, summed.
         states: by place of the week, for the weeks that were asked for.
         mean, variance: of level and trouble together just before each row's week; empty unless asked for.
+        common, common_error: of every week, how much more readily than expected everybody paid, and its variance; empty
+            unless asked for, NaN for a week in which nobody owed.
     """
 
     log_likelihood: float
     states: dict[int, States] = field(default_factory=dict)
     mean: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     variance: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    common: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    common_error: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
 def shrinkage(variance: np.ndarray) -> np.ndarray:
@@ -67,6 +75,7 @@ def walk(
     *,
     keep: Collection[int] = (),
     with_rows: bool = False,
+    with_common: bool = False,
 ) -> Walk:
     """Follow every member through all weeks, all members at once.
 
@@ -76,6 +85,8 @@ def walk(
         parameters: of the filter.
         keep: places of weeks at whose end the states are wanted.
         with_rows: whether what was known before each row is wanted too.
+        with_common: whether what moves everybody is followed as well. It is then taken out of what the weeks say of
+            each member, so the states differ from those without it.
     """
     count = len(panel.members)
     fade = np.float32(parameters.persistence)
@@ -87,6 +98,9 @@ def walk(
     rows = len(panel.member) if with_rows else 0
     mean, variance = np.zeros(rows, np.float32), np.zeros(rows, np.float32)
     log_likelihood, states, wanted = 0.0, {}, frozenset(keep)
+    weeks = len(panel.week_ends) if with_common else 0
+    common, common_error = np.full(weeks, np.nan), np.full(weeks, np.nan)
+    shift, doubt = 0.0, COMMON_START
     for week in range(len(panel.week_ends)):
         trouble *= fade
         both *= fade
@@ -98,6 +112,13 @@ def walk(
             a, c, e = level_variance[at], both[at], trouble_variance[at]
             known, total = level[at] + trouble[at], a + 2 * c + e
             logit, paid = expected[here] + known, panel.paid[here]
+            if with_common:
+                doubt += COMMON_STEP
+                says, information = _says_of_all(logit + np.float32(shift), total, paid)
+                common[week], common_error[week] = shift + says / information, 1 / information
+                shift += says * doubt / (1 + doubt * information)
+                doubt /= 1 + doubt * information
+                logit = logit + np.float32(shift)
             chance = expit(logit * shrinkage(total))
             log_likelihood += float(np.log(np.where(paid > 0, chance, 1 - chance) + 1e-9).sum(dtype=np.float64))
             if with_rows:
@@ -115,4 +136,12 @@ def walk(
             states[week] = States(
                 level.copy(), trouble.copy(), level_variance + 2 * both + trouble_variance, seen.copy()
             )
-    return Walk(log_likelihood, states, mean, variance)
+    return Walk(log_likelihood, states, mean, variance, common, common_error)
+
+
+def _says_of_all(logit: np.ndarray, total: np.ndarray, paid: np.ndarray) -> tuple[float, float]:
+    """What a week's rows say of a shift of everybody: the slope of their likelihood and its information."""
+    chance = expit(logit * shrinkage(total))
+    weight = chance * (1 - chance)
+    slope = ((paid - chance) / (1 + total * weight)).sum(dtype=np.float64)
+    return float(slope), max(float((weight / (1 + total * weight)).sum(dtype=np.float64)), 1e-6)

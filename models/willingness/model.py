@@ -18,6 +18,7 @@ from scipy.special import expit
 from models.artifacts import content_version, json_bytes
 from models.datasets import as_dates
 from models.features import RECORD_COLUMNS, WILLINGNESS_COLUMNS
+from models.willingness.climate import Climate
 from models.willingness.kalman import FilterParameters, Walk, shrinkage, walk
 from models.willingness.panel import COLUMNS, EDGES, WEEK_DAYS, WeeklyPanel
 from models.willingness.record import Usual, WeeklyContacts, records
@@ -55,6 +56,16 @@ class WillingnessModel:
         """Of every row, the log odds of paying for a member of level and trouble 0, float32."""
         effects = np.asarray(self.effects)
         return (self.constant + effects[panel.groups].sum(axis=1)).astype(np.float32)
+
+    def climate(self, panel: WeeklyPanel) -> Climate:
+        """What the weeks of the panel have in common; a few thousand members tell it as well as all.
+
+        A week in which nobody owed is left out.
+        """
+        found = walk(panel, self.expected(panel), self.parameters, with_common=True)
+        known = np.flatnonzero(np.isfinite(found.common))
+        ends = tuple(panel.week_ends[week] for week in known)
+        return Climate(ends, found.common[known], found.common_error[known])
 
     def states(self, panel: WeeklyPanel, keys: pd.DataFrame, contacts: WeeklyContacts | None = None) -> pd.DataFrame:
         """The columns for every row of ``keys`` (as_of_date, customer_id), in its order and with its index.

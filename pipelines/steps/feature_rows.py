@@ -1,10 +1,11 @@
-"""Rows that models read: a feature table beside its members' willingness and contact record, joined in one place."""
+"""What models read: a feature table beside its members' willingness and contact record, and the payment climate."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from models.features import FeatureSpec
+from models.willingness.climate import COLUMNS, TABLE, Climate
 from pipelines.day import Day
 
 MEMBER_WILLINGNESS = "ml.member_willingness"
@@ -27,3 +28,11 @@ def feature_rows(day: Day, spec: FeatureSpec, flag: str, willingness_version: st
         f" where features.{flag} order by {', '.join(f'features.{name}' for name in order)}",
         [willingness_version],
     )
+
+
+def climate_of(day: Day, willingness_version: str) -> Climate | None:
+    """The payment climate as that version of the willingness tells it; None without a version or a week."""
+    rows = day.warehouse.read(
+        f"select {', '.join(COLUMNS)} from {TABLE} where model_version = {{}}", [willingness_version]
+    )
+    return Climate.of_rows(rows) if len(rows) else None

@@ -30,7 +30,7 @@ from models.registry import hold_of
 from pipelines.day import Day
 from pipelines.dbt import dbt_vars
 from pipelines.steps.champions import CHANNEL_MODEL, PROMISE_MODEL, RECOVERY_MODEL, RISK_MODEL, champion_row
-from pipelines.steps.feature_rows import feature_rows
+from pipelines.steps.feature_rows import climate_of, feature_rows
 from pipelines.steps.training_rows import keep_training_rows
 from pipelines.steps.willingness import training_version
 
@@ -73,6 +73,7 @@ def learn_default_risk(day: Day) -> dict[str, Any]:
         seed=day.settings.decision.seed,
         people=_people(day),
         segments=_segments(day),
+        climate=climate_of(day, willingness),
     )
     model = replace(model, willingness_version=willingness)
     verdict = _risk_verdict(day, model, labels, settings)
@@ -116,6 +117,7 @@ def _risk_verdict(
             settings=settings,
             least_events=rule.least_events,
             seed=day.settings.decision.seed,
+            climate=climate_of(day, champion.willingness_version),
         )
     return held(decide(model.kind, champion, evidence, rule, as_of=day.as_of), hold_of(row))
 

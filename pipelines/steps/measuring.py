@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from models.default_risk.climate import climate_measures
 from models.default_risk.promotion import challenger_measures
-from models.default_risk.score import DefaultRiskModel
+from models.default_risk.score import BoostedTarget, DefaultRiskModel
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
 from models.limits import Alarm, ModelLimits, alarms, load_limits
 from models.monitoring import (
@@ -28,7 +29,7 @@ from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL, champion
 from pipelines.steps.decided import decided_columns, store_decided
 from pipelines.steps.deciding import holidays_of
 from pipelines.steps.experimenting import measure_experiments
-from pipelines.steps.feature_rows import feature_rows
+from pipelines.steps.feature_rows import climate_of, feature_rows
 from puntual.contracts.schema import load_contract
 from puntual.errors import ModelError
 from puntual.kpis import analytic_data, analytic_lists, analytic_recovery
@@ -265,6 +266,7 @@ def _measure_default_risk(values: KpiValues, day: Day, found: list[Alarm]) -> bo
     score = scores["default_probability"].reindex(features["loan_id"]).to_numpy(dtype=float)
     drift(values, RISK_MODEL, reference, LOAN_FEATURES, features, model.categories, score)
     today = risk_measures(reference, LOAN_FEATURES, features, model.categories, score)
+    today += _climate(day, model)
     found += alarms(limits, RISK_MODEL, "default", [*today, *_refused_challenger(day)], version=model.version)
     return said
 
@@ -311,6 +313,14 @@ def _card_of(day: Day, version: str) -> Mapping[str, Any]:
         log.warning("default_risk: matured scores of version %s have no card to be held against: %s", version, error)
         return {}
     return card
+
+
+def _climate(day: Day, model: DefaultRiskModel) -> list[Measured]:
+    target = model.targets["default"]
+    if not isinstance(target, BoostedTarget):
+        return []
+    climate = climate_of(day, model.willingness_version)
+    return climate_measures(target.climate, climate, day.as_of, model.settings.horizon_days)
 
 
 def _refused_challenger(day: Day) -> list[Measured]:

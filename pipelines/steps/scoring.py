@@ -11,7 +11,7 @@ from models.features import CUSTOMER_FEATURES, LOAN_FEATURES
 from pipelines.day import Day
 from pipelines.steps.champions import CHANNEL_MODEL, RISK_MODEL, champion
 from pipelines.steps.decided import decided_columns, store_decided
-from pipelines.steps.feature_rows import feature_rows
+from pipelines.steps.feature_rows import climate_of, feature_rows
 from puntual.errors import ModelError
 
 
@@ -33,7 +33,7 @@ def score_default_risk(day: Day) -> ScoreOutcome:
     if model is None:
         raise ModelError(f"default_risk has no champion for {day.as_of}; train one: puntual train {day.home.root}")
     features = feature_rows(day, LOAN_FEATURES, "is_score", model.willingness_version)
-    scores, reasons = model.predict_with_reasons(features)
+    scores, reasons = model.predict_with_reasons(features, climate_of(day, model.willingness_version))
     rows = store_decided(day.warehouse, "ml.default_risk_scores", scores, day.as_of)
     store_decided(day.warehouse, "ml.default_risk_reasons", reasons, day.as_of)
     probabilities = scores[["default_probability", "early_warning_probability"]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -11,6 +11,7 @@ import pandas as pd
 
 from models.datasets import sample_threshold
 from models.provenance import label_definition
+from models.willingness.climate import TABLE as CLIMATE
 from models.willingness.model import WillingnessModel
 from models.willingness.panel import COLUMNS, TABLE, WEEK_DAYS, WeeklyPanel, weekly_panel
 from models.willingness.record import TABLE as CONTACTS
@@ -31,6 +32,8 @@ _FEATURE_TABLES = ("features.feat_loan__as_of", "features.feat_customer__as_of")
 
 def follow_willingness(day: Day) -> dict[str, Any]:
     """Fit when training dates are planned; make ``ml.member_willingness`` hold what today's models will ask for.
+
+    And ``ml.payment_climate`` of the same versions, from the members that a fit would be made on.
 
     1. On a day that trains: all its dates, with the version fitted today and with those that the models in force were
        trained with, for a champion is judged beside its challenger on what it was made for.
@@ -58,6 +61,7 @@ def follow_willingness(day: Day) -> dict[str, Any]:
         if day.warehouse.table_exists(MEMBER_WILLINGNESS):
             day.warehouse.execute(f"delete from {MEMBER_WILLINGNESS}")
         rows = _store(day, pd.DataFrame(columns=list(decided_columns(MEMBER_WILLINGNESS))))
+        _store_climate(day, versions)
         for condition in _slices(day) if versions else ():
             panel = weekly_panel(_panel_rows(day, condition))
             contacts = _contacts(day, condition, panel)
@@ -92,9 +96,7 @@ def _fitted(day: Day) -> tuple[WillingnessModel | None, str]:
     )["dates"].iloc[0]
     if not planned:
         return None, "kept: no model is due"
-    members = day.warehouse.read(f"select count(distinct customer_id) as members from {TABLE}")["members"].iloc[0]
-    threshold = sample_threshold(int(members), 1, SAMPLE_MEMBERS)
-    sampled = f"substr(md5(customer_id), 1, 4) < '{threshold}'"
+    sampled = _sampled(day)
     panel = weekly_panel(_panel_rows(day, sampled))
     reason = why_off(panel)
     if reason:
@@ -106,6 +108,25 @@ def _fitted(day: Day) -> tuple[WillingnessModel | None, str]:
         WILLINGNESS_MODEL, version, reason="what the models trained on this date learn from", decided_on=day.as_of
     )
     return model, "fitted"
+
+
+def _sampled(day: Day) -> str:
+    """The SQL condition of the members that the few parameters of the book, and its climate, are told from."""
+    members = day.warehouse.read(f"select count(distinct customer_id) as members from {TABLE}")["members"].iloc[0]
+    threshold = sample_threshold(int(members), 1, SAMPLE_MEMBERS)
+    return f"substr(md5(customer_id), 1, 4) < '{threshold}'"
+
+
+def _store_climate(day: Day, versions: Mapping[str, WillingnessModel]) -> None:
+    """Make ``ml.payment_climate`` that of these versions, nothing else."""
+    if day.warehouse.table_exists(CLIMATE):
+        day.warehouse.execute(f"delete from {CLIMATE}")
+    columns = decided_columns(CLIMATE)
+    frames = [pd.DataFrame(columns=list(columns))]
+    if versions:
+        panel = weekly_panel(_panel_rows(day, _sampled(day)))
+        frames = [model.climate(panel).to_rows().assign(model_version=name) for name, model in versions.items()]
+    day.warehouse.append(CLIMATE, pd.concat(frames, ignore_index=True)[list(columns)], types=columns)
 
 
 def _panel_rows(day: Day, condition: str) -> pd.DataFrame:

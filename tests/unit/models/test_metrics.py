@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.estimators import Season, fit_season, season_left_over
 from models.metrics import (
     auc,
     brier,
@@ -18,6 +17,7 @@ from models.metrics import (
     reference_bins,
     stability_index,
 )
+from models.seasons import Season, fit_season, season_left_over
 
 
 def test_auc_counts_ordered_pairs() -> None:

@@ -18,7 +18,7 @@ from models.willingness.record import TABLE as CONTACTS
 from pipelines.day import Day
 from pipelines.steps import willingness
 from pipelines.steps.champions import OUTDATED, RISK_MODEL, WILLINGNESS_MODEL, champion, champion_row
-from pipelines.steps.feature_rows import MEMBER_WILLINGNESS, feature_rows
+from pipelines.steps.feature_rows import MEMBER_WILLINGNESS, climate_of, feature_rows
 from pipelines.steps.learning import _risk_verdict
 from pipelines.steps.plan import _is_due, _is_risk_due
 from pipelines.steps.willingness import follow_willingness, training_version
@@ -149,6 +149,35 @@ def test_a_model_is_given_the_version_that_it_was_trained_with(day: Day) -> None
     begin(day, trains=False)
     follow_willingness(day)
     pd.testing.assert_frame_equal(feature_rows(day, LOAN_FEATURES, "is_score", first), then)
+
+
+def test_the_climate_is_kept_for_the_versions_that_are_followed(day: Day) -> None:
+    follow_willingness(day)
+    version = training_version(day)
+    promoted(day, version)
+    climate = climate_of(day, version)
+    assert climate is not None
+    assert len(climate.week_ends) == panel(day.as_of)["week_end_date"].nunique()
+    assert np.isfinite(climate.level).all()
+    assert (climate.error > 0).all()
+    assert climate_of(day, "") is None
+    # a week later, when nothing is due, there is a week more and nothing of the day before is left
+    later = replace(day, as_of=AS_OF + timedelta(days=7))
+    begin(later, trains=False)
+    follow_willingness(later)
+    rows = later.warehouse.read("select count(*) as n, count(distinct week_end_date) as weeks from ml.payment_climate")
+    assert rows["n"].iloc[0] == rows["weeks"].iloc[0] == panel(later.as_of)["week_end_date"].nunique()
+    moved = climate_of(later, version)
+    assert moved is not None
+    assert moved.week_ends[-1] - climate.week_ends[-1] == timedelta(days=7)
+
+
+def test_without_history_there_is_no_climate(day: Day) -> None:
+    few = panel(AS_OF)
+    day.warehouse.replace_table(TABLE, few[few["week_end_date"] >= pd.Timestamp(AS_OF - timedelta(days=22))])
+    follow_willingness(day)
+    assert day.warehouse.read("select count(*) as n from ml.payment_climate")["n"].iloc[0] == 0
+    assert climate_of(day, "") is None
 
 
 def test_the_channel_reads_the_record_of_contacts_and_default_risk_does_not(day: Day) -> None:

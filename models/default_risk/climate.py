@@ -1,0 +1,99 @@
+"""How far the payment climate moves default risk: the level of the times that matured labels do not know yet.
+
+The trees grow beside the climate of each row's own horizon, so they tell loans apart and not times; a loan is then
+scored at the climate known on its date. How much the climate moves the log odds is not read from the few months of a
+history but from people: who has always paid less readily by one unit defaults that much more, at the same past-due
+days, and a climate that is lower by one unit makes everybody pay less readily by one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+
+from models.estimators import BinnedMatrix
+from models.features import LOAN_FEATURES
+from models.willingness.climate import Climate
+
+if TYPE_CHECKING:
+    from models.default_risk.train import TargetRows
+
+STAGES = (1e-9, 0.1, 0.25, 0.5, 0.75)
+"""Bounds of the past-due stages, as shares of the threshold."""
+LEAST_SHARE, MOST_ROWS = 0.9, 60_000
+
+
+@dataclass(frozen=True)
+class ClimateEffect:
+    """Log odds of the event by one unit of the climate (0 or less), around the level usual of the learnt rows."""
+
+    slope: float = 0.0
+    usual: float = 0.0
+
+    def log_odds(self, level: np.ndarray) -> np.ndarray:
+        """The shift of every row; 0 where its climate is not known.
+
+        >>> ClimateEffect(-1.5, 0.4).log_odds(np.array([0.4, -0.6, np.nan])).tolist()
+        [-0.0, 1.5, 0.0]
+        """
+        return np.asarray(self.slope * np.nan_to_num(level - self.usual))
+
+    def blurred(self, probability: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """The probabilities when the climate may turn out otherwise by ``variance``: nearer to a half.
+
+        A year that may turn out good or bad makes more defaults than one that is surely in between, for what is bad
+        about it weighs more than what is good.
+
+        >>> ClimateEffect(-1.5, 0.4).blurred(np.array([0.02, 0.02]), np.array([0.0, 0.04])).round(4).tolist()
+        [0.02, 0.0213]
+        """
+        doubt = self.slope**2 * np.nan_to_num(variance)
+        return np.asarray(expit(logit(probability) / np.sqrt(1 + np.pi * doubt / 8))) if doubt.any() else probability
+
+
+def expected_climate(climate: Climate | None, dates: pd.Series, horizon_days: int) -> np.ndarray:
+    """Of every date, the climate expected over the horizon and its variance, in two columns; NaN without a climate."""
+    if climate is None:
+        return np.full((len(dates), 2), np.nan)
+    return np.column_stack(climate.expected(dates, horizon_days))
+
+
+def climate_measures(
+    effect: ClimateEffect, climate: Climate | None, day: date, horizon_days: int
+) -> list[tuple[str, str | None, float]]:
+    """For the limits: by what the climate expected on the day multiplies everybody's odds; nothing without one."""
+    expected = expected_climate(climate, pd.Series([pd.Timestamp(day)]), horizon_days)[:, 0]
+    if not np.isfinite(expected).all():
+        return []
+    return [("climate_odds_ratio", None, float(np.exp(effect.log_odds(expected)[0])))]
+
+
+def fit_climate(part: TargetRows, binned: BinnedMatrix, *, seed: int) -> ClimateEffect:
+    """The effect by what members' own levels do at the same past-due stage; none without climate or willingness.
+
+    A level that stays is told from a trouble that passes by giving the outcome both: the climate is expected to stay.
+    """
+    known = np.isfinite(part.climate_ahead)
+    if known.mean() < LEAST_SHARE or not {"willingness_level", "willingness_trouble"} <= set(
+        LOAN_FEATURES.feature_names
+    ):
+        return ClimateEffect()
+    usual = float(part.climate_ahead[known].mean())
+    names = list(LOAN_FEATURES.feature_names)
+    people = binned.matrix[part.rows][:, [names.index("willingness_level"), names.index("willingness_trouble")]]
+    rows = np.flatnonzero(known & np.isfinite(people).all(axis=1))
+    if len(rows) > MOST_ROWS:
+        rows = np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False)
+    outcome = part.outcome[rows]
+    if not 0 < outcome.sum() < len(rows):
+        return ClimateEffect(usual=usual)
+    stage = np.searchsorted(np.array(STAGES) * part.threshold, part.past_due_days[rows], side="right")
+    sides = np.column_stack([np.eye(len(STAGES) + 1)[stage], people[rows]])
+    found = LogisticRegression(C=100.0, fit_intercept=False, max_iter=500).fit(sides, outcome)
+    return ClimateEffect(min(float(found.coef_[0, -2]), 0.0), usual)

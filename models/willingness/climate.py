@@ -1,0 +1,129 @@
+"""The payment climate: how readily everybody pays, week by week, apart from who they are and what they owe.
+
+Labels of default mature half a year late, so a model that learnt from them stands at the level of the economy of then.
+Whether people pay shows every week. The climate is what the weeks of all members have in common, in log odds of paying
+in a week; what comes back every year is told from it and left to the season of each model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from models.datasets import as_dates
+from models.seasons import Told, told_from_season
+
+TABLE = "ml.payment_climate"
+COLUMNS = ("week_end_date", "weekly_level", "weekly_error", "climate_level")
+LEAST_WEEKS = 26
+"""With fewer weeks before a date its climate is not known: the first weeks tell of what every loan is like early on."""
+OVERDISPERSION = 0.003
+"""Variance of a week beyond that of its members: holidays, a strike, a day on which the branch was shut."""
+HALF_LIFE = 26.0
+"""Weeks after which half of a change of the times is gone, where it is of those that pass."""
+_Days: TypeAlias = Sequence[date] | np.ndarray | pd.Series
+
+
+@dataclass(frozen=True)
+class Climate:
+    """The weeks of a book, as :func:`models.willingness.kalman.walk` measures what they have in common.
+
+    Attributes:
+        week_ends: last days of the weeks, rising.
+        level: of every week, in log odds.
+        error: variance of the level.
+    """
+
+    week_ends: tuple[date, ...]
+    level: np.ndarray
+    error: np.ndarray
+
+    @classmethod
+    def of_rows(cls, rows: pd.DataFrame) -> Climate:
+        """The climate of the rows of ``ml.payment_climate`` of one version; weeks in which nobody owed are left out."""
+        known = rows[rows["weekly_level"].notna()].sort_values("week_end_date")
+        return cls(
+            tuple(day.date() for day in as_dates(known["week_end_date"])),
+            known["weekly_level"].to_numpy(float),
+            known["weekly_error"].to_numpy(float),
+        )
+
+    def to_rows(self) -> pd.DataFrame:
+        """One row per week, with the columns :data:`COLUMNS`; :meth:`of_rows` reads it back."""
+        values = (list(self.week_ends), self.level, self.error, self.times())
+        return pd.DataFrame(dict(zip(COLUMNS, values, strict=True)))
+
+    def expected(self, days: _Days, horizon_days: int) -> tuple[np.ndarray, np.ndarray]:
+        """The mean level of ``(T, T + horizon_days]`` as it was expected on every day T, and its variance.
+
+        From the weeks that ended by T, without the season. Whether a change of the times lasts is not known: some do,
+        and some are half over after ``HALF_LIFE`` weeks. NaN for a day before ``LEAST_WEEKS`` weeks had ended.
+        """
+        found = self._by_day(days, lambda day: self._expected_on(day, horizon_days))
+        return found[:, 0], found[:, 1]
+
+    def ahead(self, days: _Days, horizon_days: int) -> np.ndarray:
+        """The mean level of the weeks that ended in ``(T, T + horizon_days]``, without the season; NaN without any.
+
+        It looks ahead of T, as a label does: for learning from matured rows, never for scoring.
+        """
+        return self._by_day(days, lambda day: (self._mean_of(day, horizon_days), 0.0))[:, 0]
+
+    def times(self) -> np.ndarray:
+        """Of every week, the level without season and without the chance of the week, as all weeks together tell it."""
+        return self._told(len(self.level)).times if len(self.level) else np.zeros(0)
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        return np.array(self.week_ends, dtype="datetime64[D]")
+
+    @cached_property
+    def _deseasoned(self) -> np.ndarray:
+        return self.level - _months(self._ends) @ self._told(len(self.level)).season
+
+    @cached_property
+    def _known(self) -> dict[tuple[np.datetime64, int], tuple[float, float]]:
+        return {}
+
+    def _told(self, weeks: int, asked: np.ndarray | None = None) -> Told:
+        """Season and times of the first weeks."""
+        ends = self._ends[:weeks]
+        error = self.error[:weeks] + OVERDISPERSION
+        lasting = (np.inf, HALF_LIFE / 4)
+        return told_from_season(ends, _months(ends), self.level[:weeks], error, lasting=lasting, asked=asked)
+
+    def _expected_on(self, day: np.datetime64, horizon_days: int) -> tuple[float, float]:
+        weeks = int(np.searchsorted(self._ends, day, side="right"))
+        if weeks < LEAST_WEEKS:
+            return np.nan, np.nan
+        if (day, horizon_days) not in self._known:
+            found = self._told(weeks, day + np.arange(7, horizon_days + 1, 7).astype("timedelta64[D]"))
+            self._known[day, horizon_days] = found.ahead, found.ahead_variance
+        return self._known[day, horizon_days]
+
+    def _mean_of(self, day: np.datetime64, horizon_days: int) -> float:
+        after, last = np.searchsorted(self._ends, [day, day + np.timedelta64(horizon_days, "D")], side="right")
+        weeks = slice(after, last)
+        weight = 1 / (self.error[weeks] + OVERDISPERSION)
+        return float(np.average(self._deseasoned[weeks], weights=weight)) if last > after else np.nan
+
+    @staticmethod
+    def _by_day(days: _Days, of_day: Callable[[np.datetime64], tuple[float, float]]) -> np.ndarray:
+        each, place = np.unique(np.asarray(days, dtype="datetime64[D]"), return_inverse=True)
+        return np.array([of_day(day) for day in each], dtype=float).reshape(-1, 2)[place.ravel()]
+
+
+def _months(ends: np.ndarray) -> np.ndarray:
+    """One column per month: 1 in the month that most of the week's days are in.
+
+    Months and not waves: what a bonus in December and the bills of January do turns from one week to the next.
+    """
+    middle = ends - np.timedelta64(3, "D")
+    month = middle.astype("datetime64[M]").astype(int) % 12
+    return np.eye(12)[month]
