@@ -88,10 +88,10 @@ def build_card(
 
 def _climate(target: BoostedTarget, climate: Climate | None, day: date, horizon_days: int) -> dict[str, float] | None:
     """What the climate expected on the day of training makes of the target's odds; None without one."""
-    expected, variance = expected_climate(climate, pd.Series([pd.Timestamp(day)]), horizon_days)[0]
-    if np.isnan(expected):
-        return None
     effect = target.climate
+    expected, variance = expected_climate(climate, pd.Series([pd.Timestamp(day)]), horizon_days)[0]
+    if not effect.slope or np.isnan(expected):
+        return None
     return {
         "slope": effect.slope,
         "usual": effect.usual,

@@ -146,7 +146,7 @@ def _evidence(page: cards.Page, evidence: Mapping[str, Any] | None) -> None:
 
 def _climate(page: cards.Page, found: Mapping[str, Any] | None, weeks: Sequence[Mapping[str, Any]]) -> None:
     """How readily everybody pays of late, and what that makes of the odds; nothing where it is not known."""
-    if not found:
+    if not found or not weeks:
         return
     page.subheading("Clima de pago", "Payment climate")
     es, en = (cards.number(found["odds_factor"], 2), f"{found['odds_factor']:.2f}")

@@ -1,9 +1,9 @@
 """How far the payment climate moves default risk: the level of the times that matured labels do not know yet.
 
-The trees grow beside the climate of each row's own horizon, so they tell loans apart and not times; a loan is then
-scored at the climate known on its date. How much the climate moves the log odds is not read from the few months of a
-history but from people: who has always paid less readily by one unit defaults that much more, at the same past-due
-days, and a climate that is lower by one unit makes everybody pay less readily by one.
+The trees grow beside the climate of each row's own horizon, so they tell loans apart and not times; a calibrated
+probability is then put at the climate expected on the loan's date. How much the climate moves the log odds is not read
+from the few months of a history but from people: who has always paid less readily by one unit defaults that much more,
+at the same past-due stage, and a climate that is lower by one unit makes everybody pay less readily by one.
 """
 
 from __future__ import annotations
@@ -39,22 +39,27 @@ class ClimateEffect:
     def log_odds(self, level: np.ndarray) -> np.ndarray:
         """The shift of every row; 0 where its climate is not known.
 
-        >>> ClimateEffect(-1.5, 0.4).log_odds(np.array([0.4, -0.6, np.nan])).tolist()
-        [-0.0, 1.5, 0.0]
+        >>> ClimateEffect(-1.5, 0.4).log_odds(np.array([0.5, -0.6, np.nan])).round(2).tolist()
+        [-0.15, 1.5, -0.0]
         """
         return np.asarray(self.slope * np.nan_to_num(level - self.usual))
 
-    def blurred(self, probability: np.ndarray, variance: np.ndarray) -> np.ndarray:
-        """The probabilities when the climate may turn out otherwise by ``variance``: nearer to a half.
+    def apply(self, probability: np.ndarray, climate: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities of the usual climate, put at the one expected of every row (level and variance).
 
-        A year that may turn out good or bad makes more defaults than one that is surely in between, for what is bad
-        about it weighs more than what is good.
+        The odds are multiplied by what the level makes of them, and then drawn a little to a half: a year that may turn
+        out good or bad makes more defaults than one that is surely in between, for what is bad about it weighs more
+        than what is good.
 
-        >>> ClimateEffect(-1.5, 0.4).blurred(np.array([0.02, 0.02]), np.array([0.0, 0.04])).round(4).tolist()
-        [0.02, 0.0213]
+        >>> climate = np.array([[0.0, 0.0], [0.4, 0.04]])
+        >>> ClimateEffect(-1.5, 0.4).apply(np.array([0.02, 0.02]), climate).round(4).tolist()
+        [0.0359, 0.0214]
         """
-        doubt = self.slope**2 * np.nan_to_num(variance)
-        return np.asarray(expit(logit(probability) / np.sqrt(1 + np.pi * doubt / 8))) if doubt.any() else probability
+        if not self.slope:
+            return probability
+        doubt = self.slope**2 * np.nan_to_num(climate[:, 1])
+        odds = logit(probability) + self.log_odds(climate[:, 0])
+        return np.asarray(expit(odds / np.sqrt(1 + np.pi * doubt / 8)))
 
 
 def expected_climate(climate: Climate | None, dates: pd.Series, horizon_days: int) -> np.ndarray:
@@ -74,17 +79,15 @@ def climate_measures(
     return [("climate_odds_ratio", None, float(np.exp(effect.log_odds(expected)[0])))]
 
 
-def fit_climate(part: TargetRows, binned: BinnedMatrix, *, seed: int) -> ClimateEffect:
+def fit_climate(part: TargetRows, ahead: np.ndarray, binned: BinnedMatrix, *, seed: int) -> ClimateEffect:
     """The effect by what members' own levels do at the same past-due stage; none without climate or willingness.
 
     A level that stays is told from a trouble that passes by giving the outcome both: the climate is expected to stay.
+    ``ahead`` is the climate of every row's horizon.
     """
-    known = np.isfinite(part.climate_ahead)
-    if known.mean() < LEAST_SHARE or not {"willingness_level", "willingness_trouble"} <= set(
-        LOAN_FEATURES.feature_names
-    ):
+    known = np.isfinite(ahead)
+    if known.mean() < LEAST_SHARE:
         return ClimateEffect()
-    usual = float(part.climate_ahead[known].mean())
     names = list(LOAN_FEATURES.feature_names)
     people = binned.matrix[part.rows][:, [names.index("willingness_level"), names.index("willingness_trouble")]]
     rows = np.flatnonzero(known & np.isfinite(people).all(axis=1))
@@ -92,8 +95,10 @@ def fit_climate(part: TargetRows, binned: BinnedMatrix, *, seed: int) -> Climate
         rows = np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False)
     outcome = part.outcome[rows]
     if not 0 < outcome.sum() < len(rows):
-        return ClimateEffect(usual=usual)
+        return ClimateEffect()
     stage = np.searchsorted(np.array(STAGES) * part.threshold, part.past_due_days[rows], side="right")
     sides = np.column_stack([np.eye(len(STAGES) + 1)[stage], people[rows]])
     found = LogisticRegression(C=100.0, fit_intercept=False, max_iter=500).fit(sides, outcome)
-    return ClimateEffect(min(float(found.coef_[0, -2]), 0.0), usual)
+    # rounded: the last digits of a solver are the machine's
+    slope, usual = round(float(found.coef_[0, -2]), 6), round(float(ahead[known].mean()), 6)
+    return ClimateEffect(slope, usual) if slope < 0 else ClimateEffect()

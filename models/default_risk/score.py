@@ -70,8 +70,7 @@ class BoostedTarget:
         """Calibrated probability of every row; past-due days are among the features already."""
         del past_due_days
         score = raw_score(self.booster, matrix, n_jobs=self.n_jobs) + self.season.log_odds(day_of_year)
-        calibrated = self.calibration.apply(score + self.climate.log_odds(climate[:, 0]))
-        return self.climate.blurred(calibrated, climate[:, 1])
+        return self.climate.apply(self.calibration.apply(score), climate)
 
 
 @dataclass(frozen=True)
@@ -209,8 +208,7 @@ class DefaultRiskModel:
                     "kind": model.kind,
                     "season": model.season.coefficients,
                     "calibration": model.calibration.to_json(),
-                    "climate": asdict(model.climate),
-                }
+                } | ({"climate": asdict(model.climate)} if model.climate != ClimateEffect() else {})
             elif isinstance(model, CurveTarget):
                 targets[target] = {"kind": model.kind, "days": model.days, "probabilities": model.probabilities}
             else:
@@ -240,7 +238,7 @@ class DefaultRiskModel:
             if stored["kind"] == "boosted":
                 booster = booster_from_text(files[f"{target}.txt"].decode())
                 season, calibration = Season(tuple(stored["season"])), Calibration.from_json(stored["calibration"])
-                climate = ClimateEffect(**stored.get("climate", {}))  # models of before 0.5 knew none
+                climate = ClimateEffect(**stored.get("climate", {}))
                 targets[target] = BoostedTarget(booster, season, calibration, settings["n_jobs"], climate=climate)
             else:
                 targets[target] = CurveTarget(tuple(stored["days"]), tuple(stored["probabilities"]), stored["kind"])

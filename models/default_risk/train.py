@@ -39,7 +39,7 @@ class TargetRows:
     """The matured rows of one target: places in the training frame, outcome, and what they are grouped by.
 
     ``climate_expected`` (two columns: level and variance) is the payment climate of the horizon as it was expected on
-    the row's date, ``climate_ahead`` what it then was; NaN where there is none.
+    the row's date; NaN where there is none.
     """
 
     name: str
@@ -51,9 +51,16 @@ class TargetRows:
     past_due_days: np.ndarray
     day_of_year: np.ndarray
     climate_expected: np.ndarray
-    climate_ahead: np.ndarray
     threshold: int
     horizon_days: int
+    climate: Climate | None = None
+
+    def climate_ahead(self) -> np.ndarray:
+        """What the payment climate of every row's horizon then was, by no week after the last horizon; or NaN."""
+        if self.climate is None or not len(self.rows):
+            return np.full(len(self.rows), np.nan)
+        last = self.dates.max() + pd.Timedelta(days=self.horizon_days)
+        return self.climate.until(last.date()).ahead(self.dates, self.horizon_days)
 
     @property
     def event_loan_count(self) -> int:
@@ -72,7 +79,6 @@ class TargetRows:
             past_due_days=self.past_due_days[places],
             day_of_year=self.day_of_year[places],
             climate_expected=self.climate_expected[places],
-            climate_ahead=self.climate_ahead[places],
         )
 
 
@@ -210,7 +216,6 @@ def target_rows(
     keep = np.flatnonzero(whole & rows[below].fillna(False).astype(bool) & rows[matured].fillna(False).astype(bool))
     chosen = rows.iloc[keep]
     dates = chosen["as_of_date"]
-    ahead = np.full(len(keep), np.nan) if climate is None else climate.ahead(dates, horizon)
     return TargetRows(
         name=target,
         rows=keep,
@@ -221,9 +226,9 @@ def target_rows(
         past_due_days=chosen["past_due_days"].fillna(0).to_numpy(dtype=float),
         day_of_year=chosen["day_of_year"].to_numpy(dtype=float),
         climate_expected=expected_climate(climate, dates, horizon),
-        climate_ahead=ahead,
         threshold=threshold,
         horizon_days=horizon,
+        climate=climate,
     )
 
 
@@ -267,8 +272,9 @@ def fit_boosted(
     grown = replace(booster, min_rows_in_leaf=int(np.clip(len(part.rows) // 200, 10, booster.min_rows_in_leaf)))
     span = int((days[-1] - days[0]) / np.timedelta64(1, "D"))
     season = fit_season(part.day_of_year, part.outcome, span_days=span)
-    climate = fit_climate(part, binned, seed=seed)
-    shift = season.log_odds(part.day_of_year) + climate.log_odds(part.climate_ahead)
+    ahead = part.climate_ahead()
+    climate = fit_climate(part, ahead, binned, seed=seed)
+    shift = season.log_odds(part.day_of_year) + climate.log_odds(ahead)
     score = np.full(len(part.rows), np.nan)
     for half in (0, 1):
         learn, judge = np.flatnonzero(fold != half), np.flatnonzero(fold == half)

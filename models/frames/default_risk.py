@@ -120,7 +120,6 @@ class DefaultRisk(ClassifierMixin, FrameEstimator):
             past_due_days=np.zeros(len(frame)),
             day_of_year=dates.dt.day_of_year.to_numpy(dtype=float),
             climate_expected=np.full((len(frame), 2), np.nan),
-            climate_ahead=np.full(len(frame), np.nan),
             threshold=0,
             horizon_days=self.horizon_days,
         )

@@ -22,9 +22,11 @@ from models.seasons import Told, told_from_season
 TABLE = "ml.payment_climate"
 COLUMNS = ("week_end_date", "weekly_level", "weekly_error", "climate_level")
 LEAST_WEEKS = 26
-"""With fewer weeks before a date its climate is not known: the first weeks tell of what every loan is like early on."""
-OVERDISPERSION = 0.003
-"""Variance of a week beyond that of its members: holidays, a strike, a day on which the branch was shut."""
+"""With fewer weeks before a date its climate is not known."""
+FIRST_WEEKS, FIRST_ERROR = 8, 0.25
+"""The first weeks, in which nobody is known yet, and the variance that their levels have at least."""
+LEAST_CHANCE = 0.003
+"""Variance that a week has at least beyond that of its members: a strike, a day on which the branch was shut."""
 HALF_LIFE = 26.0
 """Weeks after which half of a change of the times is gone, where it is of those that pass."""
 _Days: TypeAlias = Sequence[date] | np.ndarray | pd.Series
@@ -68,6 +70,11 @@ class Climate:
         found = self._by_day(days, lambda day: self._expected_on(day, horizon_days))
         return found[:, 0], found[:, 1]
 
+    def until(self, day: date) -> Climate:
+        """The same climate as it was known on a day: the weeks that ended by it."""
+        weeks = int(np.searchsorted(self._ends, np.datetime64(day, "D"), side="right"))
+        return Climate(self.week_ends[:weeks], self.level[:weeks], self.error[:weeks])
+
     def ahead(self, days: _Days, horizon_days: int) -> np.ndarray:
         """The mean level of the weeks that ended in ``(T, T + horizon_days]``, without the season; NaN without any.
 
@@ -83,6 +90,20 @@ class Climate:
     def _ends(self) -> np.ndarray:
         return np.array(self.week_ends, dtype="datetime64[D]")
 
+    def _doubt(self, weeks: int) -> np.ndarray:
+        """Variance of the levels of the first weeks, with that of the beginning and of what hits single weeks.
+
+        How far weeks lie from the mean of their neighbours says how much hits them alone: where wages are paid on two
+        days of the month, a week without one is no crisis.
+        """
+        level, error = self.level[:weeks], self.error[:weeks]
+        chance = LEAST_CHANCE
+        if weeks > 2:
+            apart = level[1:-1] - (level[:-2] + level[2:]) / 2
+            chance = max(chance, float((apart**2).mean() / 1.5 - error.mean()))
+        first = np.where(np.arange(weeks) < FIRST_WEEKS, FIRST_ERROR, 0.0)
+        return np.maximum(error, first) + chance
+
     @cached_property
     def _deseasoned(self) -> np.ndarray:
         return self.level - _months(self._ends) @ self._told(len(self.level)).season
@@ -94,7 +115,7 @@ class Climate:
     def _told(self, weeks: int, asked: np.ndarray | None = None) -> Told:
         """Season and times of the first weeks."""
         ends = self._ends[:weeks]
-        error = self.error[:weeks] + OVERDISPERSION
+        error = self._doubt(weeks)
         lasting = (np.inf, HALF_LIFE / 4)
         return told_from_season(ends, _months(ends), self.level[:weeks], error, lasting=lasting, asked=asked)
 
@@ -110,8 +131,9 @@ class Climate:
     def _mean_of(self, day: np.datetime64, horizon_days: int) -> float:
         after, last = np.searchsorted(self._ends, [day, day + np.timedelta64(horizon_days, "D")], side="right")
         weeks = slice(after, last)
-        weight = 1 / (self.error[weeks] + OVERDISPERSION)
-        return float(np.average(self._deseasoned[weeks], weights=weight)) if last > after else np.nan
+        if last <= after:
+            return np.nan
+        return float(np.average(self._deseasoned[weeks], weights=1 / self._doubt(len(self.level))[weeks]))
 
     @staticmethod
     def _by_day(days: _Days, of_day: Callable[[np.datetime64], tuple[float, float]]) -> np.ndarray:

@@ -4,7 +4,7 @@ On the logit scale a member pays in a week with ``sigmoid(expected + level + tro
 member, N(0, level_variance); the trouble fades from week to week by ``persistence`` and is renewed so that its variance
 stays ``trouble_variance``. A week in which nothing is owed says nothing, and trouble fades through it. A week's
 outcome is taken in by one step of the extended Kalman filter for a yes or no. When asked, what moves everybody in a
-week is taken out first, so that a bad month of the country is not read as the trouble of each of its members.
+week is taken out first (for the payment climate alone; the members' own states are followed without).
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from models.willingness.panel import WeeklyPanel
 
 COMMON_START, COMMON_STEP = 1.0, 0.0025
 """Variance of what moves everybody: before the first week, and how much it grows from week to week."""
+COMMON_SEEN, COMMON_MEMBERS = 12, 200
+"""Members who owed in so many weeks before speak of what moves everybody, where so many of them owe in a week: a new
+product whose members pay badly is not the times."""
+COMMON_JUMP = 2.0
+"""The farthest that one week's level is read from what was expected of it."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,8 @@ def walk(
         parameters: of the filter.
         keep: places of weeks at whose end the states are wanted.
         with_rows: whether what was known before each row is wanted too.
-        with_common: whether what moves everybody is followed as well. It is then taken out of what the weeks say of
-            each member, so the states differ from those without it.
+        with_common: whether what moves everybody is followed as well, by those who have owed long enough to be known.
+            It is then taken out of what the weeks say of each member: the states differ from those without it.
     """
     count = len(panel.members)
     fade = np.float32(parameters.persistence)
@@ -94,7 +99,7 @@ def walk(
     level, trouble, both = (np.zeros(count, np.float32) for _ in range(3))  # both: covariance
     level_variance = np.full(count, parameters.level_variance, np.float32)
     trouble_variance = np.full(count, parameters.trouble_variance, np.float32)
-    seen = np.zeros(count, bool)
+    seen = np.zeros(count, np.int32)
     rows = len(panel.member) if with_rows else 0
     mean, variance = np.zeros(rows, np.float32), np.zeros(rows, np.float32)
     log_likelihood, states, wanted = 0.0, {}, frozenset(keep)
@@ -114,8 +119,12 @@ def walk(
             logit, paid = expected[here] + known, panel.paid[here]
             if with_common:
                 doubt += COMMON_STEP
-                says, information = _says_of_all(logit + np.float32(shift), total, paid)
-                common[week], common_error[week] = shift + says / information, 1 / information
+                heard = seen[at] >= COMMON_SEEN
+                if heard.sum() < COMMON_MEMBERS:
+                    heard = np.ones(len(at), bool)
+                says, information = _says_of_all(logit[heard] + np.float32(shift), total[heard], paid[heard])
+                common[week] = shift + float(np.clip(says / information, -COMMON_JUMP, COMMON_JUMP))
+                common_error[week] = 1 / information
                 shift += says * doubt / (1 + doubt * information)
                 doubt /= 1 + doubt * information
                 logit = logit + np.float32(shift)
@@ -131,11 +140,9 @@ def walk(
             level_variance[at] = a - gain * (a + c) ** 2
             both[at] = c - gain * (a + c) * (c + e)
             trouble_variance[at] = e - gain * (c + e) ** 2
-            seen[at] = True
+            seen[at] += 1
         if week in wanted:
-            states[week] = States(
-                level.copy(), trouble.copy(), level_variance + 2 * both + trouble_variance, seen.copy()
-            )
+            states[week] = States(level.copy(), trouble.copy(), level_variance + 2 * both + trouble_variance, seen > 0)
     return Walk(log_likelihood, states, mean, variance, common, common_error)
 
 

@@ -22,7 +22,10 @@ from pipelines.steps.willingness import follow_willingness
     owners=["team:risk"],
 )
 def member_willingness(context: dg.AssetExecutionContext, institution: Institution) -> dg.MaterializeResult:
-    """What past weeks say about the will to pay, and the record of contacts. One row per member, date and version."""
+    """What past weeks say about the will to pay, and the record of contacts. One row per member, date and version.
+
+    Writes ``ml.payment_climate`` beside it: what the weeks of all members have in common.
+    """
     return dg.MaterializeResult(metadata=follow_willingness(institution.day(context)))
 
 

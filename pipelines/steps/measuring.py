@@ -317,7 +317,7 @@ def _card_of(day: Day, version: str) -> Mapping[str, Any]:
 
 def _climate(day: Day, model: DefaultRiskModel) -> list[Measured]:
     target = model.targets["default"]
-    if not isinstance(target, BoostedTarget):
+    if not isinstance(target, BoostedTarget) or not target.climate.slope:
         return []
     climate = climate_of(day, model.willingness_version)
     return climate_measures(target.climate, climate, day.as_of, model.settings.horizon_days)

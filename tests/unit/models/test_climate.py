@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
+from models.artifacts import content_version
 from models.default_risk.card import render
 from models.default_risk.climate import ClimateEffect, climate_measures, fit_climate
 from models.default_risk.score import DefaultRiskModel
@@ -52,15 +53,7 @@ def test_what_moves_everybody_is_told_from_how_people_differ() -> None:
     for week, end in enumerate(weeks_to(LAST, weeks)):
         trouble = 0.9 * trouble + random.normal(0, np.sqrt(0.4 * (1 - 0.81)), members)
         paid = random.random(members) < expit(0.5 + level + trouble + common[week])
-        rows.append(
-            pd.DataFrame({"week_end_date": pd.Timestamp(end), "paid_amount": 100.0 * paid}).assign(
-                customer_id=[f"C{m:05d}" for m in range(members)],
-                owing_loan_count=1,
-                days_since_due=0,
-                collectable_amount=100.0,
-                installment_amount=100.0,
-            )
-        )
+        rows.append(owing(end, [f"C{m:05d}" for m in range(members)], paid))
     panel = weekly_panel(pd.concat(rows))
     model = WillingnessModel(LAST, 0.5, (0.0,) * GROUP_COUNT, parameters)
     found = model.climate(panel)
@@ -73,6 +66,38 @@ def test_what_moves_everybody_is_told_from_how_people_differ() -> None:
     again = Climate.of_rows(found.to_rows())
     np.testing.assert_allclose(again.level, found.level)
     assert again.week_ends == found.week_ends
+
+
+def test_newcomers_who_pay_badly_are_not_the_times() -> None:
+    random, parameters = np.random.default_rng(4), FilterParameters(1.0, 0.9, 0.3)
+    members, weeks, begin = 1600, 60, 36
+    level = random.normal(0, 1.0, members) - np.where(np.arange(members) < 800, 0.0, 1.2)
+    rows = []
+    for week, end in enumerate(weeks_to(LAST, weeks)):
+        there = np.flatnonzero((np.arange(members) < 800) | (week >= begin))
+        paid = random.random(len(there)) < expit(0.5 + level[there])
+        rows.append(owing(end, [f"C{m:05d}" for m in there], paid))
+    model = WillingnessModel(LAST, 0.5, (0.0,) * GROUP_COUNT, parameters)
+    found = model.climate(weekly_panel(pd.concat(rows)))
+    before, joined = found.level[20:begin].mean(), found.level[begin : begin + 12].mean()
+    # everybody's weeks together would say half of what the newcomers differ by
+    assert joined == pytest.approx(before, abs=0.12)
+    assert found.level[begin + 12 :].mean() > before - 0.3
+
+
+def owing(end: date, members: list[str], paid: np.ndarray) -> pd.DataFrame:
+    """One week of the panel: members who owe one instalment of 100 that is due today."""
+    return pd.DataFrame(
+        {
+            "week_end_date": pd.Timestamp(end),
+            "customer_id": members,
+            "owing_loan_count": 1,
+            "days_since_due": 0,
+            "collectable_amount": 100.0,
+            "installment_amount": 100.0,
+            "paid_amount": 100.0 * paid,
+        }
+    )
 
 
 def test_a_week_in_which_nobody_owed_is_left_out() -> None:
@@ -118,6 +143,16 @@ def test_a_turn_of_the_times_is_seen_within_weeks() -> None:
     assert 0 < calm[0] < variance[0]
 
 
+def test_one_bad_week_is_no_crisis_where_weeks_scatter() -> None:
+    # wages on the 15th and the 30th: every other week pays, the last one does not
+    scatter = np.where(np.arange(104) % 2 == 0, 0.3, -0.3)
+    mean, _ = climate_of(0.2 + scatter).expected([LAST], 182)
+    assert mean[0] == pytest.approx(0.2, abs=0.1)
+    # eight weeks below all that is usual are one
+    turned = 0.2 + scatter - np.where(np.arange(104) < 96, 0.0, 0.8)
+    assert climate_of(turned).expected([LAST], 182)[0][0] < 0.0
+
+
 def test_a_day_knows_only_the_weeks_that_ended_by_it() -> None:
     level = np.random.default_rng(5).normal(0.2, 0.1, 80)
     day = LAST - timedelta(weeks=20)
@@ -159,14 +194,21 @@ def test_the_horizon_begins_after_its_day_and_its_last_day_counts() -> None:
 @given(
     probability=st.lists(st.floats(0.001, 0.999), min_size=2, max_size=20),
     variance=st.floats(0.0, 1.0),
-    slope=st.floats(-3.0, 0.0),
+    slope=st.floats(-3.0, -0.01),
+    level=st.floats(-1.0, 1.0),
 )
-def test_doubt_keeps_the_order_and_draws_to_a_half(probability: list[float], variance: float, slope: float) -> None:
-    given_ = np.sort(np.array(probability))
-    found = ClimateEffect(slope, 0.0).blurred(given_, np.full(len(given_), variance))
-    assert (np.diff(found) >= 0).all()
-    assert (np.abs(found - 0.5) <= np.abs(given_ - 0.5) + 1e-12).all()
-    np.testing.assert_allclose(ClimateEffect(slope, 0.0).blurred(given_, np.zeros(len(given_))), given_)
+def test_the_order_is_kept_and_doubt_draws_to_a_half(
+    probability: list[float], variance: float, slope: float, level: float
+) -> None:
+    said = np.sort(np.array(probability))
+    effect, count = ClimateEffect(slope, 0.0), len(probability)
+    sure = effect.apply(said, np.column_stack([np.full(count, level), np.zeros(count)]))
+    unsure = effect.apply(said, np.column_stack([np.full(count, level), np.full(count, variance)]))
+    np.testing.assert_allclose(sure / (1 - sure), said / (1 - said) * np.exp(slope * level), rtol=1e-6)
+    assert (np.diff(unsure) >= 0).all()
+    assert (np.abs(unsure - 0.5) <= np.abs(sure - 0.5) + 1e-12).all()
+    unknown = effect.apply(said, np.full((count, 2), np.nan))
+    np.testing.assert_allclose(unknown, said)
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +243,7 @@ def effect_of(world, features: pd.DataFrame, climate: Climate | None) -> Climate
     table = rows.loc[:, list(LOAN_FEATURES.names)]
     matrix = encode(LOAN_FEATURES, table, learn_categories(LOAN_FEATURES, table))
     binned = BinnedMatrix(matrix, LOAN_FEATURES.feature_names, LOAN_FEATURES.category_names, FAST.booster)
-    return fit_climate(part, binned, seed=0)
+    return fit_climate(part, part.climate_ahead(), binned, seed=0)
 
 
 def test_the_effect_is_what_peoples_own_levels_do(world) -> None:
@@ -234,11 +276,31 @@ def test_worse_times_raise_everybody_and_the_same_times_nobody(world) -> None:
     assert np.abs(quiet - usual).max() < 0.02
     assert abs(quiet.mean() - plain.mean()) < 0.01
     assert (worse > quiet).all()
+    effect = model.targets["default"].climate
+    (before,), (after,) = (climate.expected([world.as_of], 182)[0] for climate in (calm, bad))
     odds = np.log(worse / (1 - worse)) - np.log(quiet / (1 - quiet))
-    drop = calm.expected([world.as_of], 182)[0][0] - bad.expected([world.as_of], 182)[0][0]
-    slope = model.targets["default"].climate.slope
-    # the calibration stretches scores, and the climate with them
-    assert 0.6 < np.median(odds) / (-slope * drop) < 1.8
+    assert np.median(odds) == pytest.approx(effect.slope * (after - before), rel=0.1)
+
+
+def test_a_judged_row_is_scored_by_the_weeks_before_it_alone(world) -> None:
+    calm, level = long_climate(world, 0.3), long_climate(world, 0.3).level.copy()
+    level[-30:] = -3.0
+    other = climate_of(level, last=world.as_of)
+    day = calm.week_ends[-31]
+    parts = []
+    for climate in (calm, other):
+        rows = training_frame(world.features, world.labels, as_of=world.as_of)
+        part = target_rows(rows, "default", as_of=world.as_of, settings=FAST, climate=climate)
+        parts.append(part.take(np.flatnonzero(part.dates <= pd.Timestamp(day))))
+    assert len(parts[0].rows)
+    np.testing.assert_array_equal(parts[0].climate_expected, parts[1].climate_expected)
+    # what it is learnt by looks ahead, but no farther than the last horizon of the rows
+    last = parts[0].dates.max() + pd.Timedelta(days=182)
+    assert (parts[0].climate_ahead() != parts[1].climate_ahead()).any()
+    early = [part.take(np.flatnonzero(part.dates <= pd.Timestamp(day) - pd.Timedelta(days=182))) for part in parts]
+    assert len(early[0].rows)
+    assert last > pd.Timestamp(day)
+    np.testing.assert_array_equal(early[0].climate_ahead(), early[1].climate_ahead())
 
 
 def test_the_effect_is_stored_and_the_card_says_it(world) -> None:
@@ -274,13 +336,13 @@ def _without_climate(model: DefaultRiskModel) -> dict[str, object]:
     return {name: entry | {"climate": None} for name, entry in model.card["targets"].items()}
 
 
-def test_a_model_stored_before_there_was_a_climate_is_read(world) -> None:
+def test_a_model_without_a_climate_keeps_the_bytes_and_the_version_that_it_had(world) -> None:
     model = fit(world.features, world.labels, as_of=world.as_of, settings=FAST).model
     files = model.to_files()
-    head = files["model.json"].decode()
-    assert '"climate"' in head
-    old = json.loads(head)
-    for target in old["targets"].values():
-        target.pop("climate", None)
-    found = DefaultRiskModel.from_files(files | {"model.json": json.dumps(old).encode()})
+    assert "climate" not in json.loads(files["model.json"])["targets"]["default"]
+    found = DefaultRiskModel.from_files(files)
+    assert found.version == model.version == content_version(files)
     pd.testing.assert_frame_equal(found.probabilities(world.today), model.probabilities(world.today))
+    pd.testing.assert_frame_equal(
+        found.probabilities(world.today, long_climate(world, -2.0)), model.probabilities(world.today)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,14 +14,16 @@ import pytest
 from models.default_risk.score import CurveTarget, DefaultRiskModel
 from models.default_risk.settings import DefaultRiskSettings
 from models.features import CUSTOMER_FEATURES, LOAN_FEATURES, RECORD_COLUMNS, WILLINGNESS_COLUMNS, FeatureSpec
+from models.willingness.climate import Climate
 from models.willingness.panel import TABLE
 from models.willingness.record import TABLE as CONTACTS
 from pipelines.day import Day
-from pipelines.steps import willingness
+from pipelines.steps import learning, willingness
 from pipelines.steps.champions import OUTDATED, RISK_MODEL, WILLINGNESS_MODEL, champion, champion_row
 from pipelines.steps.feature_rows import MEMBER_WILLINGNESS, climate_of, feature_rows
 from pipelines.steps.learning import _risk_verdict
 from pipelines.steps.plan import _is_due, _is_risk_due
+from pipelines.steps.scoring import score_default_risk
 from pipelines.steps.willingness import follow_willingness, training_version
 from puntual.settings import settings_text
 
@@ -170,6 +173,50 @@ def test_the_climate_is_kept_for_the_versions_that_are_followed(day: Day) -> Non
     moved = climate_of(later, version)
     assert moved is not None
     assert moved.week_ends[-1] - climate.week_ends[-1] == timedelta(days=7)
+
+
+class Stop(Exception):
+    """What was wanted of a step has been seen."""
+
+
+def test_training_judging_and_scoring_are_given_the_climate_of_their_version(
+    day: Day, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow_willingness(day)
+    version = training_version(day)
+    promoted(day, version)
+    expected = climate_of(day, version)
+    assert expected is not None
+    given: dict[str, object] = {}
+
+    def told(name: str) -> Callable[..., None]:
+        def record(*values: object, climate: object = None, **_: object) -> None:
+            given[name] = values[-1] if climate is None else climate
+            raise Stop
+
+        return record
+
+    monkeypatch.setattr(DefaultRiskModel, "predict_with_reasons", told("score"))
+    with pytest.raises(Stop):
+        score_default_risk(day)
+    monkeypatch.setattr(learning, "train_default_risk", told("train"))
+    monkeypatch.setattr(learning, "_is_planned", lambda *_: True)
+    monkeypatch.setattr(learning, "keep_training_rows", lambda *_: 0)
+    monkeypatch.setattr(learning, "_people", lambda _: None)
+    monkeypatch.setattr(learning, "_segments", lambda _: [])
+    monkeypatch.setattr(type(day.warehouse), "read_table", lambda *_, **__: pd.DataFrame())
+    with pytest.raises(Stop):
+        learning.learn_default_risk(day)
+    monkeypatch.setattr(learning, "matured_evidence", told("judge"))
+    monkeypatch.setattr(DefaultRiskModel, "kind", "boosted")
+    row = champion_row(day, RISK_MODEL)
+    assert row is not None
+    with pytest.raises(Stop):
+        _risk_verdict(day, day.registry.load(RISK_MODEL, row["version"]), pd.DataFrame(), DefaultRiskSettings())
+    assert given.keys() == {"score", "train", "judge"}
+    for climate in given.values():
+        assert isinstance(climate, Climate)
+        np.testing.assert_array_equal(climate.level, expected.level)
 
 
 def test_without_history_there_is_no_climate(day: Day) -> None:
