@@ -149,14 +149,17 @@ def _climate(page: cards.Page, found: Mapping[str, Any] | None, weeks: Sequence[
     if not found or not weeks:
         return
     page.subheading("Clima de pago", "Payment climate")
-    es, en = (cards.number(found["odds_factor"], 2), f"{found['odds_factor']:.2f}")
+    en, usual_en = f"{found['odds_factor']:.2f}", f"{found['usual']:.2f}"
+    es, usual_es = (cards.number(found[name], 2) for name in ("odds_factor", "usual"))
+    now_es, now_en = cards.number(found["expected"], 2), f"{found['expected']:.2f}"
     page.text(
         "Cuánto paga todo el mundo, semana a semana, aparte de quién es, de lo que debe y del mes del año. Las "
         "etiquetas maduran meses después; el clima se ve cada semana, y la probabilidad se lleva al que se espera "
-        f"ahora: las posibilidades (odds) se multiplican por {es} frente a las fechas aprendidas.",
+        f"ahora ({now_es}; la línea gris, {usual_es}, es el de las fechas aprendidas): las posibilidades (odds) se "
+        f"multiplican por {es}.",
         "How readily everybody pays, week by week, apart from who they are, what they owe and the month of the year. "
-        "Labels mature months later; the climate shows every week, and the probability is put at the one expected now: "
-        f"the odds are multiplied by {en} against the dates learnt from.",
+        "Labels mature months later; the climate shows every week, and the probability is put at the one expected now "
+        f"({now_en}; the grey line, {usual_en}, is that of the dates learnt from): the odds are multiplied by {en}.",
     )
     ends = [str(row["week_end_date"])[:10] for row in weeks]
     levels = [row["climate_level"] for row in weeks]
@@ -165,16 +168,16 @@ def _climate(page: cards.Page, found: Mapping[str, Any] | None, weeks: Sequence[
     frame = (min([*levels, found["usual"]]) - pad, max([*levels, found["usual"]]) + pad)
     names = [day[:7] for day in ends]
     plot = Plot((0, max(len(weeks) - 1, 1)), frame, "", label, width=450, height=230, x_names=names)
-    plot.line([(0, found["usual"]), (len(weeks) - 1, found["usual"])], colour=LINE)
+    plot.line([(0, found["usual"]), (len(weeks) - 1, found["usual"])], colour=GREY, dashed=True)
     plot.line(list(enumerate(levels)))
     page.picture(
         "Clima de pago por semana",
         "Payment climate by week",
         plot.svg(),
-        f"La línea gris es el de las fechas aprendidas ({cards.number(found['usual'], 2)}); se espera "
-        f"{cards.number(found['expected'], 2)} ± {cards.number(found['spread'], 2)}.",
-        f"The grey line is that of the dates learnt from ({found['usual']:.2f}); expected is "
-        f"{found['expected']:.2f} ± {found['spread']:.2f}.",
+        f"De {cards.number(levels[0], 2)} en {names[0]} a {cards.number(levels[-1], 2)} en {names[-1]}; se espera "
+        f"{now_es} ± {cards.number(found['spread'], 2)}.",
+        f"From {levels[0]:.2f} in {names[0]} to {levels[-1]:.2f} in {names[-1]}; expected is {now_en} "
+        f"± {found['spread']:.2f}.",
     )
 
 
