@@ -12,7 +12,7 @@ SEASON_SPAN_DAYS = 365
 """A season is learnt only from dates that span a year; from less it would be a trend with another name."""
 HARMONICS = 2
 _SEASON_STRENGTHS = (0.0, 0.05, 0.1, 0.2, 0.4)
-_WALK_SPEEDS = (0.0, 0.02, 0.05, 0.1, 0.2)
+WALK_SPEEDS = (0.0, 0.02, 0.05, 0.1, 0.2)
 """Candidates, in log odds: of each wave of a season, and of the step of the times in four weeks."""
 _LEVEL_SPREAD = 1.0
 _STEP = np.timedelta64(28, "D")
@@ -111,6 +111,7 @@ def told_from_season(
     shift: np.ndarray,
     error: np.ndarray,
     *,
+    speeds: Sequence[float] = WALK_SPEEDS,
     lasting: Sequence[float] = (np.inf,),
     asked: np.ndarray | None = None,
 ) -> Told:
@@ -123,6 +124,7 @@ def told_from_season(
         parts: what a season is made of, one column each: waves, or months.
         shift: the series, in log odds.
         error: variance of every entry.
+        speeds: of the walk, in log odds in four weeks.
         lasting: half-lives of a change of the times in steps of four weeks; infinite for one that stays.
         asked: days, later than the series or not, whose mean is asked for.
     """
@@ -131,7 +133,7 @@ def told_from_season(
     for half_life in lasting:
         within, across, beyond = (_walk(half_life, *pair) for pair in ((place, place), (later, place), (later, later)))
         for strength in _SEASON_STRENGTHS:
-            for speed in _WALK_SPEEDS:
+            for speed in speeds:
                 times = speed**2 * within + _LEVEL_SPREAD**2
                 spread = strength**2 * parts @ parts.T + times + np.diag(error)
                 reach = (speed**2 * across + _LEVEL_SPREAD**2).mean(axis=0) if len(later) else np.zeros(len(days))

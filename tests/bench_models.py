@@ -70,8 +70,11 @@ def drawn(
 ) -> dict[str, pd.DataFrame]:
     """So many members' rows of every frame, drawn again and again; their identifiers are made their own.
 
-    ``members``: how many by frame, out of a ``population`` some of whom have no row at all.
+    ``members``: how many by frame, out of a ``population`` some of whom have no row at all; a frame that is not in it
+    stays as it is.
     """
+    whole = {name: frame for name, frame in frames.items() if name not in members}
+    frames = {name: frame for name, frame in frames.items() if name in members}
     everybody = np.sort(pd.unique(pd.concat([frame["customer_id"] for frame in frames.values()]).astype(object)))
     found = {}
     for name, frame in frames.items():
@@ -87,7 +90,7 @@ def drawn(
         for column in sorted({key, "customer_id"}):
             grown[column] = grown[column].astype("str") + "-" + suffix
         found[name] = grown.sort_values(["as_of_date", key], kind="stable", ignore_index=True)
-    return found
+    return found | whole
 
 
 # --- default risk --------------------------------------------------------------------------------------------------
@@ -96,29 +99,35 @@ def drawn(
 def _read_default_risk(day: Any) -> dict[str, pd.DataFrame]:
     from models.features import LOAN_FEATURES
     from pipelines.steps.champions import RISK_MODEL, champion
-    from pipelines.steps.feature_rows import feature_rows
+    from pipelines.steps.feature_rows import climate_of, feature_rows
 
     version = champion(day, RISK_MODEL).willingness_version
     with day.warehouse.connection():
         learn = feature_rows(day, LOAN_FEATURES, "is_risk_training", version)
         today = feature_rows(day, LOAN_FEATURES, "is_score", version)
         labels = day.warehouse.read_table("features.label_loan__default", order_by=["as_of_date", "loan_id"])
+        climate = climate_of(day, version)
     members = learn[["as_of_date", "loan_id", "customer_id"]]
-    return {"learn": learn, "labels": labels.merge(members, on=["as_of_date", "loan_id"]), "today": today}
+    labels = labels.merge(members, on=["as_of_date", "loan_id"])
+    return {"learn": learn, "labels": labels, "today": today} | (
+        {} if climate is None else {"climate": climate.to_rows()}
+    )
 
 
 def _run_default_risk(frames: dict[str, pd.DataFrame], clock: Clock, as_of: date, folder: Path) -> dict[str, Any]:
     from models.default_risk.score import DefaultRiskModel
     from models.default_risk.train import fit
     from models.registry import ModelRegistry
+    from models.willingness.climate import Climate
 
     labels = frames["labels"].drop(columns="customer_id")
+    climate = Climate.of_rows(frames["climate"]) if "climate" in frames else None
     with clock.part("train: both targets, calibrated"):
-        fitted = fit(frames["learn"], labels, as_of=as_of, seed=0)
+        fitted = fit(frames["learn"], labels, as_of=as_of, seed=0, climate=climate)
     with clock.part("score everybody"):
-        fitted.model.probabilities(frames["today"])
+        fitted.model.probabilities(frames["today"], climate)
     with clock.part("reasons"):
-        scores, _ = fitted.model.predict_with_reasons(frames["today"])
+        scores, _ = fitted.model.predict_with_reasons(frames["today"], climate)
     with clock.part("card, baselines, backtests"):
         model: DefaultRiskModel = fitted.with_card()
     with clock.part("registry"):

@@ -153,10 +153,10 @@ def _climate(page: cards.Page, found: Mapping[str, Any] | None, weeks: Sequence[
     es, usual_es = (cards.number(found[name], 2) for name in ("odds_factor", "usual"))
     now_es, now_en = cards.number(found["expected"], 2), f"{found['expected']:.2f}"
     page.text(
-        "Cuánto paga todo el mundo, semana a semana, aparte de quién es, de lo que debe y del mes del año. Las "
-        "etiquetas maduran meses después; el clima se ve cada semana, y la probabilidad se lleva al que se espera "
-        f"ahora ({now_es}; la línea gris, {usual_es}, es el de las fechas aprendidas): las posibilidades (odds) se "
-        f"multiplican por {es}.",
+        "Con qué facilidad pagan todos, semana a semana, sin contar quiénes son, cuánto deben ni el mes del año. Las "
+        "etiquetas maduran meses después; el clima se ve cada semana, y la probabilidad se ajusta al que se espera "
+        f"ahora ({now_es}; la línea gris, {usual_es}, es el de las fechas de las que se aprendió): las posibilidades "
+        f"(odds) se multiplican por {es}.",
         "How readily everybody pays, week by week, apart from who they are, what they owe and the month of the year. "
         "Labels mature months later; the climate shows every week, and the probability is put at the one expected now "
         f"({now_en}; the grey line, {usual_en}, is that of the dates learnt from): the odds are multiplied by {en}.",

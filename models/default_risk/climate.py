@@ -8,12 +8,13 @@ at the same past-due stage, and a climate that is lower by one unit makes everyb
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
@@ -27,11 +28,17 @@ if TYPE_CHECKING:
 STAGES = (1e-9, 0.1, 0.25, 0.5, 0.75)
 """Bounds of the past-due stages, as shares of the threshold."""
 LEAST_SHARE, MOST_ROWS = 0.9, 60_000
+STEEPEST, LEAST_SLOPE = -3.0, -0.1
+"""No unit of the climate multiplies odds by more than 20; a few hundred rows could say anything."""
+_PLACES, _RAW = np.polynomial.hermite_e.hermegauss(9)
+_WEIGHTS = _RAW / _RAW.sum()
 
 
 @dataclass(frozen=True)
 class ClimateEffect:
-    """Log odds of the event by one unit of the climate (0 or less), around the level usual of the learnt rows."""
+    """Log odds of the event by one unit of the climate (0 or less), and the level at which probabilities stand as
+    calibrated.
+    """
 
     slope: float = 0.0
     usual: float = 0.0
@@ -47,19 +54,45 @@ class ClimateEffect:
     def apply(self, probability: np.ndarray, climate: np.ndarray) -> np.ndarray:
         """Calibrated probabilities of the usual climate, put at the one expected of every row (level and variance).
 
-        The odds are multiplied by what the level makes of them, and then drawn a little to a half: a year that may turn
-        out good or bad makes more defaults than one that is surely in between, for what is bad about it weighs more
-        than what is good.
+        The odds are multiplied by what the level makes of them, and the mean is taken over how it may turn out: times
+        that may be good or bad make more defaults than such as are surely in between, for what is bad about them
+        weighs more than what is good.
 
         >>> climate = np.array([[0.0, 0.0], [0.4, 0.04]])
         >>> ClimateEffect(-1.5, 0.4).apply(np.array([0.02, 0.02]), climate).round(4).tolist()
-        [0.0359, 0.0214]
+        [0.0359, 0.0209]
         """
         if not self.slope:
             return probability
-        doubt = self.slope**2 * np.nan_to_num(climate[:, 1])
         odds = logit(probability) + self.log_odds(climate[:, 0])
-        return np.asarray(expit(odds / np.sqrt(1 + np.pi * doubt / 8)))
+        spread = -self.slope * np.sqrt(np.nan_to_num(climate[:, 1]))
+        mean = np.zeros(len(odds))
+        for place, weight in zip(_PLACES, _WEIGHTS, strict=True):
+            mean += weight * expit(odds + spread * place)
+        return mean
+
+
+def at_calibration(
+    effect: ClimateEffect, probability: np.ndarray, ahead: np.ndarray, outcome: np.ndarray
+) -> ClimateEffect:
+    """The effect with ``usual`` moved to where the calibrated probabilities stand.
+
+    The calibration is learnt of scores that have the climate of their horizons in them, and used on scores without: it
+    may stretch the one and not the other. So the level is taken at which the rows that it was learnt of, each at the
+    climate of its horizon, have as many events as there were.
+
+    Args:
+        effect: as fitted.
+        probability: calibrated, of scores without the climate.
+        ahead: climate of every row's horizon.
+        outcome: of every row.
+    """
+    known = np.isfinite(ahead)
+    if effect.slope > LEAST_SLOPE or not 0 < outcome[known].sum() < known.sum():
+        return effect
+    odds, wanted = logit(probability[known]) + effect.log_odds(ahead[known]), outcome[known].mean()
+    more = float(brentq(lambda extra: expit(odds + extra).mean() - wanted, -20.0, 20.0))
+    return replace(effect, usual=round(effect.usual - more / effect.slope, 6))
 
 
 def expected_climate(climate: Climate | None, dates: pd.Series, horizon_days: int) -> np.ndarray:
@@ -100,5 +133,5 @@ def fit_climate(part: TargetRows, ahead: np.ndarray, binned: BinnedMatrix, *, se
     sides = np.column_stack([np.eye(len(STAGES) + 1)[stage], people[rows]])
     found = LogisticRegression(C=100.0, fit_intercept=False, max_iter=500).fit(sides, outcome)
     # rounded: the last digits of a solver are the machine's
-    slope, usual = round(float(found.coef_[0, -2]), 6), round(float(ahead[known].mean()), 6)
+    slope, usual = round(max(float(found.coef_[0, -2]), STEEPEST), 6), round(float(ahead[known].mean()), 6)
     return ClimateEffect(slope, usual) if slope < 0 else ClimateEffect()

@@ -13,7 +13,7 @@ import pandas as pd
 from models.calibration import choose_calibration
 from models.datasets import member_fold, training_rows
 from models.default_risk.card import build_card
-from models.default_risk.climate import expected_climate, fit_climate
+from models.default_risk.climate import at_calibration, expected_climate, fit_climate
 from models.default_risk.evaluate import DEFAULT_SEGMENTS, Segments
 from models.default_risk.score import TARGETS, BoostedTarget, CurveTarget, DefaultRiskModel, TargetModel
 from models.default_risk.settings import DefaultRiskSettings
@@ -292,6 +292,9 @@ def fit_boosted(
         part.outcome[here],
         member_fold(part.members.iloc[here], 5, salt=2),
         dates=part.dates.to_numpy()[here],
+    )
+    climate = at_calibration(
+        climate, calibration.apply(score[here] - climate.log_odds(ahead[here])), ahead[here], part.outcome[here]
     )
     trees = _grow(part, binned, shift, grown, settings, seed=seed)
     season = season + left

@@ -17,16 +17,24 @@ import numpy as np
 import pandas as pd
 
 from models.datasets import as_dates
-from models.seasons import Told, told_from_season
+from models.seasons import WALK_SPEEDS, Told, told_from_season
+from models.willingness.kalman import COMMON_SEEN
 
 TABLE = "ml.payment_climate"
 COLUMNS = ("week_end_date", "weekly_level", "weekly_error", "climate_level")
 LEAST_WEEKS = 26
 """With fewer weeks before a date its climate is not known."""
-FIRST_WEEKS, FIRST_ERROR = 8, 0.25
-"""The first weeks, in which nobody is known yet, and the variance that their levels have at least."""
+FIRST_ERROR = 0.25
+"""Variance that the levels of the first weeks have at least, in which nobody is known yet."""
 LEAST_CHANCE = 0.003
-"""Variance that a week has at least beyond that of its members: a strike, a day on which the branch was shut."""
+"""Variance that every week has at least beyond that of its members."""
+AROUND, ODD_FROM = 5, 3.0
+"""A week this many standard deviations from the middle of the five around it (at the end: of the last five) is a
+strike, a holiday or payments that have not arrived, and is not believed; what lasts three weeks is the times."""
+_MEDIAN_OF_SQUARES = 0.455
+"""Of a normal variable of variance 1."""
+LOCKDOWN = 0.5
+"""Speed of the times, in log odds in four weeks, where everything stops at once, or starts again."""
 HALF_LIFE = 26.0
 """Weeks after which half of a change of the times is gone, where it is of those that pass."""
 _Days: TypeAlias = Sequence[date] | np.ndarray | pd.Series
@@ -93,16 +101,22 @@ class Climate:
     def _doubt(self, weeks: int) -> np.ndarray:
         """Variance of the levels of the first weeks, with that of the beginning and of what hits single weeks.
 
-        How far weeks lie from the mean of their neighbours says how much hits them alone: where wages are paid on two
-        days of the month, a week without one is no crisis.
+        How far weeks lie from the mean of their neighbours says how much hits them alone as a rule: where wages are
+        paid on two days of the month, a week without one is no crisis. The median, for a gap of a year ago must not
+        make every week doubtful.
         """
         level, error = self.level[:weeks], self.error[:weeks]
         chance = LEAST_CHANCE
-        if weeks > 2:
+        if weeks >= AROUND:
             apart = level[1:-1] - (level[:-2] + level[2:]) / 2
-            chance = max(chance, float((apart**2).mean() / 1.5 - error.mean()))
-        first = np.where(np.arange(weeks) < FIRST_WEEKS, FIRST_ERROR, 0.0)
-        return np.maximum(error, first) + chance
+            chance = max(chance, float(np.median(apart**2) / _MEDIAN_OF_SQUARES / 1.5 - np.median(error)))
+        first = np.where(np.arange(weeks) < COMMON_SEEN, FIRST_ERROR, 0.0)
+        doubt = np.maximum(error, first) + chance
+        if weeks >= AROUND:
+            start = np.clip(np.arange(weeks) - AROUND // 2, 0, weeks - AROUND)
+            odd = (level - np.median(level[start[:, None] + np.arange(AROUND)], axis=1)) ** 2
+            doubt = np.where(odd > ODD_FROM**2 * doubt, odd, doubt)
+        return doubt
 
     @cached_property
     def _deseasoned(self) -> np.ndarray:
@@ -116,8 +130,10 @@ class Climate:
         """Season and times of the first weeks."""
         ends = self._ends[:weeks]
         error = self._doubt(weeks)
-        lasting = (np.inf, HALF_LIFE / 4)
-        return told_from_season(ends, _months(ends), self.level[:weeks], error, lasting=lasting, asked=asked)
+        speeds, lasting = (*WALK_SPEEDS, LOCKDOWN), (np.inf, HALF_LIFE / 4)
+        return told_from_season(
+            ends, _months(ends), self.level[:weeks], error, speeds=speeds, lasting=lasting, asked=asked
+        )
 
     def _expected_on(self, day: np.datetime64, horizon_days: int) -> tuple[float, float]:
         weeks = int(np.searchsorted(self._ends, day, side="right"))

@@ -19,11 +19,11 @@ from models.willingness.panel import WeeklyPanel
 
 COMMON_START, COMMON_STEP = 1.0, 0.0025
 """Variance of what moves everybody: before the first week, and how much it grows from week to week."""
-COMMON_SEEN, COMMON_MEMBERS = 12, 200
-"""Members who owed in so many weeks before speak of what moves everybody, where so many of them owe in a week: a new
-product whose members pay badly is not the times."""
-COMMON_JUMP = 2.0
-"""The farthest that one week's level is read from what was expected of it."""
+COMMON_SEEN, COMMON_MEMBERS = 12, 50
+"""Members who owed in so many weeks before speak of what moves everybody, and where fewer than so many of them owe in a
+week, the longest known of those who do: a new product whose members pay badly is not the times."""
+COMMON_JUMP, COMMON_STEPS = 2.0, 4
+"""The farthest that one week's level is read from what was expected of it, and in how many steps it is sought."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,10 @@ def walk(
             logit, paid = expected[here] + known, panel.paid[here]
             if with_common:
                 doubt += COMMON_STEP
-                heard = seen[at] >= COMMON_SEEN
-                if heard.sum() < COMMON_MEMBERS:
-                    heard = np.ones(len(at), bool)
-                says, information = _says_of_all(logit[heard] + np.float32(shift), total[heard], paid[heard])
-                common[week] = shift + float(np.clip(says / information, -COMMON_JUMP, COMMON_JUMP))
+                heard = _known_longest(seen[at])
+                common[week], information = _level_of_all(logit[heard], total[heard], paid[heard], shift)
                 common_error[week] = 1 / information
-                shift += says * doubt / (1 + doubt * information)
+                shift += (common[week] - shift) * doubt * information / (1 + doubt * information)
                 doubt /= 1 + doubt * information
                 logit = logit + np.float32(shift)
             chance = expit(logit * shrinkage(total))
@@ -146,9 +143,22 @@ def walk(
     return Walk(log_likelihood, states, mean, variance, common, common_error)
 
 
-def _says_of_all(logit: np.ndarray, total: np.ndarray, paid: np.ndarray) -> tuple[float, float]:
-    """What a week's rows say of a shift of everybody: the slope of their likelihood and its information."""
-    chance = expit(logit * shrinkage(total))
-    weight = chance * (1 - chance)
-    slope = ((paid - chance) / (1 + total * weight)).sum(dtype=np.float64)
-    return float(slope), max(float((weight / (1 + total * weight)).sum(dtype=np.float64)), 1e-6)
+def _known_longest(seen: np.ndarray) -> np.ndarray:
+    """Who of a week's rows speaks of what moves everybody, by how many weeks each owed before."""
+    least = COMMON_SEEN
+    if (seen >= least).sum() < COMMON_MEMBERS:
+        least = int(np.sort(seen)[-COMMON_MEMBERS]) if len(seen) > COMMON_MEMBERS else 0
+    return np.asarray(seen >= least)
+
+
+def _level_of_all(logit: np.ndarray, total: np.ndarray, paid: np.ndarray, expected: float) -> tuple[float, float]:
+    """The shift of everybody at which a week's rows are likeliest, and how much they say of it (one over variance)."""
+    level, information = expected, 1.0
+    for _ in range(COMMON_STEPS):
+        chance = expit((logit + np.float32(level)) * shrinkage(total))
+        weight = chance * (1 - chance)
+        slope = float(((paid - chance) / (1 + total * weight)).sum(dtype=np.float64))
+        information = max(float((weight / (1 + total * weight)).sum(dtype=np.float64)), 1e-3)
+        level += float(np.clip(slope / information, -1.0, 1.0))
+        level = float(np.clip(level, expected - COMMON_JUMP, expected + COMMON_JUMP))
+    return level, information
