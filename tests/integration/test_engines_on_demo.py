@@ -110,6 +110,12 @@ def test_scores_decisions_and_measures_are_the_same_on_both_days(homes: dict[str
     assert difference(left, right, []) is None
 
 
+def test_the_payment_climate_is_the_same(homes: dict[str, Path]) -> None:
+    left, right = (rows_of(warehouse_of(home), "ml.payment_climate") for home in homes.values())
+    assert left["week_end_date"].nunique() > 100
+    assert difference(left, right, ["model_version", "week_end_date"]) is None
+
+
 def test_both_published_the_same_day_and_choices(homes: dict[str, Path]) -> None:
     left, right = (Snapshot.current(home) for home in homes.values())
     assert left.as_of_date == right.as_of_date == AS_OF + timedelta(days=1)
