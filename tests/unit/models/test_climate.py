@@ -29,7 +29,7 @@ from models.willingness.model import WillingnessModel
 from models.willingness.panel import GROUP_COUNT, weekly_panel
 
 LAST = date(2026, 6, 29)
-FAST = DefaultRiskSettings(bootstrap_draws=5, backtest_cuts=1, n_jobs=1, booster=BoosterSettings(rounds=25))
+FAST = DefaultRiskSettings(bootstrap_draws=3, backtest_cuts=0, n_jobs=1, booster=BoosterSettings(rounds=12))
 
 
 def weeks_to(last: date, count: int) -> tuple[date, ...]:
@@ -266,7 +266,7 @@ def test_the_usual_level_is_where_the_calibrated_probabilities_stand() -> None:
 @pytest.fixture(scope="module")
 def world(loan_world: Callable):
     """A book of loans; each test gives its members a willingness."""
-    return loan_world(members=500)
+    return loan_world(members=300)
 
 
 def with_willingness(frame: pd.DataFrame, *, effect: float, outcome: pd.Series | None = None) -> pd.DataFrame:
