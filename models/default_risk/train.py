@@ -13,7 +13,7 @@ import pandas as pd
 from models.calibration import choose_calibration
 from models.datasets import member_fold, training_rows
 from models.default_risk.card import build_card
-from models.default_risk.climate import at_calibration, expected_climate, fit_climate
+from models.default_risk.climate import STAGES, at_calibration, expected_climate, fit_climate
 from models.default_risk.evaluate import DEFAULT_SEGMENTS, Segments
 from models.default_risk.score import TARGETS, BoostedTarget, CurveTarget, DefaultRiskModel, TargetModel
 from models.default_risk.settings import DefaultRiskSettings
@@ -31,7 +31,6 @@ until labels have matured, and the card calls it ``prior``.
 """
 PRIOR_WEIGHT = 20.0
 """How many loans of a bucket it takes to weigh as much as the prior."""
-CURVE_EDGES = (0.0, 1e-9, 0.1, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
@@ -352,7 +351,7 @@ def fit_curve(part: TargetRows) -> CurveTarget:
     A loan that stands in a bucket on several dates counts once there, shared between its rows.
     """
     prior = prior_curve(part.threshold)
-    edges = np.array(CURVE_EDGES[1:-1]) * part.threshold
+    edges = np.array(STAGES) * part.threshold
     bucket = np.searchsorted(edges, part.past_due_days, side="right")
     frame = pd.DataFrame({"bucket": bucket, "loan": part.loans.to_numpy(), "y": part.outcome})
     weight = 1.0 / frame.groupby(["bucket", "loan"])["y"].transform("size").to_numpy()

@@ -92,7 +92,7 @@ class Climate:
 
     def times(self) -> np.ndarray:
         """Of every week, the level without season and without the chance of the week, as all weeks together tell it."""
-        return self._told(len(self.level)).times if len(self.level) else np.zeros(0)
+        return self._whole.times if len(self.level) else np.zeros(0)
 
     @cached_property
     def _ends(self) -> np.ndarray:
@@ -119,8 +119,17 @@ class Climate:
         return doubt
 
     @cached_property
+    def _whole(self) -> Told:
+        """What all weeks together tell."""
+        return self._told(len(self.level))
+
+    @cached_property
     def _deseasoned(self) -> np.ndarray:
-        return self.level - _months(self._ends) @ self._told(len(self.level)).season
+        return self.level - _months(self._ends) @ self._whole.season
+
+    @cached_property
+    def _certainty(self) -> np.ndarray:
+        return 1 / self._doubt(len(self.level))
 
     @cached_property
     def _known(self) -> dict[tuple[np.datetime64, int], tuple[float, float]]:
@@ -149,7 +158,7 @@ class Climate:
         weeks = slice(after, last)
         if last <= after:
             return np.nan
-        return float(np.average(self._deseasoned[weeks], weights=1 / self._doubt(len(self.level))[weeks]))
+        return float(np.average(self._deseasoned[weeks], weights=self._certainty[weeks]))
 
     @staticmethod
     def _by_day(days: _Days, of_day: Callable[[np.datetime64], tuple[float, float]]) -> np.ndarray:

@@ -46,7 +46,7 @@ def follow_willingness(day: Day) -> dict[str, Any]:
         ExperimentError: an arm asks for a model that cannot be used.
     """
     with day.warehouse.connection():
-        model, reason = _fitted(day)
+        model, reason, sample = _fitted(day)
         versions = {model.version: model} if model else {}
 
         def follow(models: Iterable[Any]) -> None:
@@ -61,7 +61,7 @@ def follow_willingness(day: Day) -> dict[str, Any]:
         if day.warehouse.table_exists(MEMBER_WILLINGNESS):
             day.warehouse.execute(f"delete from {MEMBER_WILLINGNESS}")
         rows = _store(day, pd.DataFrame(columns=list(decided_columns(MEMBER_WILLINGNESS))))
-        _store_climate(day, versions)
+        _store_climate(day, versions, sample)
         for condition in _slices(day) if versions else ():
             panel = weekly_panel(_panel_rows(day, condition))
             contacts = _contacts(day, condition, panel)
@@ -90,24 +90,25 @@ def training_version(day: Day) -> str:
     return version if followed["rows"].iloc[0] else ""
 
 
-def _fitted(day: Day) -> tuple[WillingnessModel | None, str]:
+def _fitted(day: Day) -> tuple[WillingnessModel | None, str, WeeklyPanel | None]:
+    """The model of today, or why there is none, and the panel of the sampled members where it was read."""
     planned = day.warehouse.read(
         "select count(*) as dates from control.as_of_dates where is_risk_training or is_channel_training"
     )["dates"].iloc[0]
     if not planned:
-        return None, "kept: no model is due"
+        return None, "kept: no model is due", None
     sampled = _sampled(day)
     panel = weekly_panel(_panel_rows(day, sampled))
     reason = why_off(panel)
     if reason:
-        return None, f"off: {reason}"
+        return None, f"off: {reason}", panel
     model = fit(panel, as_of=day.as_of, contacts=_contacts(day, sampled, panel))
     label = label_definition(WILLINGNESS_MODEL, dbt_vars(day.settings))
     version = day.registry.register(WILLINGNESS_MODEL, model, label=label)
     day.registry.promote(
         WILLINGNESS_MODEL, version, reason="what the models trained on this date learn from", decided_on=day.as_of
     )
-    return model, "fitted"
+    return model, "fitted", panel
 
 
 def _sampled(day: Day) -> str:
@@ -117,14 +118,14 @@ def _sampled(day: Day) -> str:
     return f"substr(md5(customer_id), 1, 4) < '{threshold}'"
 
 
-def _store_climate(day: Day, versions: Mapping[str, WillingnessModel]) -> None:
-    """Make ``ml.payment_climate`` that of these versions, nothing else."""
+def _store_climate(day: Day, versions: Mapping[str, WillingnessModel], sample: WeeklyPanel | None) -> None:
+    """Make ``ml.payment_climate`` that of these versions, nothing else; ``sample`` where it was read already."""
     if day.warehouse.table_exists(CLIMATE):
         day.warehouse.execute(f"delete from {CLIMATE}")
     columns = decided_columns(CLIMATE)
     frames = [pd.DataFrame(columns=list(columns))]
     if versions:
-        panel = weekly_panel(_panel_rows(day, _sampled(day)))
+        panel = sample or weekly_panel(_panel_rows(day, _sampled(day)))
         frames = [model.climate(panel).to_rows().assign(model_version=name) for name, model in versions.items()]
     day.warehouse.append(CLIMATE, pd.concat(frames, ignore_index=True)[list(columns)], types=columns)
 
